@@ -1,0 +1,157 @@
+// A narrow, typed face of the HDF5 C library: files, datasets, attributes. Every call takes one process-wide lock,
+// because HDF5 as distributions build it is not thread-safe (design invariant: never from two threads at once).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace langrun::h5 {
+
+/// Element types that langrun stores.
+enum class Type { u8, i32, i64, u64, f32, f64 };
+
+template <typename T>
+constexpr Type type_of();
+template <> constexpr Type type_of<std::uint8_t>() { return Type::u8; }
+template <> constexpr Type type_of<std::int32_t>() { return Type::i32; }
+template <> constexpr Type type_of<std::int64_t>() { return Type::i64; }
+template <> constexpr Type type_of<std::uint64_t>() { return Type::u64; }
+template <> constexpr Type type_of<float>() { return Type::f32; }
+template <> constexpr Type type_of<double>() { return Type::f64; }
+
+/// Size of one element, bytes.
+std::size_t bytes_of(Type type);
+/// "float32" and the like, for messages.
+const char* name_of(Type type);
+
+/// Extents, outermost first. A scalar has none.
+using Shape = std::vector<std::uint64_t>;
+/// Number of elements of a shape (1 for a scalar).
+std::uint64_t elements(const Shape& shape);
+/// "[3, 32, 32]", for messages.
+std::string to_text(const Shape& shape);
+
+/// An HDF5 identifier that closes itself.
+class Handle {
+ public:
+  using Closer = int (*)(std::int64_t);
+  Handle() = default;
+  Handle(std::int64_t id, Closer closer) : id_(id), closer_(closer) {}
+  Handle(Handle&& other) noexcept;
+  Handle& operator=(Handle&& other) noexcept;
+  ~Handle();
+  std::int64_t id() const { return id_; }
+  explicit operator bool() const { return id_ >= 0; }
+  void close();
+
+ private:
+  std::int64_t id_ = -1;
+  Closer closer_ = nullptr;
+};
+
+/// A dataset of an open file. Keeps the file open as long as it lives.
+class Dataset {
+ public:
+  const Shape& shape() const { return shape_; }
+  Type type() const { return type_; }
+  const std::string& name() const { return name_; }
+
+  /// Reads rows [first, first + count) of the outermost dimension into `out`, converted to T. `out` holds
+  /// count * elements(shape without its first extent). Throws Error(input) where the rows are damaged or absent.
+  template <typename T>
+  void read_rows(std::uint64_t first, std::uint64_t count, T* out) const {
+    read_raw(first, count, type_of<T>(), out);
+  }
+  template <typename T>
+  void write_rows(std::uint64_t first, std::uint64_t count, const T* values) {
+    write_raw(first, count, type_of<T>(), values);
+  }
+  /// The whole dataset.
+  template <typename T>
+  std::vector<T> read() const {
+    std::vector<T> values(elements(shape_));
+    read_all(type_of<T>(), values.data());
+    return values;
+  }
+  /// The whole dataset into memory of elements(shape()) values of `type`.
+  void read_all(Type type, void* out) const;
+  /// The whole dataset from memory of elements(shape()) values of `type`. Throws Error(storage) on a full disk.
+  void write_all(Type type, const void* values);
+  /// Sets the outermost extent of a growing dataset.
+  void resize_rows(std::uint64_t rows);
+
+ private:
+  friend class File;
+  void read_raw(std::uint64_t first, std::uint64_t count, Type type, void* out) const;
+  void write_raw(std::uint64_t first, std::uint64_t count, Type type, const void* values);
+
+  std::shared_ptr<Handle> file_;
+  Handle handle_;
+  std::string name_;
+  std::string path_;
+  Shape shape_;
+  Type type_ = Type::u8;
+};
+
+/// One source of a virtual dataset: rows of `dataset` in `file` (relative to the index file) laid end to end.
+struct VirtualSource {
+  std::string file;
+  std::string dataset;
+  std::uint64_t rows;
+};
+
+/// An HDF5 file. Not thread-safe itself; different files may be used from different threads.
+class File {
+ public:
+  /// Opens for reading. Throws Error(input), naming the path, where it is missing, truncated or not HDF5.
+  static File open(const std::filesystem::path& path);
+  /// Creates a new file. Throws Error(storage) where it exists already or cannot be written.
+  static File create(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  bool has(const std::string& name) const;
+  /// Names of the members of a group, in byte order.
+  std::vector<std::string> children(const std::string& group) const;
+  bool is_group(const std::string& name) const;
+  void create_group(const std::string& name);
+
+  Dataset dataset(const std::string& name) const;
+  /// New dataset of fixed shape, contiguous; missing groups on the way are made.
+  Dataset create_dataset(const std::string& name, Type type, const Shape& shape);
+  /// New dataset whose outermost extent can grow, stored in chunks of `chunk_rows` rows.
+  Dataset create_growing_dataset(const std::string& name, Type type, const Shape& row_shape, std::uint64_t chunk_rows);
+  /// A dataset that is a view of other files' rows, end to end (HDF5 virtual dataset).
+  void create_virtual_dataset(const std::string& name, Type type, const Shape& row_shape,
+                              const std::vector<VirtualSource>& sources);
+  template <typename T>
+  void write(const std::string& name, const Shape& shape, const T* values) {
+    create_dataset(name, type_of<T>(), shape).write_all(type_of<T>(), values);
+  }
+
+  /// Attributes of the object `name` ("/" is the file itself).
+  bool has_attribute(const std::string& object, const std::string& name) const;
+  void write_attribute(const std::string& object, const std::string& name, const std::string& value);
+  void write_attribute(const std::string& object, const std::string& name, std::int64_t value);
+  void write_attribute(const std::string& object, const std::string& name, double value);
+  void write_attribute(const std::string& object, const std::string& name, const std::vector<std::string>& values);
+  std::string read_text_attribute(const std::string& object, const std::string& name) const;
+  std::int64_t read_int_attribute(const std::string& object, const std::string& name) const;
+  double read_real_attribute(const std::string& object, const std::string& name) const;
+  std::vector<std::string> read_texts_attribute(const std::string& object, const std::string& name) const;
+
+  /// Hands everything to the operating system and closes. Throws Error(storage) where that fails (full disk); without
+  /// this call the destructor closes silently, so writers call it.
+  void close();
+
+ private:
+  std::shared_ptr<Handle> file_;
+  std::filesystem::path path_;
+};
+
+/// Version of the HDF5 library at run time.
+std::string library_version();
+
+}  // namespace langrun::h5

@@ -1,0 +1,2 @@
+// placeholder of the room while the first job is built
+#pragma once

@@ -1,0 +1,10 @@
+// The functions behind the commands; each stands in launch/command_<name>.cpp.
+#pragma once
+
+#include "launch/command.h"
+
+namespace langrun::launch {
+
+int run_shortrun(Call& call);
+
+}  // namespace langrun::launch
