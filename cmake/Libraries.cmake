@@ -1,6 +1,8 @@
 # The rest of what we link, each as one target.
 add_library(langrun_mpi INTERFACE)
 target_link_libraries(langrun_mpi INTERFACE MPI::MPI_C)
+# The old C++ bindings are gone from most MPI builds; their declarations would still ask for them.
+target_compile_definitions(langrun_mpi INTERFACE OMPI_SKIP_MPICXX=1 MPICH_SKIP_MPICXX=1)
 
 add_library(langrun_hdf5 INTERFACE)
 target_include_directories(langrun_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

@@ -22,6 +22,14 @@ target_link_options(langrun_torch INTERFACE -Wl,--no-as-needed)
 foreach(name ${torch_links})
   target_link_libraries(langrun_torch INTERFACE ${LANGRUN_TORCH}/lib/lib${name}.so)
 endforeach()
+# torch from a Python environment finds its CUDA libraries, NCCL among them, in sibling folders. Another NCCL on the
+# system is often older and lacks what libtorch_cuda wants, so these folders come first, at link time and at run time
+# (RPATH rather than RUNPATH: the latter loses to LD_LIBRARY_PATH).
+file(GLOB torch_sibling_libs ${LANGRUN_TORCH}/../nvidia/*/lib)
+foreach(folder ${LANGRUN_TORCH}/lib ${torch_sibling_libs})
+  get_filename_component(folder ${folder} ABSOLUTE)
+  target_link_options(langrun_torch INTERFACE -Wl,--disable-new-dtags -Wl,-rpath-link,${folder} -Wl,-rpath,${folder})
+endforeach()
 file(STRINGS ${LANGRUN_TORCH}/include/torch/headeronly/version.h torch_version REGEX "define TORCH_VERSION \"")
 string(REGEX REPLACE ".*\"(.*)\".*" "\\1" LANGRUN_TORCH_VERSION "${torch_version}")
 message(STATUS "LibTorch ${LANGRUN_TORCH_VERSION} at ${LANGRUN_TORCH} (CUDA: ${LANGRUN_TORCH_HAS_CUDA})")
