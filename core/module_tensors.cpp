@@ -1,0 +1,67 @@
+#include "core/module_tensors.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace langrun {
+
+NamedTensors named_weights(const torch::nn::Module& module) {
+  NamedTensors tensors;
+  for (const auto& item : module.named_parameters()) tensors.emplace_back(item.key(), item.value());
+  return tensors;
+}
+
+NamedTensors named_state(const torch::nn::Module& module) {
+  auto tensors = named_weights(module);
+  for (const auto& item : module.named_buffers()) tensors.emplace_back(item.key(), item.value());
+  return tensors;
+}
+
+std::int64_t weight_count(const torch::nn::Module& module) {
+  std::int64_t count = 0;
+  for (const auto& weight : module.parameters()) count += weight.numel();
+  return count;
+}
+
+void take_gradients(const NamedTensors& weights, std::span<float> flat) {
+  std::size_t at = 0;
+  for (const auto& [name, weight] : weights) {
+    const auto n = static_cast<std::size_t>(weight.numel());
+    if (at + n > flat.size()) throw Error(ExitCode::internal, "gradient buffer is too small at " + name);
+    auto target = torch::from_blob(flat.data() + at, weight.sizes(), torch::kFloat32);
+    if (weight.grad().defined())
+      target.copy_(weight.grad());
+    else
+      target.zero_();
+    weight.mutable_grad() = at::Tensor();
+    at += n;
+  }
+}
+
+void set_gradients(const NamedTensors& weights, std::span<const float> flat, double scale) {
+  std::size_t at = 0;
+  for (const auto& [name, weight] : weights) {
+    const auto n = static_cast<std::size_t>(weight.numel());
+    if (at + n > flat.size()) throw Error(ExitCode::internal, "gradient buffer is too small at " + name);
+    const auto source = torch::from_blob(const_cast<float*>(flat.data() + at), weight.sizes(), torch::kFloat32);
+    weight.mutable_grad() = source.mul(scale).to(weight.device());
+    at += n;
+  }
+}
+
+std::int64_t clip_gradients(const NamedTensors& weights, double max_norm) {
+  if (max_norm <= 0) return 0;
+  std::int64_t scaled = 0;
+  for (const auto& [name, weight] : weights) {
+    const double norm = weight.grad().norm().item<double>();
+    if (norm <= max_norm) continue;
+    weight.mutable_grad().mul_(max_norm / norm);
+    ++scaled;
+  }
+  return scaled;
+}
+
+}  // namespace langrun

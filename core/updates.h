@@ -1,0 +1,26 @@
+// One lane's part of the two updates: gradients left in the weights, for the reducer to take.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/networks/energy.h"
+#include "core/networks/generator.h"
+
+namespace langrun {
+
+struct EnergyLaneResult {
+  float data_energy;   ///< mean over the lane of U(x+)
+  float chain_energy;  ///< mean over the lane of U(x-)
+};
+
+/// Maximum likelihood: accumulates d/dw of ( mean U(x+) - mean U(x-) ) / T into the weights' gradients, means over the
+/// lane's b samples. data, chains [b, C, H, W] float32; no gradient flows into them.
+EnergyLaneResult energy_lane_gradients(Energy& energy, const at::Tensor& data, const at::Tensor& chains,
+                                       double temperature);
+
+/// Cooperative: accumulates d/dw of (1/b) sum_i || x_i - g(z_i) ||^2, sum over pixels. images [b, C, H, W], latents
+/// [b, nz]. With `BatchNormUse::lane` the batch-norm layers are left with this lane's statistics. Returns the loss.
+float generator_lane_gradients(Generator& generator, const at::Tensor& latents, const at::Tensor& images,
+                               BatchNormUse use);
+
+}  // namespace langrun

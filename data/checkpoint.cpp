@@ -1,0 +1,129 @@
+#include "data/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/durable.h"
+
+namespace langrun {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string checkpoint_name(std::int64_t step) { return fmt::format("{:08}", step); }
+
+CheckpointFile seal(const fs::path& file) {
+  sync_path(file);
+  return {file.filename().string(), fs::file_size(file), checksum(file)};
+}
+
+void write_manifest(const fs::path& folder, const Manifest& manifest) {
+  json files = json::array();
+  for (const auto& file : manifest.files)
+    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.checksum}});
+  const json document{{"format", Manifest::kFormat},       {"step", manifest.step},
+                      {"generation", manifest.generation}, {"lanes", manifest.lanes},
+                      {"attempt", manifest.attempt},       {"configuration", manifest.configuration},
+                      {"files", files}};
+  write_text_durably(folder / "manifest.json", document.dump(1) + "\n");
+}
+
+Manifest read_manifest(const fs::path& folder) {
+  const auto path = folder / "manifest.json";
+  try {
+    const auto document = json::parse(read_text(path));
+    if (document.at("format").get<int>() != Manifest::kFormat)
+      throw Error(ExitCode::input, fmt::format("{} has format {}, this langrun reads {}", path.string(),
+                                               document.at("format").get<int>(), Manifest::kFormat));
+    Manifest manifest;
+    manifest.step = document.at("step").get<std::int64_t>();
+    manifest.generation = document.at("generation").get<std::int64_t>();
+    manifest.lanes = document.at("lanes").get<std::int64_t>();
+    manifest.attempt = document.at("attempt").get<std::int64_t>();
+    manifest.configuration = document.at("configuration").get<std::string>();
+    for (const auto& file : document.at("files"))
+      manifest.files.push_back({file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(),
+                                file.at("xxh3_128").get<std::string>()});
+    return manifest;
+  } catch (const json::exception& failure) {
+    throw Error(ExitCode::input, fmt::format("{} is damaged: {}", path.string(), failure.what()));
+  }
+}
+
+namespace {
+
+std::optional<std::string> problem_of(const fs::path& folder, const CheckpointFile& file) {
+  const auto path = folder / file.name;
+  if (fs::path(file.name).has_parent_path()) return fmt::format("{}: a name outside the checkpoint", path.string());
+  std::error_code failure;
+  const auto size = fs::file_size(path, failure);
+  if (failure) return fmt::format("{}: missing", path.string());
+  if (size != file.bytes) return fmt::format("{}: {} bytes, manifest says {}", path.string(), size, file.bytes);
+  if (checksum(path) != file.checksum) return fmt::format("{}: checksum differs from the manifest", path.string());
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> problems_of(const fs::path& folder) {
+  std::vector<std::string> problems;
+  try {
+    const auto manifest = read_manifest(folder);
+    if (folder.filename() != checkpoint_name(manifest.step) && folder.filename() != "latest")
+      problems.push_back(fmt::format("{}: holds the manifest of step {}", folder.string(), manifest.step));
+    // A manifest that lost entries would pass every check on those that are left.
+    const auto expected = static_cast<std::size_t>(manifest.lanes) + 1;
+    if (manifest.files.size() < expected)
+      problems.push_back(fmt::format("{}: manifest lists {} files, expected at least {}", folder.string(),
+                                     manifest.files.size(), expected));
+    for (const auto& file : manifest.files)
+      if (auto problem = problem_of(folder, file)) problems.push_back(*problem);
+  } catch (const Error& failure) {
+    problems.push_back(failure.what());
+  }
+  return problems;
+}
+
+std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
+  std::vector<std::int64_t> steps;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoint", none)) {
+    const auto name = entry.path().filename().string();
+    const bool digits = name.size() >= 8 && name.find_first_not_of("0123456789") == std::string::npos;
+    if (digits && name.size() <= 18 && entry.is_directory(none)) steps.push_back(std::stoll(name));
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vector<std::string>& damaged) {
+  auto steps = checkpoint_steps(run);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const auto problems = problems_of(run / "checkpoint" / checkpoint_name(*step));
+    if (problems.empty()) return *step;
+    damaged.insert(damaged.end(), problems.begin(), problems.end());
+  }
+  if (steps.empty()) return std::nullopt;
+  throw Error(ExitCode::storage,
+              fmt::format("no good checkpoint left in {}: {}", (run / "checkpoint").string(), damaged.front()),
+              "`langrun run verify DIR` lists all that is damaged");
+}
+
+void publish_checkpoint(const fs::path& run, std::int64_t step, std::int64_t keep) {
+  const auto folder = run / "checkpoint";
+  const auto name = checkpoint_name(step);
+  std::error_code ignored;
+  // The same step can be there from a generation that was cut off between the rename and `latest`.
+  fs::remove_all(folder / name, ignored);
+  rename_durably(folder / (name + ".partial"), folder / name);
+  point_link(folder / "latest", name);
+  auto steps = checkpoint_steps(run);
+  const auto older = static_cast<std::ptrdiff_t>(steps.size()) - keep;
+  for (std::ptrdiff_t i = 0; i < older; ++i)
+    if (steps[static_cast<std::size_t>(i)] < step)
+      fs::remove_all(folder / checkpoint_name(steps[static_cast<std::size_t>(i)]), ignored);
+}
+
+}  // namespace langrun

@@ -1,0 +1,54 @@
+// Checkpoint folders: RUN/checkpoint/NNNNNNNN, written as NNNNNNNN.partial and renamed once durable. This file knows
+// names, sizes and checksums; what is inside the HDF5 files is the writers' business.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace langrun {
+
+struct CheckpointFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string checksum;
+};
+
+/// manifest.json, written last: every file of a checkpoint with its size and 128-bit checksum.
+struct Manifest {
+  static constexpr int kFormat = 1;
+  std::int64_t step = 0;
+  std::int64_t generation = 0;  ///< which start of the run wrote it
+  std::int64_t lanes = 0;
+  std::int64_t attempt = 0;     ///< rollbacks after divergence; part of every noise key
+  std::string configuration;    ///< run.cfg as it was
+  std::vector<CheckpointFile> files;
+};
+
+/// "00000042"
+std::string checkpoint_name(std::int64_t step);
+/// Name, size and checksum of a file just written; flushes it first. Throws Error(storage).
+CheckpointFile seal(const std::filesystem::path& file);
+/// Writes manifest.json durably into `folder`.
+void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
+/// Throws Error(input) where manifest.json is missing or malformed.
+Manifest read_manifest(const std::filesystem::path& folder);
+/// What is wrong with a checkpoint folder, one line each; empty where every listed file has its size and checksum.
+/// Nothing is opened through HDF5 before this has passed.
+std::vector<std::string> problems_of(const std::filesystem::path& folder);
+
+/// Steps of the checkpoints of a run that were renamed to their final name, rising. Names other than digits are not
+/// checkpoints.
+std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& run);
+
+/// The newest checkpoint without a problem; those newer ones that have some are named in `damaged`. Nothing where the
+/// run has no checkpoint at all. Throws Error(storage) where it has some and all are damaged.
+std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& run, std::vector<std::string>& damaged);
+
+/// Renames NNNNNNNN.partial to its name and moves `latest`; then removes all but the newest `keep` checkpoints. Only
+/// rank 0, after all ranks agreed that their files are durable.
+void publish_checkpoint(const std::filesystem::path& run, std::int64_t step, std::int64_t keep);
+
+}  // namespace langrun

@@ -1,0 +1,107 @@
+#include "data/durable.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <vector>
+
+#include "core/error.h"
+
+namespace langrun {
+namespace {
+
+[[noreturn]] void fail(const std::string& what, const std::filesystem::path& path) {
+  const int reason = errno;
+  throw Error(ExitCode::storage, fmt::format("{} {}: {}", what, path.string(), std::strerror(reason)),
+              reason == ENOSPC || reason == EDQUOT ? "make space, then run again with --resume"
+                                                   : "is the folder there, writable, and on a healthy disk?");
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+void sync_path(const std::filesystem::path& path) {
+  const Descriptor file(path, O_RDONLY);
+  if (file.get() < 0 || ::fsync(file.get()) != 0) fail("cannot flush", path);
+}
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) fail("cannot rename to", to);
+  sync_path(to.parent_path().empty() ? "." : to.parent_path());
+}
+
+void write_text_durably(const std::filesystem::path& path, const std::string& text) {
+  const auto partial = path.string() + ".partial";
+  {
+    const Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC);
+    if (file.get() < 0) fail("cannot write", path);
+    for (std::size_t done = 0; done < text.size();) {
+      const auto n = ::write(file.get(), text.data() + done, text.size() - done);
+      if (n < 0) fail("cannot write", path);
+      done += static_cast<std::size_t>(n);
+    }
+    if (::fsync(file.get()) != 0) fail("cannot flush", path);
+  }
+  rename_durably(partial, path);
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(ExitCode::input, fmt::format("cannot read {}", path.string()), "check the path");
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void point_link(const std::filesystem::path& link, const std::string& target) {
+  const auto partial = link.string() + ".partial";
+  ::unlink(partial.c_str());
+  if (::symlink(target.c_str(), partial.c_str()) != 0) fail("cannot make link", link);
+  rename_durably(partial, link);
+}
+
+void make_folder(const std::filesystem::path& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (!failure) return;
+  errno = failure.value();
+  fail("cannot make folder", path);
+}
+
+std::string checksum(const std::filesystem::path& path) {
+  const Descriptor file(path, O_RDONLY);
+  if (file.get() < 0) throw Error(ExitCode::input, fmt::format("cannot read {}", path.string()));
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<char> piece(std::size_t{1} << 20);
+  for (;;) {
+    const auto n = ::read(file.get(), piece.data(), piece.size());
+    if (n < 0) throw Error(ExitCode::input, fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
+    if (n == 0) break;
+    XXH3_128bits_update(state.get(), piece.data(), static_cast<std::size_t>(n));
+  }
+  const auto digest = XXH3_128bits_digest(state.get());
+  return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
+}
+
+}  // namespace langrun

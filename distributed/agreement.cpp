@@ -1,0 +1,75 @@
+#include "distributed/agreement.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+
+#include "core/error.h"
+
+namespace langrun {
+namespace {
+
+struct Verdict {
+  int code = 0;
+  std::string message, hint;
+};
+
+Verdict attempt(const std::function<void()>& part) {
+  try {
+    part();
+    return {};
+  } catch (const Error& error) {
+    return {static_cast<int>(error.code()), error.what(), error.hint()};
+  } catch (const std::exception& error) {
+    return {static_cast<int>(ExitCode::internal), error.what(), ""};
+  }
+}
+
+std::vector<std::byte> pack(const Verdict& verdict) {
+  if (verdict.code == 0) return {};
+  const std::string text = fmt::format("{}\n{}\n{}", verdict.code, verdict.hint, verdict.message);
+  std::vector<std::byte> bytes(text.size());
+  std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+Verdict unpack(const std::vector<std::byte>& bytes) {
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto first = text.find('\n'), second = text.find('\n', first + 1);
+  return {std::stoi(text.substr(0, first)), text.substr(second + 1), text.substr(first + 1, second - first - 1)};
+}
+
+}  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown host";
+}
+
+void agree(Communicator& world, const char* name, const std::function<void()>& part) {
+  auto own = attempt(part);
+  if (own.code != 0 && world.size() > 1 && world.rank() != 0)
+    own.message += fmt::format(" [on rank {}, {}]", world.rank(), host_name());
+  const auto all = world.gather_all(name, pack(own));
+  for (const auto& bytes : all) {
+    if (bytes.empty()) continue;
+    const auto verdict = unpack(bytes);
+    throw Error(static_cast<ExitCode>(verdict.code), verdict.message, verdict.hint);
+  }
+}
+
+std::string on_root(Communicator& world, const char* name, const std::function<std::string()>& part) {
+  std::string text;
+  agree(world, name, [&] {
+    if (world.rank() == 0) text = part();
+  });
+  std::int64_t length = static_cast<std::int64_t>(text.size());
+  world.maximum(name, {&length, 1});
+  text.resize(static_cast<std::size_t>(length));
+  world.broadcast(name, std::as_writable_bytes(std::span(text.data(), text.size())), 0);
+  return text;
+}
+
+}  // namespace langrun

@@ -1,0 +1,21 @@
+// Decisions and failures that all ranks share (design invariant 4).
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "distributed/communicator.h"
+
+namespace langrun {
+
+/// Name of this host, for messages.
+std::string host_name();
+
+/// Runs `part` on every rank, then agrees: where it threw on any rank, all ranks throw the lowest failing rank's error,
+/// which names rank and host where there are several. Collective, all ranks; blocks until the slowest is through.
+void agree(Communicator& world, const char* name, const std::function<void()>& part);
+
+/// Runs `part` on rank 0 alone and gives its text to every rank; its error is every rank's error. Collective.
+std::string on_root(Communicator& world, const char* name, const std::function<std::string()>& part);
+
+}  // namespace langrun
