@@ -8,6 +8,7 @@
 
 #include "core/images.h"
 #include "core/noise.h"
+#include "core/settings.h"
 
 namespace langrun {
 
@@ -15,12 +16,6 @@ namespace langrun {
 /// Throws Error(usage) where the lane has fewer rows.
 std::vector<std::int64_t> draw_rows(NoiseKey key, std::int64_t lane, std::int64_t step, std::int64_t rows,
                                     std::int64_t count);
-
-/// When a drawn slot starts anew.
-struct RejuvenationRule {
-  double probability = 0.5;      ///< p
-  std::int64_t max_rounds = 2;   ///< w: also when it was updated more often than this; 0: no such limit
-};
 
 /// True where the slot, `updates` rounds after its last start, starts anew in this step.
 bool rejuvenates(NoiseKey key, std::uint64_t slot, std::int64_t step, std::int64_t updates, const RejuvenationRule& rule);

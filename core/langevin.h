@@ -10,18 +10,9 @@
 
 #include "core/networks/energy.h"
 #include "core/noise.h"
+#include "core/settings.h"
 
 namespace langrun {
-
-struct LangevinConfig {
-  std::int64_t steps = 100;     ///< K
-  double eta = 1e-2;            ///< step size; the noise is eta z
-  double temperature = 1e-4;    ///< T, divides the energy inside the gradient alone
-  double max_norm = 0;          ///< per-sample clip: ||grad U / T|| stays under max_norm / (eta^2 / 2); 0: none
-
-  /// Weight of grad U in the update, eta^2 / (2 T).
-  double gradient_weight() const { return eta * eta / (2 * temperature); }
-};
 
 /// Which noise a call's chains get: number i of sample b in step k is number i at (identities[b], first_step + k).
 struct ChainNoise {

@@ -5,18 +5,13 @@
 #include <string>
 
 #include "core/module_tensors.h"
+#include "core/settings.h"
 
 namespace torch::optim {
 class Optimizer;
 }
 
 namespace langrun {
-
-struct OptimizerConfig {
-  std::string kind = "adam";  ///< "adam" or "sgd"
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
-  double momentum = 0;                                ///< sgd
-};
 
 class Optimizer {
  public:

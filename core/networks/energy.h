@@ -8,16 +8,9 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/settings.h"
 
 namespace langrun {
-
-/// Which energy, and how wide.
-struct EnergyConfig {
-  std::string network = "sngan32";  ///< one of energy_names()
-  std::int64_t width = 0;           ///< base width n (networks.md); 0: the paper's
-  bool spectral_norm = false;       ///< biggan only; the papers' program ran without
-  std::string attention_gamma = "random";  ///< biggan only: start of gamma, "random" (U(-1.7, 1.7)) or "zero"
-};
 
 /// Energies and their gradient with respect to the images.
 struct EnergyGradient {

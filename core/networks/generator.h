@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/settings.h"
 
 namespace langrun {
-
-struct GeneratorConfig {
-  std::string network = "sngan32";  ///< one of generator_names()
-  std::int64_t width = 0;           ///< base width n (networks.md); 0: the paper's
-  std::int64_t latent = 128;        ///< length nz of the latent
-};
 
 /// What the batch-norm layers of a generator do in one call.
 enum class BatchNormUse {

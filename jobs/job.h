@@ -1,2 +1,0 @@
-// placeholder of the room while the first job is built
-#pragma once

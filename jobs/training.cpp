@@ -1,0 +1,167 @@
+#include "jobs/training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "data/durable.h"
+#include "distributed/agreement.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// What each rank tells the others at the end of a step, in one collective.
+struct RankReport {
+  double sample, update, exchange, checkpoint;
+  std::int64_t stop;
+};
+
+class Loop {
+ public:
+  Loop(TrainingJob& job, const TrainingConfig& config, const TrainingStart& start, Communicator& world,
+       TrainingObserver& observer)
+      : job_(job), config_(config), start_(start), world_(world), observer_(observer) {}
+
+  ExitCode run() {
+    begin();
+    for (std::int64_t step = start_.from_step + 1; step <= config_.steps; ++step) {
+      auto record = job_.step(step);
+      record.step = step;
+      const bool stop = report(record);
+      check_finite(record);
+      if (world_.rank() == 0) observer_.step(record);
+      const bool last = step == config_.steps;
+      if (last || (config_.pictures_every > 0 && step % config_.pictures_every == 0)) show(step);
+      if (last || stop || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0)) checkpoint(step);
+      if (stop && !last) return ExitCode::stopped;
+    }
+    return ExitCode::done;
+  }
+
+ private:
+  void begin() {
+    agree(world_, start_.from_step > 0 ? "load checkpoint" : "start", [&] {
+      if (start_.from_step > 0)
+        job_.load(fs::path(config_.run) / "checkpoint" / checkpoint_name(start_.from_step));
+      else
+        job_.start();
+    });
+    if (world_.rank() == 0) observer_.begin(start_.from_step);
+  }
+
+  // Timers over ranks, and whether any rank was asked to stop: a decision that all ranks take together, from the same
+  // gathered words, since signals reach ranks unevenly.
+  bool report(StepRecord& record) {
+    const bool asked = start_.stop_asked() || (config_.stop_at > 0 && record.step >= config_.stop_at) ||
+                       (config_.stop_after > 0 && seconds_since(started_) >= config_.stop_after);
+    const RankReport own{record.seconds_sample.avg, record.seconds_update.avg, record.seconds_exchange.avg,
+                         checkpoint_seconds_, asked ? 1 : 0};
+    checkpoint_seconds_ = 0;
+    const auto all = world_.gather_all("step report", std::as_bytes(std::span(&own, 1)));
+    std::vector<RankReport> reports(all.size());
+    for (std::size_t r = 0; r < all.size(); ++r) std::memcpy(&reports[r], all[r].data(), sizeof(RankReport));
+    record.seconds_sample = spread(reports, &RankReport::sample);
+    record.seconds_update = spread(reports, &RankReport::update);
+    record.seconds_exchange = spread(reports, &RankReport::exchange);
+    record.seconds_checkpoint = spread(reports, &RankReport::checkpoint);
+    if (record.seconds_sample.max > 0) record.image_steps_per_second /= record.seconds_sample.max;
+    return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.stop != 0; });
+  }
+
+  static Spread spread(const std::vector<RankReport>& reports, double RankReport::*timer) {
+    Spread result{reports[0].*timer, 0, reports[0].*timer};
+    for (const auto& r : reports) {
+      result.min = std::min(result.min, r.*timer);
+      result.max = std::max(result.max, r.*timer);
+      result.avg += r.*timer / static_cast<double>(reports.size());
+    }
+    return result;
+  }
+
+  // The record has the same bits on every rank, so every rank comes to the same verdict without asking.
+  void check_finite(const StepRecord& record) {
+    const auto refuse = [&](const char* what, double value) {
+      if (std::isfinite(value)) return;
+      throw Error(ExitCode::diverged, fmt::format("diverged: {} is {} at step {}", what, value, record.step),
+                  "go on from the last checkpoint with a smaller --energy.learning_rate or --langevin.eta, or with more data noise");
+    };
+    refuse("energy difference", record.energy_difference);
+    refuse("gradient magnitude", record.gradient_magnitude);
+    refuse("generator loss", record.generator_loss.value_or(0));
+  }
+
+  void show(std::int64_t step) {
+    agree(world_, "pictures", [&] {
+      if (world_.rank() == 0) observer_.pictures(step, job_.pictures(step));
+    });
+  }
+
+  // Design invariant 5, durable before visible: all ranks write, flush and agree; only then does rank 0 name the files
+  // in the manifest, rename the folder and move `latest`.
+  void checkpoint(std::int64_t step) {
+    const auto begun = Clock::now();
+    const fs::path run(config_.run);
+    const auto folder = run / "checkpoint" / (checkpoint_name(step) + ".partial");
+    agree(world_, "checkpoint folder", [&] {
+      if (world_.rank() != 0) return;
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);
+      make_folder(folder);
+    });
+    std::vector<CheckpointFile> own;
+    agree(world_, "checkpoint files", [&] {
+      for (const auto& name : job_.save(folder)) own.push_back(seal(folder / name));
+    });
+    auto files = gather_files(own);
+    agree(world_, "checkpoint manifest", [&] {
+      if (world_.rank() != 0) return;
+      observer_.settle(step);
+      write_manifest(folder, {step, start_.generation, config_.lanes, 0, start_.run_cfg, std::move(files)});
+      sync_path(folder);
+      publish_checkpoint(run, step, config_.checkpoint_keep);
+    });
+    checkpoint_seconds_ = seconds_since(begun);
+  }
+
+  std::vector<CheckpointFile> gather_files(const std::vector<CheckpointFile>& own) {
+    std::string text;
+    for (const auto& file : own) text += fmt::format("{} {} {}\n", file.name, file.bytes, file.checksum);
+    std::vector<CheckpointFile> files;
+    for (const auto& bytes : world_.gather_all("checkpoint checksums", std::as_bytes(std::span(text)))) {
+      std::string part(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      for (std::size_t at = 0, end; (end = part.find('\n', at)) != std::string::npos; at = end + 1) {
+        const auto line = part.substr(at, end - at);
+        const auto first = line.find(' '), second = line.find(' ', first + 1);
+        files.push_back({line.substr(0, first), std::stoull(line.substr(first + 1, second - first - 1)),
+                         line.substr(second + 1)});
+      }
+    }
+    std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return files;
+  }
+
+  TrainingJob& job_;
+  const TrainingConfig& config_;
+  const TrainingStart& start_;
+  Communicator& world_;
+  TrainingObserver& observer_;
+  Clock::time_point started_ = Clock::now();
+  double checkpoint_seconds_ = 0;  // of the last checkpoint, told in the next step's record
+};
+
+}  // namespace
+
+ExitCode train(TrainingJob& job, const TrainingConfig& config, const TrainingStart& start, Communicator& world,
+               TrainingObserver& observer) {
+  return Loop(job, config, start, world, observer).run();
+}
+
+}  // namespace langrun
