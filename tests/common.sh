@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Shared by the shell tests. A test exits 0 (passed), 77 (skipped: `skip REASON`) or anything else (`fail WHAT`).
+# Gives: $program, $scratch (gone afterwards), `ranks N PROGRAM ...`, `synth FILE COUNT`, `expect_code`.
+set -u
+source_root=${LANGRUN_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+build=${LANGRUN_BUILD:-$source_root/build}
+program=${LANGRUN_PROGRAM:-$build/langrun}
+export LANGRUN_SHARED=${LANGRUN_SHARED:-$source_root/../shared}
+export OMP_NUM_THREADS=1
+# shellcheck source=../launch/mpi
+. "$source_root/launch/mpi"
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+skip() {
+  echo "SKIPPED: $*"
+  exit 77
+}
+
+[[ -x $program ]] || fail "no program at $program: build first"
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/langrun-test.XXXXXX") || fail "no scratch folder"
+trap 'rm -rf "$scratch"' EXIT
+
+# need PROGRAM...: skips the test where one is not installed.
+need() {
+  local name
+  for name in "$@"; do command -v "$name" >/dev/null || skip "there is no $name here"; done
+}
+
+# synth FILE COUNT [SIZE]: a store of built-in images.
+synth() {
+  "$program" data synth "$1" --count "$2" --size "${3:-32}" --seed 7 >"$scratch/synth.out" 2>&1 ||
+    fail "data synth: $(tail -n 1 "$scratch/synth.out")"
+}
+
+# expect_code CODE COMMAND...: output goes to $scratch/out and $scratch/err.
+expect_code() {
+  local wanted=$1 code
+  shift
+  "$@" >"$scratch/out" 2>"$scratch/err"
+  code=$?
+  [[ $code = "$wanted" ]] || fail "exit $code where $wanted was expected: $* ($(tail -n 1 "$scratch/err"))"
+}
+
+# error_lines FILE: how many error lines of langrun's own it holds.
+error_lines() { grep -c '^langrun: error: ' "$1"; }
