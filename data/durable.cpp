@@ -24,6 +24,8 @@ namespace {
                                                    : "is the folder there, writable, and on a healthy disk?");
 }
 
+std::string digits(XXH128_hash_t digest) { return fmt::format("{:016x}{:016x}", digest.high64, digest.low64); }
+
 class Descriptor {
  public:
   Descriptor(const std::filesystem::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
@@ -100,8 +102,9 @@ std::string checksum(const std::filesystem::path& path) {
     if (n == 0) break;
     XXH3_128bits_update(state.get(), piece.data(), static_cast<std::size_t>(n));
   }
-  const auto digest = XXH3_128bits_digest(state.get());
-  return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
+  return digits(XXH3_128bits_digest(state.get()));
 }
+
+std::string checksum_of_text(const std::string& text) { return digits(XXH3_128bits(text.data(), text.size())); }
 
 }  // namespace langrun

@@ -22,4 +22,7 @@ void make_folder(const std::filesystem::path& path);
 /// 128-bit XXH3 checksum of a file, as 32 hexadecimal digits. Throws Error(input) where it cannot be read.
 std::string checksum(const std::filesystem::path& path);
 
+/// The same of a text in memory.
+std::string checksum_of_text(const std::string& text);
+
 }  // namespace langrun

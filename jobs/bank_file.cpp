@@ -1,0 +1,83 @@
+#include "jobs/bank_file.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "core/error.h"
+#include "data/hdf5.h"
+
+namespace langrun {
+namespace {
+
+// Design invariant 6: background and foreground writes share one lock, so no piece is larger than this.
+constexpr std::int64_t kPieceBytes = 8 << 20;
+
+h5::Shape row_shape(const ImageShape& image) {
+  return {static_cast<std::uint64_t>(image.channels), static_cast<std::uint64_t>(image.height),
+          static_cast<std::uint64_t>(image.width)};
+}
+
+void check_shape(const h5::Dataset& dataset, const h5::Shape& expected, const std::string& file) {
+  if (dataset.shape() != expected)
+    throw Error(ExitCode::input, fmt::format("{}: {} is {}, expected {}", file, dataset.name(),
+                                             h5::to_text(dataset.shape()), h5::to_text(expected)),
+                "the snapshot belongs to another configuration");
+}
+
+std::int64_t piece_rows(const ImageShape& image) {
+  return std::max<std::int64_t>(1, kPieceBytes / (image.elements() * static_cast<std::int64_t>(sizeof(float))));
+}
+
+}  // namespace
+
+std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
+                            const BankLane& bank) {
+  const auto name = fmt::format("bank-{}.h5", lane);
+  auto file = h5::File::create(folder / name);
+  const auto rows = static_cast<std::uint64_t>(bank.rows());
+  const ImageShape image{bank.images.size(1), bank.images.size(2), bank.images.size(3)};
+  auto shape = row_shape(image);
+  shape.insert(shape.begin(), rows);
+  auto images = file.create_dataset("/bank/images", h5::Type::f32, shape);
+  for (std::int64_t first = 0; first < bank.rows(); first += piece_rows(image)) {
+    const auto count = std::min(piece_rows(image), bank.rows() - first);
+    const auto piece = bank.images.narrow(0, first, count).contiguous(at::MemoryFormat::Contiguous);
+    images.write_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), piece.const_data_ptr<float>());
+  }
+  const auto latents = bank.latents.contiguous();
+  file.write("/bank/latents", {rows, static_cast<std::uint64_t>(latents.size(1))}, latents.const_data_ptr<float>());
+  file.write("/bank/updates", {rows}, bank.updates.data());
+  file.write("/bank/visits", {rows}, bank.visits.data());
+  file.write_attribute("/bank", "lane", lane);
+  file.write_attribute("/bank", "lanes", lanes);
+  file.close();
+  return name;
+}
+
+BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t rows,
+                        const ImageShape& image, std::int64_t latent) {
+  const auto path = folder / fmt::format("bank-{}.h5", lane);
+  const auto file = h5::File::open(path);
+  const auto n = static_cast<std::uint64_t>(rows);
+  auto bank = BankLane::make(rows, image, latent);
+  auto shape = row_shape(image);
+  shape.insert(shape.begin(), n);
+  const auto images = file.dataset("/bank/images"), latents = file.dataset("/bank/latents");
+  const auto updates = file.dataset("/bank/updates"), visits = file.dataset("/bank/visits");
+  check_shape(images, shape, path.string());
+  check_shape(latents, {n, static_cast<std::uint64_t>(latent)}, path.string());
+  check_shape(updates, {n}, path.string());
+  check_shape(visits, {n}, path.string());
+  for (std::int64_t first = 0; first < rows; first += piece_rows(image)) {
+    const auto count = std::min(piece_rows(image), rows - first);
+    auto piece = torch::empty({count, image.channels, image.height, image.width});
+    images.read_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), piece.mutable_data_ptr<float>());
+    bank.images.narrow(0, first, count).copy_(piece);
+  }
+  latents.read_all(h5::Type::f32, bank.latents.mutable_data_ptr<float>());
+  bank.updates = updates.read<std::int64_t>();
+  bank.visits = visits.read<std::int64_t>();
+  return bank;
+}
+
+}  // namespace langrun

@@ -1,0 +1,77 @@
+#include "jobs/chain_starts.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <array>
+#include <utility>
+
+#include "core/error.h"
+
+namespace langrun {
+namespace {
+
+constexpr std::array<std::pair<const char*, ChainStart>, 6> kStarts{{
+    {"coop-persistent", ChainStart::coop_persistent},
+    {"persistent", ChainStart::persistent},
+    {"coop", ChainStart::coop},
+    {"data", ChainStart::data},
+    {"data-persistent", ChainStart::data_persistent},
+    {"noise", ChainStart::noise},
+}};
+
+// Within one (slot, step), each use has a step number of its own; 0 is the rejuvenation's coin.
+constexpr std::uint32_t kLatent = 1, kUniform = 2, kDataIndex = 3;
+
+NoisePlace place_of(std::uint64_t slot, std::int64_t step, std::uint32_t use) {
+  return {chain_identity(slot, static_cast<std::uint64_t>(step)), use};
+}
+
+}  // namespace
+
+ChainStart chain_start(const std::string& name) {
+  for (const auto& [word, start] : kStarts)
+    if (name == word) return start;
+  throw Error(ExitCode::usage, fmt::format("unknown chain start '{}'", name));
+}
+
+bool uses_generator(ChainStart start) { return start == ChainStart::coop_persistent || start == ChainStart::coop; }
+
+bool uses_bank(ChainStart start) {
+  return start == ChainStart::coop_persistent || start == ChainStart::persistent || start == ChainStart::data_persistent;
+}
+
+at::Tensor ChainStarts::fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key,
+                                      std::int64_t length) const {
+  auto latents = torch::empty({static_cast<std::int64_t>(slots.size()), length});
+  auto* values = latents.mutable_data_ptr<float>();
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    fill_normal(key, place_of(slots[i], step, kLatent),
+                {values + static_cast<std::int64_t>(i) * length, static_cast<std::size_t>(length)});
+  return latents;
+}
+
+FreshChains ChainStarts::fresh_images(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) const {
+  const auto b = static_cast<std::int64_t>(slots.size());
+  FreshChains made;
+  made.latents = torch::empty({b, 0});
+  if (start_ == ChainStart::data || start_ == ChainStart::data_persistent) {
+    std::vector<std::uint64_t> indices;
+    for (const auto slot : slots)
+      indices.push_back(uniform_integer(key, place_of(slot, step, kDataIndex), 0, data_.count()));
+    made.images = data_.images(indices);
+    return made;
+  }
+  made.images = torch::empty({b, image_.channels, image_.height, image_.width},
+                             torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+  auto* values = made.images.mutable_data_ptr<float>();
+  const auto length = image_.elements();
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    fill_uniform(key, place_of(slots[i], step, kUniform),
+                 {values + static_cast<std::int64_t>(i) * length, static_cast<std::size_t>(length)});
+  made.images.mul_(2).sub_(1);
+  return made;
+}
+
+}  // namespace langrun

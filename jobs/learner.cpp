@@ -1,0 +1,186 @@
+#include "jobs/learner.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "core/error.h"
+#include "core/updates.h"
+
+namespace langrun {
+namespace {
+
+std::shared_ptr<Energy> energy_on(const EnergyConfig& config, std::int64_t seed, const at::Device& device) {
+  auto network = make_energy(config, static_cast<std::uint64_t>(seed));
+  network->to(device);
+  return network;
+}
+
+std::shared_ptr<Generator> generator_on(const GeneratorConfig& config, std::int64_t seed, const at::Device& device) {
+  auto network = make_generator(config, static_cast<std::uint64_t>(seed));
+  network->to(device);
+  return network;
+}
+
+void hold_constant(torch::nn::Module& module) {
+  for (auto& weight : module.parameters()) weight.set_requires_grad(false);
+}
+
+}  // namespace
+
+void GradientReduction::connect(std::unique_ptr<Reducer> reducer) {
+  reducer_ = std::move(reducer);
+  lane_.resize(elements());
+}
+
+std::size_t GradientReduction::elements() const {
+  std::size_t count = extras_;
+  for (const auto& [name, weight] : weights_) count += static_cast<std::size_t>(weight.numel());
+  return count;
+}
+
+void GradientReduction::add_lane(std::span<const float> extras) {
+  const auto weights = lane_.size() - extras_;
+  take_gradients(weights_, std::span(lane_).first(weights));
+  std::copy(extras.begin(), extras.end(), lane_.begin() + static_cast<std::ptrdiff_t>(weights));
+  reducer_->add(lane_);
+}
+
+std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lanes) {
+  const auto sum = reducer_->finalize(name);
+  const auto weights = sum.size() - extras_;
+  // The number of lanes is a power of two, so the mean is exact where the sum is.
+  set_gradients(weights_, sum.first(weights), 1.0 / static_cast<double>(lanes));
+  return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};
+}
+
+EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world,
+                             const Lanes& lanes, std::size_t extras)
+    : config_(config.energy_learning), energy_(config.energy), lanes_(lanes.count),
+      network_(energy_on(config.energy, config.training.seed, device)),
+      average_(config_.average > 0 ? energy_on(config.energy, config.training.seed, device) : nullptr),
+      frozen_(config.energy, config.training.precision, device), optimizer_(*network_, config_.optimizer),
+      schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
+  if (average_) hold_constant(*average_);
+  reduction_.connect(make_reducer(config.training, device, world, lanes, reduction_.elements()));
+}
+
+void EnergyLearner::refresh_frozen(bool average) { frozen_.refresh(average && average_ ? *average_ : *network_); }
+
+GradientFunction EnergyLearner::frozen() {
+  return [this](const at::Tensor& x) { return frozen_.energy_and_gradient(x); };
+}
+
+void EnergyLearner::apply(std::int64_t step) {
+  clip_gradients(named_weights(*network_), config_.max_norm);
+  optimizer_.step(schedule_.at(step));
+  if (average_) move_average(*network_, *average_, config_.average);
+}
+
+void EnergyLearner::save(WeightsWriter& writer) const {
+  const WeightsFacts facts{{"network", energy_.network}, {"width", fmt::format("{}", energy_.width)}};
+  writer.group("/energy", named_state(*network_), facts);
+  if (average_) writer.group("/energy_average", named_state(*average_), facts);
+  writer.group("/optimizer/energy", optimizer_.state(), {});
+}
+
+void EnergyLearner::load(const WeightsReader& reader) {
+  reader.into("/energy", named_state(*network_));
+  if (average_) reader.into("/energy_average", named_state(*average_));
+  optimizer_.restore(reader.like("/optimizer/energy", optimizer_.state()));
+}
+
+GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world,
+                                   const Lanes& lanes, const ImageShape& image)
+    : config_(config.generator_learning), generator_(config.generator), lanes_(lanes.count),
+      training_use_(config.batch_norm == "lane" ? BatchNormUse::lane : BatchNormUse::off),
+      evaluation_use_(config.batch_norm == "lane" ? BatchNormUse::running : BatchNormUse::off), device_(device),
+      network_(generator_on(config.generator, config.training.seed, device)),
+      average_(config_.average > 0 ? generator_on(config.generator, config.training.seed, device) : nullptr),
+      optimizer_(*network_, config_.optimizer), schedule_(parse_schedule(config_.learning_rate, config_.drops)),
+      reduction_(named_weights(*network_), extras()) {
+  if (average_) hold_constant(*average_);
+  if (!(network_->output() == image))
+    throw Error(ExitCode::usage,
+                fmt::format("generator {} makes {}x{} images, the energy takes {}x{}", generator_.network,
+                            network_->output().height, network_->output().width, image.height, image.width),
+                "choose --generator.network and --energy.network of one size");
+  reduction_.connect(make_reducer(config.training, device, world, lanes, reduction_.elements()));
+}
+
+std::size_t GeneratorLearner::extras() const {
+  std::size_t count = 1;  // the loss
+  if (training_use_ == BatchNormUse::lane)
+    for (const auto& layer : network_->batch_norms()) count += 2 * static_cast<std::size_t>(layer->weight.numel());
+  return count;
+}
+
+at::Tensor GeneratorLearner::images(const at::Tensor& latents) {
+  const torch::NoGradGuard constant;
+  return network_->generate(latents.to(device_), training_use_);
+}
+
+at::Tensor GeneratorLearner::images_for_evaluation(const at::Tensor& latents) {
+  const torch::NoGradGuard constant;
+  return (average_ ? *average_ : *network_).generate(latents.to(device_), evaluation_use_);
+}
+
+void GeneratorLearner::add_lane(const at::Tensor& latents, const at::Tensor& images) {
+  const torch::AutoGradMode learning(true);
+  std::vector<float> extras{generator_lane_gradients(*network_, latents, images, training_use_)};
+  if (training_use_ == BatchNormUse::lane)
+    for (const auto& layer : network_->batch_norms())
+      for (const auto& statistic : {layer->lane_mean, layer->lane_variance}) {
+        const auto values = statistic.to(torch::kCPU).contiguous();
+        extras.insert(extras.end(), values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
+      }
+  reduction_.add_lane(extras);
+}
+
+double GeneratorLearner::reduce(const char* name) {
+  sums_ = reduction_.reduce(name, lanes_);
+  return sums_[0] / static_cast<double>(lanes_);
+}
+
+void GeneratorLearner::apply(std::int64_t step) {
+  clip_gradients(named_weights(*network_), config_.max_norm);
+  optimizer_.step(schedule_.at(step));
+  if (training_use_ == BatchNormUse::lane) {
+    // Design invariant 1: running statistics are the lanes' averaged in tree order, once a step.
+    auto at = sums_.data() + 1;
+    const auto take = [&](std::int64_t channels) {
+      const auto mean = torch::from_blob(at, {channels}).div(static_cast<double>(lanes_)).to(device_);
+      at += channels;
+      return mean;
+    };
+    for (const auto& layer : network_->batch_norms()) {
+      const auto mean = take(layer->weight.numel()), variance = take(layer->weight.numel());
+      layer->move_running(mean, variance);
+    }
+  }
+  if (average_) move_average(*network_, *average_, config_.average);
+}
+
+void GeneratorLearner::save(WeightsWriter& writer) const {
+  const WeightsFacts facts{{"network", generator_.network},
+                           {"width", fmt::format("{}", generator_.width)},
+                           {"latent", fmt::format("{}", generator_.latent)},
+                           {"batch_norm", evaluation_use_ == BatchNormUse::running ? "running" : "off"}};
+  writer.group("/generator", named_state(*network_), facts);
+  if (average_) writer.group("/generator_average", named_state(*average_), facts);
+  writer.group("/optimizer/generator", optimizer_.state(), {});
+}
+
+void GeneratorLearner::load(const WeightsReader& reader) {
+  reader.into("/generator", named_state(*network_));
+  if (average_) reader.into("/generator_average", named_state(*average_));
+  optimizer_.restore(reader.like("/optimizer/generator", optimizer_.state()));
+}
+
+std::unique_ptr<Reducer> make_reducer(const TrainingConfig& config, const at::Device& device, Communicator& world,
+                                      const Lanes& lanes, std::size_t elements) {
+  if (config.reduction == "tree") return std::make_unique<TreeReducer>(world, lanes, elements);
+  throw Error(ExitCode::usage, fmt::format("--reduction {} needs --device cuda, this run is on {}", config.reduction, device.str()),
+              "use --reduction tree");
+}
+
+}  // namespace langrun

@@ -1,0 +1,118 @@
+// A network that learns: its weights, their moving average, its optimiser, and the reduction of its gradients.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/langevin.h"
+#include "core/module_tensors.h"
+#include "core/networks/energy.h"
+#include "core/networks/frozen_energy.h"
+#include "core/networks/generator.h"
+#include "core/optimizer.h"
+#include "core/schedule.h"
+#include "distributed/tree_reducer.h"
+#include "jobs/shortrun.h"
+#include "jobs/weights_io.h"
+
+namespace langrun {
+
+/// The reduction that `--reduction` asks for. Throws Error(usage) where it is not available on this device.
+std::unique_ptr<Reducer> make_reducer(const TrainingConfig& config, const at::Device& device, Communicator& world,
+                                      const Lanes& lanes, std::size_t elements);
+
+/// Gradients and a few scalars of one network, from lanes to everybody.
+class GradientReduction {
+ public:
+  GradientReduction(NamedTensors weights, std::size_t extras) : weights_(std::move(weights)), extras_(extras) {}
+  void connect(std::unique_ptr<Reducer> reducer);
+  /// Floats in one lane's vector: all weights, then the extras.
+  std::size_t elements() const;
+  /// Takes the gradients that one lane left in the weights, and its extras. Once per owned lane, in lane order.
+  void add_lane(std::span<const float> extras);
+  /// Collective, all ranks. Leaves the mean gradient over lanes in the weights; returns the extras' sums over lanes.
+  std::vector<float> reduce(const char* name, std::int64_t lanes);
+
+ private:
+  NamedTensors weights_;
+  std::size_t extras_;
+  std::vector<float> lane_;
+  std::unique_ptr<Reducer> reducer_;
+};
+
+class EnergyLearner {
+ public:
+  /// `extras`: scalars that ride along with the gradients.
+  EnergyLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world, const Lanes& lanes,
+                std::size_t extras);
+
+  ImageShape image() const { return network_->input(); }
+  Energy& network() { return *network_; }
+  bool has_average() const { return average_ != nullptr; }
+  double learning_rate(std::int64_t step) const { return schedule_.at(step); }
+
+  /// Gives the sampler the present weights (or their average).
+  void refresh_frozen(bool average = false);
+  /// Energies and gradients under the weights of the last refresh.
+  GradientFunction frozen();
+
+  void add_lane(std::span<const float> extras) { reduction_.add_lane(extras); }
+  std::vector<float> reduce(const char* name) { return reduction_.reduce(name, lanes_); }
+  /// Clip, optimiser step at this step's rate, average.
+  void apply(std::int64_t step);
+
+  void save(WeightsWriter& writer) const;
+  void load(const WeightsReader& reader);
+
+ private:
+  LearningConfig config_;
+  EnergyConfig energy_;
+  std::int64_t lanes_;
+  std::shared_ptr<Energy> network_, average_;
+  FrozenEnergy frozen_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+  GradientReduction reduction_;
+};
+
+class GeneratorLearner {
+ public:
+  GeneratorLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world, const Lanes& lanes,
+                   const ImageShape& image);
+
+  std::int64_t latent_length() const { return network_->latent_length(); }
+  double learning_rate(std::int64_t step) const { return schedule_.at(step); }
+  /// g(z) as training runs it: batch norm over this call's samples, or off. latents [b, nz]; images on the CPU or GPU as
+  /// the network is.
+  at::Tensor images(const at::Tensor& latents);
+  /// g(z) as evaluation runs it: running statistics, averaged weights where they are kept.
+  at::Tensor images_for_evaluation(const at::Tensor& latents);
+
+  /// One lane's loss and gradients, on its way into the reduction.
+  void add_lane(const at::Tensor& latents, const at::Tensor& images);
+  /// Collective. Returns the loss, mean over lanes.
+  double reduce(const char* name);
+  void apply(std::int64_t step);
+
+  void save(WeightsWriter& writer) const;
+  void load(const WeightsReader& reader);
+
+ private:
+  std::size_t extras() const;
+
+  LearningConfig config_;
+  GeneratorConfig generator_;
+  std::int64_t lanes_;
+  BatchNormUse training_use_, evaluation_use_;
+  at::Device device_;
+  std::shared_ptr<Generator> network_, average_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+  GradientReduction reduction_;
+  std::vector<float> sums_;
+};
+
+}  // namespace langrun

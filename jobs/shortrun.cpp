@@ -1,0 +1,332 @@
+// One training step of shortrun learning stands in `Shortrun::step`, phase by phase; docs/one_step.md walks through it.
+#include "jobs/shortrun.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <chrono>
+
+#include "core/bank.h"
+#include "core/langevin.h"
+#include "core/optimizer.h"
+#include "core/schedule.h"
+#include "core/updates.h"
+#include "jobs/bank_file.h"
+#include "jobs/chain_starts.h"
+#include "jobs/device.h"
+#include "jobs/learner.h"
+#include "jobs/training_data.h"
+#include "jobs/weights_io.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Seconds of this step by phase group.
+class Timer {
+ public:
+  explicit Timer(double& seconds) : seconds_(seconds) {}
+  ~Timer() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double& seconds_;
+  Clock::time_point start_ = Clock::now();
+};
+
+/// What one lane carries through a step.
+struct LaneWork {
+  std::int64_t lane = 0;
+  std::vector<std::int64_t> rows;            ///< of the bank, as drawn; empty without a bank
+  std::vector<std::uint64_t> slots;          ///< bank slots, or places in the batch without a bank
+  std::vector<std::uint8_t> rejuvenated;     ///< per sample
+  at::Tensor latents;                        ///< [b, nz]
+  at::Tensor data;                           ///< [b, C, H, W], noise added
+  at::Tensor chains;                         ///< [b, C, H, W], starts before sampling, chains after
+  LangevinRecord sampled;
+};
+
+/// Scalars that ride at the end of the energy's reduction, summed over lanes.
+enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kRejuvenated, kUpdates, kEnergyScalars };
+
+class Shortrun final : public TrainingJob {
+ public:
+  Shortrun(const ShortrunConfig& config, Communicator& world)
+      : config_(config), start_(chain_start(config.init)),
+        world_(world), lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
+        lane_batch_(lane_batch(config.training.batch, config.training.lanes)),
+        device_(bind_device(config.training, world)),
+        keys_(static_cast<std::uint64_t>(config.training.seed)),
+        energy_(config, device_, world, lanes_, kEnergyScalars),
+        data_(config.training, lanes_, energy_.image()),
+        starts_(start_, keys_, data_, energy_.image()) {
+    if (uses_generator(start_)) generator_.emplace(config, device_, world, lanes_, energy_.image());
+  }
+
+  void start() override {
+    if (!uses_bank(start_)) return;
+    for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane) bank_.push_back(fill_lane(lane));
+  }
+
+  StepRecord step(std::int64_t step) override {
+    double sample = 0, update = 0, exchange = 0;
+    // ---- 1 draw: bank slots (some of them rejuvenated) and data, lane by lane ----
+    // ---- 2 sample: K Langevin steps from the drawn images ----
+    std::vector<LaneWork> work;
+    {
+      const Timer timer(sample);
+      energy_.refresh_frozen();
+      for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane) {
+        work.push_back(draw(lane, step));
+        sample_chains(work.back(), step);
+      }
+    }
+    // ---- 3 energy update: lane gradients, summed in tree order; clip, optimiser, average ----
+    // ---- 4 generator update: on the same chains ----
+    StepRecord record;
+    update_energy(work, step, record, update, exchange);
+    if (generator_) update_generator(work, step, record, update, exchange);
+    // ---- 5 return chains and latents to their slots ----
+    {
+      const Timer timer(update);
+      return_to_bank(work);
+    }
+    // ---- 6 record ----
+    record.learning_rate = energy_.learning_rate(step);
+    record.image_steps_per_second = static_cast<double>(config_.training.batch * config_.langevin.steps);
+    record.seconds_sample.avg = sample;
+    record.seconds_update.avg = update;
+    record.seconds_exchange.avg = exchange;
+    return record;
+  }
+
+  std::vector<std::string> save(const fs::path& folder) override {
+    std::vector<std::string> names;
+    if (world_.rank() == 0) {
+      WeightsWriter writer(folder / "weights.h5");
+      energy_.save(writer);
+      if (generator_) generator_->save(writer);
+      writer.close();
+      names.push_back("weights.h5");
+    }
+    for (std::size_t i = 0; i < bank_.size(); ++i)
+      names.push_back(write_bank_lane(folder, lanes_.first + static_cast<std::int64_t>(i), lanes_.count, bank_[i]));
+    return names;
+  }
+
+  void load(const fs::path& folder) override {
+    const WeightsReader reader(folder / "weights.h5");
+    energy_.load(reader);
+    if (generator_) generator_->load(reader);
+    if (!uses_bank(start_)) return;
+    for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane)
+      bank_.push_back(read_bank_lane(folder, lane, lanes_.rows(lane, config_.bank_size), energy_.image(), latent_length()));
+  }
+
+  std::vector<Panel> pictures(std::int64_t step) override;
+
+ private:
+  std::int64_t latent_length() const { return generator_ ? generator_->latent_length() : 0; }
+
+  // Design invariant 1: a bank is filled in lane-shaped calls, the last one padded, so that every image comes from a
+  // call of the one shape.
+  BankLane fill_lane(std::int64_t lane) {
+    const torch::NoGradGuard constant;
+    const auto rows = lanes_.rows(lane, config_.bank_size);
+    auto bank = BankLane::make(rows, energy_.image(), latent_length());
+    for (std::int64_t first = 0; first < rows; first += lane_batch_) {
+      const auto count = std::min(lane_batch_, rows - first);
+      std::vector<std::uint64_t> slots;
+      for (std::int64_t i = 0; i < lane_batch_; ++i)
+        slots.push_back(static_cast<std::uint64_t>(lanes_.slot(lane, first + i)));
+      const auto made = fresh(slots, 0, keys_.bank_fill);
+      bank.images.narrow(0, first, count).copy_(made.images.narrow(0, 0, count));
+      if (latent_length() > 0) bank.latents.narrow(0, first, count).copy_(made.latents.narrow(0, 0, count));
+    }
+    return bank;
+  }
+
+  /// New images (and latents) for slots, as the chosen start makes them.
+  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+    if (!generator_) return starts_.fresh_images(slots, step, key);
+    const auto latents = starts_.fresh_latents(slots, step, key, generator_->latent_length());
+    return {generator_->images(latents), latents};
+  }
+
+  LaneWork draw(std::int64_t lane, std::int64_t step) {
+    const torch::NoGradGuard constant;
+    LaneWork work;
+    work.lane = lane;
+    work.data = data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise).to(device_);
+    work.rejuvenated.assign(static_cast<std::size_t>(lane_batch_), 1);
+    if (!uses_bank(start_)) {
+      for (std::int64_t i = 0; i < lane_batch_; ++i)
+        work.slots.push_back(static_cast<std::uint64_t>(lanes_.slot(lane, i)));
+      auto made = fresh(work.slots, step, keys_.rejuvenation);
+      work.chains = made.images;
+      work.latents = made.latents;
+      return work;
+    }
+    const auto& bank = bank_[static_cast<std::size_t>(lane - lanes_.first)];
+    work.rows = draw_rows(keys_.bank_draw, lane, step, bank.rows(), lane_batch_);
+    for (const auto row : work.rows) work.slots.push_back(static_cast<std::uint64_t>(lanes_.slot(lane, row)));
+    work.chains = bank.take_images(work.rows);
+    work.latents = bank.take_latents(work.rows);
+    rejuvenate(work, bank, step);
+    work.chains = work.chains.to(device_);
+    work.latents = work.latents.to(device_);
+    return work;
+  }
+
+  // With training-mode batch norm the generator runs on all drawn latents, new and old, and only the new images are
+  // kept: a call of any other shape would give other statistics.
+  void rejuvenate(LaneWork& work, const BankLane& bank, std::int64_t step) {
+    bool any = false;
+    for (std::size_t i = 0; i < work.slots.size(); ++i) {
+      const auto updates = bank.updates[static_cast<std::size_t>(work.rows[i])];
+      work.rejuvenated[i] = rejuvenates(keys_.rejuvenation, work.slots[i], step, updates, config_.rejuvenation);
+      any = any || work.rejuvenated[i];
+    }
+    if (!any) return;
+    const auto mask = torch::from_blob(work.rejuvenated.data(), {lane_batch_}, torch::kUInt8).to(torch::kBool);
+    if (generator_) {
+      const auto latents = starts_.fresh_latents(work.slots, step, keys_.rejuvenation, latent_length());
+      work.latents = torch::where(mask.view({-1, 1}), latents, work.latents);
+      const auto images = generator_->images(work.latents).to(torch::kCPU);
+      work.chains = torch::where(mask.view({-1, 1, 1, 1}), images, work.chains);
+    } else {
+      const auto images = starts_.fresh_images(work.slots, step, keys_.rejuvenation).images;
+      work.chains = torch::where(mask.view({-1, 1, 1, 1}), images, work.chains);
+    }
+  }
+
+  void sample_chains(LaneWork& work, std::int64_t step) {
+    // Noise belongs to the chain (design invariant 2): slot and step name it, whatever rank or place it has.
+    ChainNoise noise{keys_.langevin, {}, 0};
+    for (const auto slot : work.slots) noise.identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
+    work.chains = run_langevin(energy_.frozen(), work.chains, config_.langevin, noise, &work.sampled);
+  }
+
+  void update_energy(const std::vector<LaneWork>& work, std::int64_t step, StepRecord& record, double& update,
+                     double& exchange) {
+    for (const auto& lane : work) {
+      const Timer timer(update);
+      const auto result = energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
+      std::array<float, kEnergyScalars> scalars{};
+      scalars[kDataEnergy] = result.data_energy;
+      scalars[kChainEnergy] = result.chain_energy;
+      scalars[kMagnitude] = config_.langevin.steps > 0 ? lane.sampled.gradient_magnitude.mean().item<float>() : 0.0f;
+      for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
+      scalars[kUpdates] = mean_age_sum(lane.lane);
+      energy_.add_lane(scalars);
+    }
+    const auto sums = [&] {
+      const Timer timer(exchange);
+      return energy_.reduce("energy gradients");
+    }();
+    const Timer timer(update);
+    energy_.apply(step);
+    const auto lanes = static_cast<double>(lanes_.count);
+    const double data = sums[kDataEnergy] / lanes, chains = sums[kChainEnergy] / lanes;
+    record.energy_difference = (data - chains) / config_.langevin.temperature;
+    record.gradient_magnitude = sums[kMagnitude] / lanes;
+    record.more = {{"energy_data", data}, {"energy_chains", chains}};
+    if (uses_bank(start_)) {
+      record.bank_mean_age = sums[kUpdates] / static_cast<double>(config_.bank_size);
+      record.more.emplace_back("rejuvenated", sums[kRejuvenated]);
+    }
+  }
+
+  float mean_age_sum(std::int64_t lane) const {
+    if (bank_.empty()) return 0;
+    std::int64_t sum = 0;
+    for (const auto updates : bank_[static_cast<std::size_t>(lane - lanes_.first)].updates) sum += updates;
+    return static_cast<float>(sum);
+  }
+
+  void update_generator(const std::vector<LaneWork>& work, std::int64_t step, StepRecord& record, double& update,
+                        double& exchange) {
+    for (const auto& lane : work) {
+      const Timer timer(update);
+      generator_->add_lane(lane.latents, lane.chains);
+    }
+    const auto loss = [&] {
+      const Timer timer(exchange);
+      return generator_->reduce("generator gradients");
+    }();
+    const Timer timer(update);
+    generator_->apply(step);
+    record.generator_loss = loss;
+    record.more.emplace_back("generator_learning_rate", generator_->learning_rate(step));
+  }
+
+  void return_to_bank(const std::vector<LaneWork>& work) {
+    if (bank_.empty()) return;
+    for (const auto& lane : work) {
+      auto& bank = bank_[static_cast<std::size_t>(lane.lane - lanes_.first)];
+      bank.put(lane.rows, lane.chains, lane.latents);
+      for (std::size_t i = 0; i < lane.rows.size(); ++i) {
+        const auto row = static_cast<std::size_t>(lane.rows[i]);
+        // A slot just rejuvenated has had one round when it returns, as the paper counts.
+        bank.updates[row] = (lane.rejuvenated[i] ? 0 : bank.updates[row]) + 1;
+        bank.visits[row] += 1;
+      }
+    }
+  }
+
+  const ShortrunConfig config_;
+  const ChainStart start_;
+  Communicator& world_;
+  const Lanes lanes_;
+  const std::int64_t lane_batch_;
+  const at::Device device_;
+  const RunKeys keys_;
+  EnergyLearner energy_;
+  TrainingData data_;
+  ChainStarts starts_;
+  std::optional<GeneratorLearner> generator_;
+  std::vector<BankLane> bank_;  // the lanes this rank owns, in order; empty without a bank
+};
+
+std::vector<Panel> Shortrun::pictures(std::int64_t step) {
+  const torch::NoGradGuard constant;
+  constexpr std::int64_t kPictures = 64;
+  std::vector<Panel> panels;
+  // The evaluation the papers use: fresh starts, then Langevin steps under the network that is shown. In lane-shaped
+  // calls, so that a picture does not depend on how many images it has.
+  const auto average = energy_.has_average();
+  std::vector<at::Tensor> starts, samples;
+  auto config = config_.langevin;
+  if (config_.evaluation_steps > 0) config.steps = config_.evaluation_steps;
+  energy_.refresh_frozen(average);
+  for (std::int64_t first = 0; first < kPictures; first += lane_batch_) {
+    std::vector<std::uint64_t> places;
+    for (std::int64_t i = 0; i < lane_batch_; ++i) places.push_back(static_cast<std::uint64_t>(first + i));
+    at::Tensor images;
+    if (generator_)
+      images = generator_->images_for_evaluation(
+          starts_.fresh_latents(places, 0, keys_.sample, latent_length()).to(device_));
+    else
+      images = starts_.fresh_images(places, 0, keys_.sample).images.to(device_);
+    starts.push_back(images);
+    ChainNoise noise{keys_.sample, {}, 0};
+    for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
+    samples.push_back(run_langevin(energy_.frozen(), images, config, noise));
+  }
+  const char* weights = average ? "average weights" : "raw weights";
+  panels.push_back(panel_of(fmt::format("samples, {}, K {}", weights, config.steps), torch::cat(samples), kPictures));
+  if (generator_) panels.push_back(panel_of(fmt::format("generator, {}", weights), torch::cat(starts), kPictures));
+  if (!bank_.empty()) panels.push_back(panel_of("bank, lane 0", bank_[0].images, kPictures));
+  panels.push_back(panel_of("data", data_.first_images(kPictures), kPictures));
+  (void)step;
+  return panels;
+}
+
+}  // namespace
+
+std::unique_ptr<TrainingJob> make_shortrun(const ShortrunConfig& config, Communicator& world) {
+  return std::make_unique<Shortrun>(config, world);
+}
+
+}  // namespace langrun
