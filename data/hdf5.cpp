@@ -357,6 +357,20 @@ void File::create_virtual_dataset(const std::string& name, Type type, const Shap
   if (!made) fail(ExitCode::storage, fmt::format("{}: cannot make {}", path_.string(), name));
 }
 
+std::vector<std::string> File::attributes(const std::string& object) const {
+  Lock lock;
+  std::vector<std::string> names;
+  auto visit = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  hsize_t next = 0;
+  if (H5Aiterate_by_name(file_->id(), object.c_str(), H5_INDEX_NAME, H5_ITER_INC, &next, visit, &names, H5P_DEFAULT) < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot list the attributes of {}", path_.string(), object));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 bool File::has_attribute(const std::string& object, const std::string& name) const {
   Lock lock;
   return H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;

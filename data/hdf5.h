@@ -132,6 +132,7 @@ class File {
   }
 
   /// Attributes of the object `name` ("/" is the file itself).
+  std::vector<std::string> attributes(const std::string& object) const;
   bool has_attribute(const std::string& object, const std::string& name) const;
   void write_attribute(const std::string& object, const std::string& name, const std::string& value);
   void write_attribute(const std::string& object, const std::string& name, std::int64_t value);

@@ -10,7 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
+#include <string_view>
 
 #include "core/error.h"
 #include "data/pickle_tree.h"
@@ -163,9 +163,9 @@ StateDict read_zip(const std::filesystem::path& path, const std::string& key) {
     if (!collector.wants(storage_key)) return;
     const auto& storage = collector.storage(storage_key);
     const auto size = static_cast<std::uint64_t>(storage.count) * bytes_of(storage.element);
+    collector.budget().take(size);
     const auto bytes = read_entry(zip, path, name, size);
     if (bytes.size() != size) bad(path, fmt::format("{} has {} bytes, {} expected", name, bytes.size(), size));
-    collector.budget().take(size);
     collector.give(storage_key, bytes);
   });
   return collector.finish(path);
@@ -173,7 +173,7 @@ StateDict read_zip(const std::filesystem::path& path, const std::string& key) {
 
 // ---- legacy --------------------------------------------------------------------------------------------------------
 
-const std::string kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr std::int64_t kProtocol = 1001;
 
 Bytes read_whole(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <string_view>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -14,6 +15,9 @@ namespace langrun::pickle {
 namespace {
 
 constexpr int kDeepest = 8;
+constexpr std::size_t kLongestName = 256;
+// A compiled model inside a data-parallel one, or the other way round.
+constexpr std::string_view kWrappers[] = {"_orig_mod.", "module.", "_orig_mod."};
 constexpr std::size_t kMostVisits = 1'000'000;  // shared dictionaries can be reached on exponentially many ways
 
 /// Walks dictionaries and lists that hold dictionaries of tensors, from the outside in.
@@ -23,12 +27,14 @@ class Search {
 
   void visit(Ref ref, const std::string& key, int depth) {
     const auto& value = machine_.value(ref);
-    if (value.kind != Kind::dict || depth > kDeepest || ++visits_ > kMostVisits) return;
+    if (value.kind != Kind::dict || depth > kDeepest) return;
+    visits_ += 1 + value.items.size();
+    if (visits_ > kMostVisits) return;
     FoundDict here{key, tensors_of(value)};
     if (!here.tensors.empty()) found.push_back(std::move(here));
     for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
       const auto& name = machine_.value(value.items[i]);
-      if (name.kind != Kind::text || name.text.size() > 256) continue;
+      if (name.kind != Kind::text || name.text.size() > kLongestName) continue;
       visit(value.items[i + 1], key.empty() ? name.text : key + "." + name.text, depth + 1);
     }
   }
@@ -41,14 +47,13 @@ class Search {
     std::unordered_map<std::string, std::size_t> places;
     for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const auto &name = machine_.value(dict.items[i]), &tensor = machine_.value(dict.items[i + 1]);
-      if (name.kind != Kind::text || tensor.kind != Kind::tensor) continue;
+      if (name.kind != Kind::text || name.text.size() > kLongestName || tensor.kind != Kind::tensor) continue;
       // As in Python, a key that is set twice keeps its place and takes the later value.
       const auto [place, fresh] = places.try_emplace(name.text, out.size());
       const auto number = static_cast<std::size_t>(tensor.integer);
       if (fresh) out.emplace_back(name.text, number);
       else out[place->second].second = number;
     }
-    visits_ += out.size();
     return out;
   }
 
@@ -57,7 +62,7 @@ class Search {
 };
 
 void strip_wrappers(NamedTensors& tensors) {
-  for (const std::string prefix : {"_orig_mod.", "module.", "_orig_mod."}) {
+  for (const std::string_view prefix : kWrappers) {
     const bool all = std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first.starts_with(prefix); });
     if (!all) continue;
     for (auto& tensor : tensors) tensor.first.erase(0, prefix.size());

@@ -1,0 +1,33 @@
+#include "core/networks/classifier.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "core/networks/resnet_cifar.h"
+
+namespace langrun {
+namespace {
+
+struct CifarResnet {
+  const char* name;
+  std::int64_t blocks;
+};
+constexpr CifarResnet kCifarResnets[] = {{"resnet20", 3}, {"resnet32", 5}, {"resnet44", 7}, {"resnet56", 9}};
+
+}  // namespace
+
+std::vector<std::string> classifier_names() {
+  std::vector<std::string> names;
+  for (const auto& net : kCifarResnets) names.emplace_back(net.name);
+  return names;
+}
+
+std::shared_ptr<Classifier> make_classifier(const std::string& name) {
+  for (const auto& net : kCifarResnets)
+    if (name == net.name) return make_resnet_cifar(net.blocks, 10);
+  throw Error(ExitCode::usage, fmt::format("no classifier is called '{}'", name),
+              fmt::format("classifiers: {}", fmt::join(classifier_names(), ", ")));
+}
+
+}  // namespace langrun

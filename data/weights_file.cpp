@@ -1,0 +1,122 @@
+#include "data/weights_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace langrun {
+namespace {
+
+std::string dataset_name(const std::string& part, const std::string& name) { return fmt::format("/{}/{}", part, name); }
+
+void sync(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY);
+  const bool done = file >= 0 && ::fsync(file) == 0;
+  const int reason = errno;
+  if (file >= 0) ::close(file);
+  if (!done) throw Error(ExitCode::storage, fmt::format("cannot sync {} ({})", path.string(), std::strerror(reason)), "is the disk full?");
+}
+
+}  // namespace
+
+void write_weights(h5::File& file, const WeightsPart& part) {
+  const auto group = "/" + part.part;
+  if (!file.has(group)) file.create_group(group);
+  for (const auto& [key, value] : part.facts) file.write_attribute(group, key, value);
+  for (const auto& array : part.arrays) {
+    // A slash would make a group of its own, which no reader looks into.
+    if (array.name.empty() || array.name.find('/') != std::string::npos)
+      throw Error(ExitCode::input, fmt::format("'{}' cannot be the name of a tensor in {}", array.name, file.path().string()));
+    const auto values = array.data();
+    if (static_cast<std::int64_t>(values.size()) != elements(array.shape))
+      throw Error(ExitCode::internal, fmt::format("{} has {} values for shape {}", array.name, values.size(), to_text(array.shape)));
+    file.write(dataset_name(part.part, array.name), h5::Shape(array.shape.begin(), array.shape.end()), values.data());
+  }
+}
+
+void write_weights_file(const std::filesystem::path& path, const std::vector<WeightsPart>& parts) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored))
+    throw Error(ExitCode::storage, fmt::format("{} exists already", path.string()), "nothing is written over; remove it or choose another name");
+  auto partial = path;
+  partial += ".partial";
+  // What an interrupted run left under this name was never visible as weights.
+  std::filesystem::remove(partial, ignored);
+  try {
+    auto file = h5::File::create(partial);
+    for (const auto& part : parts) write_weights(file, part);
+    file.close();
+    sync(partial);
+    std::filesystem::rename(partial, path);
+    sync(std::filesystem::absolute(path).parent_path());
+  } catch (const std::filesystem::filesystem_error& failure) {
+    std::filesystem::remove(partial, ignored);
+    throw Error(ExitCode::storage, fmt::format("cannot write {} ({})", path.string(), failure.code().message()));
+  } catch (...) {
+    std::filesystem::remove(partial, ignored);
+    throw;
+  }
+}
+
+WeightsFile::WeightsFile(const std::filesystem::path& path) : file_(h5::File::open(path)) {}
+
+std::vector<std::string> WeightsFile::parts() const {
+  std::vector<std::string> names;
+  for (const auto& name : file_.children("/"))
+    if (file_.is_group("/" + name)) names.push_back(name);
+  return names;
+}
+
+bool WeightsFile::has(const std::string& part) const { return file_.has("/" + part) && file_.is_group("/" + part); }
+
+void WeightsFile::require(const std::string& part) const {
+  if (has(part)) return;
+  const auto there = parts();
+  throw Error(ExitCode::input, fmt::format("{} holds no weights '{}'", path().string(), part),
+              there.empty() ? "it is no file of weights; make one with `langrun weights import`"
+                            : fmt::format("it has {}", fmt::join(there, ", ")));
+}
+
+WeightFacts WeightsFile::facts(const std::string& part) const {
+  require(part);
+  WeightFacts facts;
+  for (const auto& key : file_.attributes("/" + part)) facts[key] = file_.read_text_attribute("/" + part, key);
+  return facts;
+}
+
+std::vector<WeightsFile::Entry> WeightsFile::entries(const std::string& part) const {
+  require(part);
+  std::vector<Entry> entries;
+  for (const auto& name : file_.children("/" + part)) {
+    if (file_.is_group(dataset_name(part, name)))
+      throw Error(ExitCode::input, fmt::format("{}: {} is a group, expected a tensor", path().string(), dataset_name(part, name)));
+    const auto& shape = file_.dataset(dataset_name(part, name)).shape();
+    entries.push_back({name, ArrayShape(shape.begin(), shape.end())});
+  }
+  return entries;
+}
+
+void WeightsFile::read_into(const std::string& part, const std::string& name, std::span<float> out) const {
+  const auto dataset = file_.dataset(dataset_name(part, name));
+  if (h5::elements(dataset.shape()) != out.size())
+    throw Error(ExitCode::input, fmt::format("{}: {} has shape {}, {} numbers expected", path().string(),
+                                             dataset_name(part, name), h5::to_text(dataset.shape()), out.size()));
+  dataset.read_all(h5::Type::f32, out.data());
+}
+
+std::vector<NamedArray> WeightsFile::read(const std::string& part) const {
+  std::vector<NamedArray> arrays;
+  for (auto& entry : entries(part)) {
+    auto values = file_.dataset(dataset_name(part, entry.name)).read<float>();
+    arrays.emplace_back(std::move(entry.name), std::move(entry.shape), std::move(values));
+  }
+  return arrays;
+}
+
+}  // namespace langrun
