@@ -21,6 +21,13 @@ std::shared_ptr<Generator> generator_on(const GeneratorConfig& config, std::int6
   return network;
 }
 
+NamedTensors without_prefix(const std::string& prefix, const NamedTensors& tensors) {
+  NamedTensors own;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(prefix)) own.emplace_back(name.substr(prefix.size()), tensor);
+  return own;
+}
+
 void hold_constant(torch::nn::Module& module) {
   for (auto& weight : module.parameters()) weight.set_requires_grad(false);
 }
@@ -77,17 +84,19 @@ void EnergyLearner::apply(std::int64_t step) {
 }
 
 void EnergyLearner::save(WeightsWriter& writer) const {
-  const WeightsFacts facts{{"network", energy_.network}, {"width", fmt::format("{}", energy_.width)}};
-  writer.group("/energy", named_state(*network_), facts);
-  if (average_) writer.group("/energy_average", named_state(*average_), facts);
-  writer.group("/optimizer/energy", optimizer_.state(), {});
+  const WeightFacts facts{{"network", energy_.network}, {"width", fmt::format("{}", energy_.width)}};
+  writer.part("energy", named_state(*network_), facts);
+  if (average_) writer.part("energy_average", named_state(*average_), facts);
 }
 
 void EnergyLearner::load(const WeightsReader& reader) {
-  reader.into("/energy", named_state(*network_));
-  if (average_) reader.into("/energy_average", named_state(*average_));
-  optimizer_.restore(reader.like("/optimizer/energy", optimizer_.state()));
+  reader.into("energy", named_state(*network_));
+  if (average_) reader.into("energy_average", named_state(*average_));
 }
+
+NamedTensors EnergyLearner::optimizer_state() const { return prefixed("energy.", optimizer_.state()); }
+
+void EnergyLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("energy.", state)); }
 
 GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world,
                                    const Lanes& lanes, const ImageShape& image)
@@ -161,20 +170,22 @@ void GeneratorLearner::apply(std::int64_t step) {
 }
 
 void GeneratorLearner::save(WeightsWriter& writer) const {
-  const WeightsFacts facts{{"network", generator_.network},
+  const WeightFacts facts{{"network", generator_.network},
                            {"width", fmt::format("{}", generator_.width)},
                            {"latent", fmt::format("{}", generator_.latent)},
                            {"batch_norm", evaluation_use_ == BatchNormUse::running ? "running" : "off"}};
-  writer.group("/generator", named_state(*network_), facts);
-  if (average_) writer.group("/generator_average", named_state(*average_), facts);
-  writer.group("/optimizer/generator", optimizer_.state(), {});
+  writer.part("generator", named_state(*network_), facts);
+  if (average_) writer.part("generator_average", named_state(*average_), facts);
 }
 
 void GeneratorLearner::load(const WeightsReader& reader) {
-  reader.into("/generator", named_state(*network_));
-  if (average_) reader.into("/generator_average", named_state(*average_));
-  optimizer_.restore(reader.like("/optimizer/generator", optimizer_.state()));
+  reader.into("generator", named_state(*network_));
+  if (average_) reader.into("generator_average", named_state(*average_));
 }
+
+NamedTensors GeneratorLearner::optimizer_state() const { return prefixed("generator.", optimizer_.state()); }
+
+void GeneratorLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("generator.", state)); }
 
 std::unique_ptr<Reducer> make_reducer(const TrainingConfig& config, const at::Device& device, Communicator& world,
                                       const Lanes& lanes, std::size_t elements) {

@@ -51,6 +51,7 @@ class EnergyLearner {
 
   ImageShape image() const { return network_->input(); }
   Energy& network() { return *network_; }
+  const Energy& network() const { return *network_; }
   bool has_average() const { return average_ != nullptr; }
   double learning_rate(std::int64_t step) const { return schedule_.at(step); }
 
@@ -64,8 +65,12 @@ class EnergyLearner {
   /// Clip, optimiser step at this step's rate, average.
   void apply(std::int64_t step);
 
+  /// The parts `energy` and `energy_average`.
   void save(WeightsWriter& writer) const;
   void load(const WeightsReader& reader);
+  /// Optimiser state; every name begins with "energy.".
+  NamedTensors optimizer_state() const;
+  void restore_optimizer(const NamedTensors& state);
 
  private:
   LearningConfig config_;
@@ -84,6 +89,7 @@ class GeneratorLearner {
                    const ImageShape& image);
 
   std::int64_t latent_length() const { return network_->latent_length(); }
+  std::int64_t weights() const { return weight_count(*network_); }
   double learning_rate(std::int64_t step) const { return schedule_.at(step); }
   /// g(z) as training runs it: batch norm over this call's samples, or off. latents [b, nz]; images on the CPU or GPU as
   /// the network is.
@@ -97,8 +103,12 @@ class GeneratorLearner {
   double reduce(const char* name);
   void apply(std::int64_t step);
 
+  /// The parts `generator` and `generator_average`.
   void save(WeightsWriter& writer) const;
   void load(const WeightsReader& reader);
+  /// Optimiser state; every name begins with "generator.".
+  NamedTensors optimizer_state() const;
+  void restore_optimizer(const NamedTensors& state);
 
  private:
   std::size_t extras() const;

@@ -62,7 +62,14 @@ class Shortrun final : public TrainingJob {
         data_(config.training, lanes_, energy_.image()),
         starts_(start_, keys_, data_, energy_.image()) {
     if (uses_generator(start_)) generator_.emplace(config, device_, world, lanes_, energy_.image());
+    if (uses_bank(start_) && config.bank_size / lanes_.count < lane_batch_)
+      throw Error(ExitCode::usage,
+                  fmt::format("a bank of {} has {} slots a lane, a step draws {}", config.bank_size,
+                              config.bank_size / lanes_.count, lane_batch_),
+                  fmt::format("use --bank.size {} or more", config.training.batch));
   }
+
+  std::vector<Fact> facts() const override;
 
   void start() override {
     if (!uses_bank(start_)) return;
@@ -107,6 +114,7 @@ class Shortrun final : public TrainingJob {
       WeightsWriter writer(folder / "weights.h5");
       energy_.save(writer);
       if (generator_) generator_->save(writer);
+      writer.part("optimizer", optimizer_state(), {});
       writer.close();
       names.push_back("weights.h5");
     }
@@ -119,6 +127,11 @@ class Shortrun final : public TrainingJob {
     const WeightsReader reader(folder / "weights.h5");
     energy_.load(reader);
     if (generator_) generator_->load(reader);
+    auto state = optimizer_state();
+    for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
+    reader.into("optimizer", state);
+    energy_.restore_optimizer(state);
+    if (generator_) generator_->restore_optimizer(state);
     if (!uses_bank(start_)) return;
     for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane)
       bank_.push_back(read_bank_lane(folder, lane, lanes_.rows(lane, config_.bank_size), energy_.image(), latent_length()));
@@ -128,6 +141,13 @@ class Shortrun final : public TrainingJob {
 
  private:
   std::int64_t latent_length() const { return generator_ ? generator_->latent_length() : 0; }
+
+  NamedTensors optimizer_state() const {
+    auto state = energy_.optimizer_state();
+    if (generator_)
+      for (auto& entry : generator_->optimizer_state()) state.push_back(std::move(entry));
+    return state;
+  }
 
   // Design invariant 1: a bank is filled in lane-shaped calls, the last one padded, so that every image comes from a
   // call of the one shape.
@@ -288,6 +308,31 @@ class Shortrun final : public TrainingJob {
   std::optional<GeneratorLearner> generator_;
   std::vector<BankLane> bank_;  // the lanes this rank owns, in order; empty without a bank
 };
+
+std::vector<Fact> Shortrun::facts() const {
+  const auto megabytes = [](double bytes) { return fmt::format("{:.1f} MB", bytes / 1e6); };
+  const auto image = energy_.image();
+  const auto weights = weight_count(energy_.network()), generator_weights = generator_ ? generator_->weights() : 0;
+  const double ranks = world_.size(), exchanged = 4.0 * static_cast<double>(weights + generator_weights) * 2 * (ranks - 1) / ranks;
+  std::vector<Fact> facts{
+      {"image", fmt::format("{} x {} x {}", image.channels, image.height, image.width)},
+      {"energy weights", fmt::format("{}", weights)},
+      {"generator weights", fmt::format("{}", generator_weights)},
+      {"gradient weight eta^2/(2T)", fmt::format("{:.6g}", config_.langevin.gradient_weight())},
+      {"training images", fmt::format("{}", data_.count())},
+      {"steps an epoch", fmt::format("{:.1f}", static_cast<double>(data_.count()) / static_cast<double>(config_.training.batch))},
+      {"ranks x threads", fmt::format("{} x {}", world_.size(), config_.training.threads)},
+      {"lanes a rank", fmt::format("{} of {} samples", lanes_.owned, lane_batch_)},
+      {"device", device_.str()},
+      {"exchanged a rank and step", megabytes(exchanged)},
+  };
+  if (uses_bank(start_)) {
+    const double bytes = static_cast<double>(config_.bank_size) * (4.0 * static_cast<double>(image.elements() + latent_length()) + 16);
+    facts.push_back({"bank, all ranks", megabytes(bytes)});
+    facts.push_back({"bank, a rank", megabytes(bytes / ranks)});
+  }
+  return facts;
+}
 
 std::vector<Panel> Shortrun::pictures(std::int64_t step) {
   const torch::NoGradGuard constant;

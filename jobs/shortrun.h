@@ -48,9 +48,9 @@ struct ShortrunConfig {
   std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
 };
 
-/// Throws Error(usage) where values do not fit each other (batch and lanes, bank and batch, network and init).
-void check_shortrun(const ShortrunConfig& config, int ranks);
-
+/// Builds the job on this rank: networks, banks' place, data. Throws Error(usage) where settings do not fit each other
+/// (batch, lanes and ranks; bank and batch; networks), Error(input) where the store is missing or of another size.
+/// Touches nothing on disk.
 std::unique_ptr<TrainingJob> make_shortrun(const ShortrunConfig& config, Communicator& world);
 
 }  // namespace langrun

@@ -91,7 +91,7 @@ class Loop {
     const auto refuse = [&](const char* what, double value) {
       if (std::isfinite(value)) return;
       throw Error(ExitCode::diverged, fmt::format("diverged: {} is {} at step {}", what, value, record.step),
-                  "go on from the last checkpoint with a smaller --energy.learning_rate or --langevin.eta, or with more data noise");
+                  "go on from the last checkpoint with a smaller --energy.learning-rate or --langevin.eta, or with more data noise");
     };
     refuse("energy difference", record.energy_difference);
     refuse("gradient magnitude", record.gradient_magnitude);

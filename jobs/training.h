@@ -56,10 +56,17 @@ class TrainingObserver {
   virtual void note(const std::string& text) = 0;
 };
 
+/// A derived number for the start table.
+struct Fact {
+  std::string name, value;
+};
+
 /// One training job as the loop sees it. All calls are made on every rank, in the same order.
 class TrainingJob {
  public:
   virtual ~TrainingJob() = default;
+  /// What follows from the configuration: weights, bytes, samples a rank, ...
+  virtual std::vector<Fact> facts() const = 0;
   /// Starts from nothing: fills banks. Collective where the job needs other ranks.
   virtual void start() = 0;
   /// Training step `step` (the first is 1). Collective. Gives the record but for `step`, `seconds_checkpoint` and the

@@ -1,0 +1,38 @@
+// Data batches of a training job, by lane and step.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/images.h"
+#include "core/noise.h"
+#include "distributed/lanes.h"
+#include "jobs/training.h"
+
+namespace langrun {
+
+class TrainingData {
+ public:
+  /// Opens `config.data`. Throws Error(input) where it is missing, damaged or its images are not `image`.
+  TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image);
+  ~TrainingData();
+
+  std::uint64_t count() const;
+  /// Lane `lane`'s b images of training step `step`, x+ = data + sd * z: [b, C, H, W] float32 in [-1, 1] before the
+  /// noise. Noise number i of a sample belongs to (its position in the data stream, i). Steps must be asked for in
+  /// rising order, every owned lane once a step.
+  at::Tensor noisy_batch(std::int64_t lane, std::int64_t step, NoiseKey key, double sd);
+  /// Images by index: [n, C, H, W] float32 in [-1, 1].
+  at::Tensor images(const std::vector<std::uint64_t>& indices);
+  /// The store's images spread evenly, for pictures.
+  at::Tensor first_images(std::int64_t count);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace langrun

@@ -1,0 +1,87 @@
+#include "launch/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/checkpoint.h"
+#include "data/durable.h"
+#include "distributed/agreement.h"
+#include "launch/metrics.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Leftovers of a start that died before its first complete file are nobody's work.
+bool is_empty(const fs::path& run) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run, none))
+    if (entry.path().extension() != ".partial") return false;
+  return true;
+}
+
+void refuse_strangers(const fs::path& run, bool resume) {
+  std::error_code none;
+  if (!fs::exists(run, none) || is_empty(run)) return;
+  if (!fs::is_directory(run)) throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()));
+  if (!resume)
+    throw Error(ExitCode::usage, fmt::format("run folder {} is in use", run.string()),
+                "add --resume to go on with it, or choose another --run");
+  if (!fs::exists(run / "run.cfg"))
+    throw Error(ExitCode::usage, fmt::format("{} holds files but no run.cfg: it is not the folder of a run", run.string()),
+                "choose another --run");
+}
+
+// What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
+std::string look(const fs::path& run, bool resume) {
+  refuse_strangers(run, resume);
+  nlohmann::json seen{{"fresh", true}, {"from_step", 0}, {"configuration", ""}, {"damaged", nlohmann::json::array()}};
+  if (fs::exists(run / "run.cfg")) {
+    std::vector<std::string> damaged;
+    const auto step = newest_good_checkpoint(run, damaged);
+    seen = {{"fresh", false}, {"from_step", step.value_or(0)}, {"configuration", read_text(run / "run.cfg")}, {"damaged", damaged}};
+  }
+  return seen.dump();
+}
+
+void refuse_contradictions(const OptionTable& given, const OptionTable& effective, const fs::path& run) {
+  for (const auto& option : given.options()) {
+    if (!given.given(option.key)) continue;
+    const auto& kept = effective.option(option.key);
+    if (option.keep == Keep::recorded && kept.get() != option.get())
+      throw Error(ExitCode::usage,
+                  fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(), (run / "run.cfg").string(), kept.get()),
+                  "a resumed run keeps its configuration; start a new run for another one");
+  }
+}
+
+}  // namespace
+
+RunState inspect_run(Communicator& world, const fs::path& run, bool resume, const OptionTable& given,
+                     OptionTable& effective) {
+  if (run.empty())
+    throw Error(ExitCode::usage, "--run is missing", "name a folder for the run, for example --run runs/first");
+  const auto seen = nlohmann::json::parse(on_root(world, "look into the run folder", [&] { return look(run, resume); }));
+  RunState state{seen["fresh"], seen["from_step"], seen["damaged"]};
+  if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
+  if (!state.fresh) refuse_contradictions(given, effective, run);
+  take_given(given, effective);
+  return state;
+}
+
+void take_given(const OptionTable& given, OptionTable& effective) {
+  for (const auto& option : given.options())
+    if (given.given(option.key)) effective.option(option.key).set(option.get());
+}
+
+void claim_run(const fs::path& run, const RunState& state, const OptionTable& effective) {
+  make_folder(run / "checkpoint");
+  const auto text = effective.run_cfg();
+  if (state.fresh || read_text(run / "run.cfg") != text) write_text_durably(run / "run.cfg", text);
+  MetricsWriter::truncate_after(run / "metrics.jsonl", state.from_step);
+}
+
+}  // namespace langrun::launch

@@ -1,0 +1,36 @@
+// The folder of a run: who may begin in it, and with which configuration.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "distributed/communicator.h"
+#include "launch/options.h"
+
+namespace langrun::launch {
+
+/// What a start found in the folder.
+struct RunState {
+  bool fresh = true;            ///< no run.cfg yet: the run begins here
+  std::int64_t from_step = 0;   ///< checkpoint to go on from; 0: from the beginning
+  std::vector<std::string> damaged;  ///< newer checkpoints that were passed over, and why
+};
+
+/// Looks at the folder without touching it. With `resume`, options in `effective` become those of run.cfg, except for
+/// the changeable ones given in this call. Collective, all ranks. Throws Error(usage) where the folder is in use and
+/// `resume` is off, where it holds something that is no run, or where a given option contradicts run.cfg (naming the
+/// key); Error(storage) where it has checkpoints and none is good.
+RunState inspect_run(Communicator& world, const std::filesystem::path& run, bool resume, const OptionTable& given,
+                     OptionTable& effective);
+
+/// Options given in this call become those of `effective`, without looking at any folder (--dry-run).
+void take_given(const OptionTable& given, OptionTable& effective);
+
+/// Makes the folder, writes run.cfg (a new run, or a changed steps, checkpoint.* ...), and drops metrics after
+/// `state.from_step`. Rank 0 alone. Throws Error(storage).
+void claim_run(const std::filesystem::path& run, const RunState& state, const OptionTable& effective);
+
+}  // namespace langrun::launch

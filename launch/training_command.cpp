@@ -1,0 +1,80 @@
+#include "launch/training_command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "data/checkpoint.h"
+#include "launch/provenance.h"
+#include "launch/report.h"
+#include "launch/signals.h"
+#include "launch/start_table.h"
+#include "launch/training_display.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> by_rank(Communicator& world, const char* name, const std::string& own) {
+  std::vector<std::string> texts;
+  for (const auto& bytes : world.gather_all(name, std::as_bytes(std::span(own))))
+    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return texts;
+}
+
+std::string device_of(const TrainingJob& job) {
+  for (const auto& fact : job.facts())
+    if (fact.name == "device") return fact.value;
+  return "unknown";
+}
+
+void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
+  if (code == ExitCode::stopped) {
+    fmt::print("stopped as asked; checkpoint {}. Run again with --resume to go on.\n", fs::read_symlink(run / "checkpoint" / "latest").string());
+    return;
+  }
+  fmt::print("done: {} steps\n", config.steps);
+  fmt::print("picture: {}\n", (run / "samples" / (checkpoint_name(config.steps) + ".png")).string());
+  if (const auto report = write_report(run)) fmt::print("report: {}\n", report->string());
+}
+
+}  // namespace
+
+bool answer_questions(const Call& call, const OptionTable& table, const std::string& summary) {
+  if (!table.help_asked() && !table.presets_asked()) return false;
+  if (call.world.rank() == 0) fmt::print("{}", table.help_asked() ? table.help(summary) : table.preset_list());
+  return true;
+}
+
+void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state) {
+  if (call.world.rank() != 0) return;
+  for (const auto& problem : state.damaged) fmt::print(stderr, "langrun: warning: damaged checkpoint passed over: {}\n", problem);
+  std::vector<Derived> derived;
+  for (const auto& fact : job.facts()) derived.push_back({fact.name, fact.value, ""});
+  if (!state.fresh) derived.push_back({"goes on from step", fmt::format("{}", state.from_step), ""});
+  print_start_table(stdout, table, derived);
+}
+
+int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job, const RunState& state) {
+  const fs::path run(config.run);
+  const bool root = call.world.rank() == 0;
+  const auto hosts = by_rank(call.world, "hosts", host_name());
+  const auto devices = by_rank(call.world, "devices", device_of(job));
+  const auto generation = on_root(call.world, "claim the run folder", [&] {
+    claim_run(run, state, table);
+    return std::to_string(record_start(run, {call.command_line, hosts, devices, state.from_step + 1}));
+  });
+  listen_for_stop();
+  TrainingStart start{table.run_cfg(), std::stoll(generation), state.from_step, stop_asked};
+  std::unique_ptr<TrainingObserver> display;
+  agree(call.world, "open the records", [&] {
+    display = root ? make_training_display(run, config.steps) : make_silent_display();
+  });
+  const auto code = train(job, config, start, call.world, *display);
+  display.reset();
+  if (root) say_end(run, code, config);
+  return static_cast<int>(code);
+}
+
+}  // namespace langrun::launch

@@ -1,0 +1,77 @@
+#include "launch/training_display.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "data/checkpoint.h"
+#include "data/durable.h"
+#include "launch/grid.h"
+#include "launch/metrics.h"
+#include "launch/progress.h"
+#include "launch/tensorboard.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Display final : public TrainingObserver {
+ public:
+  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps), metrics_(run / "metrics.jsonl") {}
+  ~Display() override {
+    if (progress_) progress_->finish();
+  }
+
+  void begin(std::int64_t finished_steps) override {
+    events_.emplace(run_, finished_steps);
+    progress_.emplace(stdout, screen_of(stdout), finished_steps, steps_);
+  }
+
+  void step(const StepRecord& record) override {
+    metrics_.append(record);
+    events_->record(record);
+    progress_->update(record);
+  }
+
+  void pictures(std::int64_t step, const std::vector<langrun::Panel>& panels) override {
+    std::vector<Panel> drawn;
+    for (const auto& panel : panels)
+      drawn.push_back({panel.title, panel.pixels, panel.count, {panel.channels, panel.height, panel.width}, true});
+    const auto picture = draw_grid(drawn);
+    make_folder(run_ / "samples");
+    const auto png = encode_png(picture);
+    write_png(run_ / "samples" / (checkpoint_name(step) + ".png"), picture);
+    events_->image(step, "pictures", picture.width, picture.height, 3, png);
+  }
+
+  void settle(std::int64_t) override { metrics_.sync(); }
+
+  void note(const std::string& text) override { progress_->note(text); }
+
+ private:
+  fs::path run_;
+  std::int64_t steps_;
+  MetricsWriter metrics_;
+  std::optional<EventsWriter> events_;
+  std::optional<Progress> progress_;
+};
+
+class Silent final : public TrainingObserver {
+ public:
+  void begin(std::int64_t) override {}
+  void step(const StepRecord&) override {}
+  void pictures(std::int64_t, const std::vector<langrun::Panel>&) override {}
+  void settle(std::int64_t) override {}
+  void note(const std::string&) override {}
+};
+
+}  // namespace
+
+std::unique_ptr<TrainingObserver> make_training_display(const fs::path& run, std::int64_t steps) {
+  return std::make_unique<Display>(run, steps);
+}
+
+std::unique_ptr<TrainingObserver> make_silent_display() { return std::make_unique<Silent>(); }
+
+}  // namespace langrun::launch

@@ -1,0 +1,22 @@
+// The options that all training jobs share, bound to their typed fields.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jobs/shortrun.h"
+#include "jobs/training.h"
+#include "launch/options.h"
+
+namespace langrun::launch {
+
+/// run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
+void bind_training(OptionTable& table, TrainingConfig& config);
+/// langevin.steps, .eta, .temperature, .max-norm.
+void bind_langevin(OptionTable& table, LangevinConfig& config);
+/// SECTION.learning-rate, .drops, .average, .max-norm, .optimizer, .beta1, ...
+void bind_learning(OptionTable& table, const std::string& section, LearningConfig& config);
+void bind_energy(OptionTable& table, EnergyConfig& config);
+void bind_generator(OptionTable& table, GeneratorConfig& config);
+
+}  // namespace langrun::launch
