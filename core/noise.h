@@ -8,47 +8,15 @@
 #include <cstdint>
 #include <span>
 
+#include "core/noise_key.h"
+
 namespace langrun {
-
-/// What a random number is for. The numbers are part of every run's bits: never renumber.
-enum class Stream : std::uint32_t {
-  weights = 1,         ///< initial weights
-  data_order = 2,      ///< epoch permutations
-  bank_draw = 3,       ///< which slots a step draws
-  rejuvenation = 4,    ///< which of them are rejuvenated, and their new latents
-  langevin = 5,        ///< noise of training chains
-  data_noise = 6,      ///< noise added to data
-  data_flip = 7,       ///< horizontal flips
-  attack_start = 8,
-  attack_chain = 9,
-  judge_chain = 10,
-  crop = 11,           ///< random crops at import
-  sample = 12,         ///< latents and chains of `sample` and pictures
-  synthetic = 13,      ///< the procedural image set
-  bank_fill = 14,      ///< latents and noise a bank starts from
-};
-
-/// Key of one stream of one run.
-struct NoiseKey {
-  std::array<std::uint32_t, 2> words;
-};
 
 /// Key of `stream` under `seed`; `attempt` counts rollbacks after divergence (0 without one).
 NoiseKey noise_key(std::uint64_t seed, Stream stream, std::uint32_t attempt = 0);
 
 /// The 128 bits of one Philox 4x32-10 block. Reference form; the bulk routines below give the same bits faster.
 std::array<std::uint32_t, 4> philox(const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key);
-
-/// Place of a run of numbers: an identity (chain, slot, image index, ...) and a step of it.
-struct NoisePlace {
-  std::uint64_t identity = 0;
-  std::uint32_t step = 0;
-};
-
-/// Identity of a bank slot's chain in one training step: its noise is independent from step to step.
-inline std::uint64_t chain_identity(std::uint64_t slot, std::uint64_t training_step) {
-  return slot | (training_step << 32);
-}
 
 // What stands where. The run of numbers at a place is made of Philox blocks of four words; block b has the counter
 // (b, step, identity low, identity high). Number i of a run is word (i % 64) / 16 of block 16 (i / 64) + i % 16: groups

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/nearest.h"
+
 namespace langrun::launch {
 
 /// Inclusive bounds of a numeric option.
@@ -105,8 +107,5 @@ class OptionTable {
   std::string preset_used_;
   bool help_asked_ = false, presets_asked_ = false, dry_run_ = false;
 };
-
-/// The candidate closest to `word` by edit distance, or empty where none is near (more than half of it differs).
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
 }  // namespace langrun::launch

@@ -3,6 +3,7 @@
 
 #include <torch/nn/module.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,17 +24,37 @@ class Energy : public torch::nn::Module {
  public:
   /// Image size that the network takes.
   virtual ImageShape input() const = 0;
-  /// U(x): x [B, C, H, W] float32 in [-1, 1] (not clamped) to [B] float32. Differentiable in x and in the weights.
+  /// U(x): x [B, C, H, W] float32 in [-1, 1] (not clamped), any memory format, to [B] float32. Differentiable in x and
+  /// in the weights. Throws Error(input) for images of another shape.
   virtual at::Tensor energy(const at::Tensor& x) = 0;
   /// U(x) and its gradient in x, without any weight gradient. x [B, C, H, W]; the gradient has x's memory format.
-  /// The default runs autograd with the weights held constant; networks override it where they know a shorter way.
+  /// Runs autograd with the weights held constant. Not for two threads at once on one network. Chains run on
+  /// FrozenEnergy, which knows shorter ways.
   virtual EnergyGradient energy_and_gradient(const at::Tensor& x);
+
+ protected:
+  /// Throws Error(input) unless x is [B, C, H, W] of this network's image shape.
+  void check_input(const at::Tensor& x) const;
 };
 
-/// Names that make_energy knows.
+/// Holds the parameters of a module constant while it lives: autograd computes no gradient for them.
+class ConstantWeights {
+ public:
+  explicit ConstantWeights(torch::nn::Module& module);
+  ~ConstantWeights();
+  ConstantWeights(const ConstantWeights&) = delete;
+  ConstantWeights& operator=(const ConstantWeights&) = delete;
+
+ private:
+  std::vector<at::Tensor> held_;  ///< those that required a gradient before
+};
+
+/// Names that make_energy knows: light, sngan32, sngan64, sngan128, biggan64, biggan128, biggan224. The number is the
+/// size of the images (3 channels); light takes 32x32.
 std::vector<std::string> energy_names();
 /// A new energy with weights drawn from `seed` (the same on every rank): PyTorch's default for light, Glorot-uniform
-/// kernels and zero biases for the others. Throws Error(usage) for an unknown name, with the nearest as hint.
+/// kernels and zero biases for the others. Throws Error(usage) for an unknown name, with the nearest as hint, for a
+/// width that the network's channel counts do not allow, and for biggan's options given to another network.
 std::shared_ptr<Energy> make_energy(const EnergyConfig& config, std::uint64_t seed);
 
 }  // namespace langrun

@@ -1,0 +1,121 @@
+#include "core/networks/energy.h"
+
+#include "core/error.h"
+#include "tests/unit/networks_support.h"
+
+namespace langrun {
+namespace {
+
+/// Weights of SNGAN's residual block: two 3x3 convolutions and, where there is one, a 1x1 shortcut, all with biases.
+std::int64_t block_weights(std::int64_t in, std::int64_t out, bool shortcut) {
+  return (9 * in * out + out) + (9 * out * out + out) + (shortcut ? in * out + out : 0);
+}
+
+std::int64_t sngan_pyramid_weights(std::int64_t n, bool last) {
+  return block_weights(3, n / 16, true) + block_weights(n / 16, n / 8, true) + block_weights(n / 8, n / 4, true) +
+         block_weights(n / 4, n / 2, true) + block_weights(n / 2, n, true) + (last ? block_weights(n, n, false) : 0) + n;
+}
+
+struct Case {
+  const char* network;
+  std::int64_t width, size, weights;
+};
+
+class EachEnergy : public testing::TestWithParam<Case> {};
+
+TEST_P(EachEnergy, HasItsShapeAndWeightCount) {
+  const auto& expected = GetParam();
+  const auto energy = make_energy({.network = expected.network, .width = expected.width}, 1);
+  EXPECT_EQ(energy->input(), (ImageShape{3, expected.size, expected.size}));
+  EXPECT_EQ(weight_count(*energy), expected.weights);
+  at::NoGradGuard no_grad;
+  const auto u = energy->energy(some_images(2, expected.size));
+  EXPECT_EQ(u.sizes(), at::IntArrayRef({2}));
+  EXPECT_EQ(u.scalar_type(), at::kFloat);
+}
+
+const std::int64_t kSngan32 =
+    block_weights(3, 256, true) + block_weights(256, 256, true) + 2 * block_weights(256, 256, false) + 256;
+
+INSTANTIATE_TEST_SUITE_P(PaperWidth, EachEnergy,
+                         testing::Values(Case{"light", 0, 32, 693569}, Case{"sngan32", 0, 32, kSngan32},
+                                         Case{"sngan64", 0, 64, sngan_pyramid_weights(1024, false)}),
+                         [](const auto& each) { return each.param.network; });
+INSTANTIATE_TEST_SUITE_P(SmallWidth, EachEnergy,
+                         testing::Values(Case{"sngan64", 16, 64, sngan_pyramid_weights(16, false)},
+                                         Case{"sngan128", 32, 128, sngan_pyramid_weights(32, true)}),
+                         [](const auto& each) { return each.param.network; });
+
+class SmallEnergy : public testing::TestWithParam<EnergyConfig> {
+ protected:
+  std::shared_ptr<Energy> energy_ = make_energy(GetParam(), 3);
+  std::int64_t size_ = energy_->input().height;
+};
+
+TEST_P(SmallEnergy, GradientAgreesWithFiniteDifferences) {
+  energy_->to(at::kDouble);
+  const auto x = some_images(2, size_).to(at::kDouble);
+  const auto direction = some_images(2, size_, 2).to(at::kDouble);
+  const auto [u, gradient] = energy_->energy_and_gradient(x);
+  at::NoGradGuard no_grad;
+  // Piecewise linear but for attention: a small step stays on one piece but for a few of the many units.
+  constexpr double kStep = 1e-7;
+  const auto slope = (energy_->energy(x + kStep * direction) - energy_->energy(x - kStep * direction)) / (2 * kStep);
+  const auto expected = (gradient * direction).sum({1, 2, 3});
+  EXPECT_LT(relative_difference(slope, expected), 1e-4);
+  EXPECT_LT(relative_difference(u, energy_->energy(x)), 1e-12);
+}
+
+TEST_P(SmallEnergy, LeavesWeightGradientsAlone) {
+  energy_->energy_and_gradient(some_images(2, size_));
+  for (const auto& parameter : energy_->parameters()) {
+    EXPECT_TRUE(parameter.requires_grad());
+    EXPECT_FALSE(parameter.grad().defined());
+  }
+}
+
+TEST_P(SmallEnergy, SamplesDoNotTouchEachOther) {
+  const auto x = some_images(4, size_);
+  auto other = x.clone();
+  other.narrow(0, 1, 3).copy_(some_images(3, size_, 9));
+  const auto a = energy_->energy_and_gradient(x), b = energy_->energy_and_gradient(other);
+  EXPECT_TRUE(at::equal(a.energy[0], b.energy[0]));
+  EXPECT_TRUE(at::equal(a.gradient[0], b.gradient[0]));
+  EXPECT_FALSE(at::equal(a.energy[1], b.energy[1]));
+}
+
+TEST_P(SmallEnergy, RepeatsItsBitsAndKeepsMemoryFormat) {
+  const auto x = some_images(3, size_);
+  const auto wide = x.contiguous(at::MemoryFormat::ChannelsLast);
+  const auto a = energy_->energy_and_gradient(x), b = energy_->energy_and_gradient(x);
+  EXPECT_TRUE(at::equal(a.energy, b.energy));
+  EXPECT_TRUE(at::equal(a.gradient, b.gradient));
+  EXPECT_TRUE(a.gradient.is_contiguous());
+  EXPECT_TRUE(energy_->energy_and_gradient(wide).gradient.is_contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+INSTANTIATE_TEST_SUITE_P(Energies, SmallEnergy,
+                         testing::Values(EnergyConfig{"light", 4}, EnergyConfig{"sngan32", 8}, EnergyConfig{"sngan64", 16},
+                                         EnergyConfig{"sngan128", 16}),
+                         [](const auto& each) { return each.param.network; });
+
+TEST(Energy, SaysWhatItDoesNotTake) {
+  try {
+    make_energy({.network = "sngan23"}, 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_EQ(error.hint(), "did you mean sngan32?");
+  }
+  EXPECT_THROW(make_energy({.network = "sngan64", .width = 24}, 1), Error);
+  EXPECT_THROW(make_energy({.network = "light", .width = -1}, 1), Error);
+  try {
+    make_energy({.network = "light", .width = 1}, 1)->energy(some_images(1, 64));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::input);
+  }
+}
+
+}  // namespace
+}  // namespace langrun
