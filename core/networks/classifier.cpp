@@ -23,9 +23,9 @@ std::vector<std::string> classifier_names() {
   return names;
 }
 
-std::shared_ptr<Classifier> make_classifier(const std::string& name) {
+std::shared_ptr<Classifier> make_classifier(const std::string& name, std::int64_t classes) {
   for (const auto& net : kCifarResnets)
-    if (name == net.name) return make_resnet_cifar(net.blocks, 10);
+    if (name == net.name) return make_resnet_cifar(net.blocks, classes);
   throw Error(ExitCode::usage, fmt::format("no classifier is called '{}'", name),
               fmt::format("classifiers: {}", fmt::join(classifier_names(), ", ")));
 }
