@@ -4,6 +4,8 @@ namespace langrun::launch {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
+      {"score", "Frechet distance of two image stores", run_score},
+      {"weights import", "read PyTorch weights into a file of weights", run_weights_import},
   };
   return all;
 }
