@@ -16,7 +16,7 @@ std::int64_t elements(const ArrayShape& shape) {
 
 std::string to_text(const ArrayShape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-std::string checksum(const std::vector<NamedArray>& arrays) {
+std::string weights_checksum(const std::vector<NamedArray>& arrays) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);
   XXH3_128bits_reset(state.get());
   for (const auto& array : arrays) {

@@ -38,6 +38,6 @@ struct NamedArray {
 };
 
 /// xxh128 of names, shapes and values in the order given, 32 hexadecimal digits: which weights a figure came from.
-std::string checksum(const std::vector<NamedArray>& arrays);
+std::string weights_checksum(const std::vector<NamedArray>& arrays);
 
 }  // namespace langrun

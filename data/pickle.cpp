@@ -151,7 +151,7 @@ StateDict read_zip(const std::filesystem::path& path, const std::string& key) {
     }
   });
   if (script)
-    bad(path, "is a TorchScript program, not a file of weights", "save the weights: torch.save(model.state_dict(), FILE)");
+    bad(path, "is a TorchScript program; langrun reads weights from state dictionaries", "save the weights: torch.save(model.state_dict(), FILE)");
   if (program.empty()) bad(path, "a zip archive without data.pkl", "expected a file written by torch.save");
 
   Machine machine(program, path.string());

@@ -1,27 +1,15 @@
 #include "data/weights_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "core/error.h"
+#include "data/durable.h"
 
 namespace langrun {
 namespace {
 
 std::string dataset_name(const std::string& part, const std::string& name) { return fmt::format("/{}/{}", part, name); }
-
-void sync(const std::filesystem::path& path) {
-  const int file = ::open(path.c_str(), O_RDONLY);
-  const bool done = file >= 0 && ::fsync(file) == 0;
-  const int reason = errno;
-  if (file >= 0) ::close(file);
-  if (!done) throw Error(ExitCode::storage, fmt::format("cannot sync {} ({})", path.string(), std::strerror(reason)), "is the disk full?");
-}
 
 }  // namespace
 
@@ -52,12 +40,8 @@ void write_weights_file(const std::filesystem::path& path, const std::vector<Wei
     auto file = h5::File::create(partial);
     for (const auto& part : parts) write_weights(file, part);
     file.close();
-    sync(partial);
-    std::filesystem::rename(partial, path);
-    sync(std::filesystem::absolute(path).parent_path());
-  } catch (const std::filesystem::filesystem_error& failure) {
-    std::filesystem::remove(partial, ignored);
-    throw Error(ExitCode::storage, fmt::format("cannot write {} ({})", path.string(), failure.code().message()));
+    sync_path(partial);
+    rename_durably(partial, path);
   } catch (...) {
     std::filesystem::remove(partial, ignored);
     throw;

@@ -6,5 +6,7 @@
 namespace langrun::launch {
 
 int run_shortrun(Call& call);
+int run_score(Call& call);
+int run_weights_import(Call& call);
 
 }  // namespace langrun::launch

@@ -30,6 +30,6 @@ class Classifier : public torch::nn::Module {
 std::vector<std::string> classifier_names();
 /// A new classifier whose weights are all zero (scales and running variances one) until they are loaded. Throws
 /// Error(usage) for an unknown name.
-std::shared_ptr<Classifier> make_classifier(const std::string& name);
+std::shared_ptr<Classifier> make_classifier(const std::string& name, std::int64_t classes = 10);
 
 }  // namespace langrun

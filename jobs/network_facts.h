@@ -1,0 +1,25 @@
+// What a network is built from, as the text attributes beside its weights, and back.
+#pragma once
+
+#include "core/settings.h"
+#include "data/weights_file.h"
+
+namespace langrun {
+
+/// Which classifier.
+struct ClassifierConfig {
+  std::string network = "resnet20";  ///< one of classifier_names()
+  std::int64_t classes = 10;
+};
+
+WeightFacts facts_of(const EnergyConfig& config);
+WeightFacts facts_of(const GeneratorConfig& config);
+WeightFacts facts_of(const ClassifierConfig& config);
+
+/// The settings that `facts` name; what they leave out keeps its default. Throw Error(input) for a missing `network`
+/// or a malformed value; `where` names the source.
+EnergyConfig energy_config(const WeightFacts& facts, const std::string& where);
+GeneratorConfig generator_config(const WeightFacts& facts, const std::string& where);
+ClassifierConfig classifier_config(const WeightFacts& facts, const std::string& where);
+
+}  // namespace langrun
