@@ -6,5 +6,6 @@
 namespace langrun::launch {
 
 int run_shortrun(Call& call);
+int run_report(Call& call);
 
 }  // namespace langrun::launch
