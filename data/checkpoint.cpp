@@ -28,7 +28,7 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                 {"attempt", manifest.attempt},       {"configuration", manifest.configuration},
                 {"files", files}};
   document["xxh3_128"] = checksum_of_text(document.dump());
-  write_text_durably(folder / "manifest.json", document.dump(1) + "\n");
+  write_durably(folder / "manifest.json", document.dump(1) + "\n");
 }
 
 Manifest read_manifest(const fs::path& folder) {

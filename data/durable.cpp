@@ -40,6 +40,18 @@ class Descriptor {
   int fd_;
 };
 
+void write_and_flush(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (file.get() < 0) fail("cannot write", path);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const auto n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write", path);
+    done += static_cast<std::size_t>(n);
+  }
+  if (::fsync(file.get()) != 0) fail("cannot flush", path);
+}
+
 }  // namespace
 
 void sync_path(const std::filesystem::path& path) {
@@ -52,19 +64,20 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   sync_path(to.parent_path().empty() ? "." : to.parent_path());
 }
 
-void write_text_durably(const std::filesystem::path& path, const std::string& text) {
+void write_durably(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  if (path.has_parent_path()) make_folder(path.parent_path());
   const auto partial = path.string() + ".partial";
-  {
-    const Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.get() < 0) fail("cannot write", path);
-    for (std::size_t done = 0; done < text.size();) {
-      const auto n = ::write(file.get(), text.data() + done, text.size() - done);
-      if (n < 0) fail("cannot write", path);
-      done += static_cast<std::size_t>(n);
-    }
-    if (::fsync(file.get()) != 0) fail("cannot flush", path);
+  try {
+    write_and_flush(partial, bytes);
+  } catch (const Error&) {
+    ::unlink(partial.c_str());
+    throw;
   }
   rename_durably(partial, path);
+}
+
+void write_durably(const std::filesystem::path& path, std::string_view text) {
+  write_durably(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
 std::string read_text(const std::filesystem::path& path) {

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace langrun {
 
@@ -11,8 +13,10 @@ namespace langrun {
 void sync_path(const std::filesystem::path& path);
 /// Renames over whatever was at `to`, then flushes the folder. Throws Error(storage).
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
-/// Writes a whole text file: NAME.partial, fsync, rename. Throws Error(storage), leaving what was there.
-void write_text_durably(const std::filesystem::path& path, const std::string& text);
+/// Writes `bytes` to PATH.partial, flushes and renames to PATH, whatever stood there before. The folder is made if it
+/// is missing. Throws Error(storage), naming the path; then PATH is untouched and PATH.partial is gone.
+void write_durably(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+void write_durably(const std::filesystem::path& path, std::string_view text);
 /// A whole file. Throws Error(input) where it cannot be read.
 std::string read_text(const std::filesystem::path& path);
 /// Makes `link` point at `target` (relative), atomically. Throws Error(storage).

@@ -95,7 +95,7 @@ int run_score(Call& call) {
   const auto result = score(config, call.world, progress_lines());
   if (speaks) {
     print_table(config, result);
-    if (!json.empty()) write_text_durably(json, as_json(config, result));
+    if (!json.empty()) write_durably(json, as_json(config, result));
   }
   call.world.barrier("score written");
   return 0;

@@ -8,5 +8,6 @@ namespace langrun::launch {
 int run_shortrun(Call& call);
 int run_score(Call& call);
 int run_weights_import(Call& call);
+int run_report(Call& call);
 
 }  // namespace langrun::launch

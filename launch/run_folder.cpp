@@ -80,7 +80,7 @@ void take_given(const OptionTable& given, OptionTable& effective) {
 void claim_run(const fs::path& run, const RunState& state, const OptionTable& effective) {
   make_folder(run / "checkpoint");
   const auto text = effective.run_cfg();
-  if (state.fresh || read_text(run / "run.cfg") != text) write_text_durably(run / "run.cfg", text);
+  if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
   MetricsWriter::truncate_after(run / "metrics.jsonl", state.from_step);
 }
 

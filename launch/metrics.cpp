@@ -1,0 +1,151 @@
+#include "launch/metrics.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace langrun::launch {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, int reason) {
+  const bool full = reason == ENOSPC || reason == EDQUOT;
+  throw Error(ExitCode::storage, fmt::format("cannot write {}: {}", path.string(), std::strerror(reason)),
+              full ? "make room on the disk, then go on with --resume" : "check that the run folder is writable");
+}
+
+/// All of `text`; errno of the first failure, or 0.
+int write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const auto written = ::write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+std::string json_spread(const Spread& spread) {
+  return fmt::format("{{\"min\": {}, \"avg\": {}, \"max\": {}}}", json_number(spread.min), json_number(spread.avg),
+                     json_number(spread.max));
+}
+
+/// Step of a line, or nothing where it is no record.
+std::optional<std::int64_t> step_of(const std::string& line) {
+  const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return std::nullopt;
+  return object["step"].get<std::int64_t>();
+}
+
+/// How much of a metrics file stays.
+struct Part {
+  MetricsWriter::Truncation lines;
+  std::uintmax_t bytes = 0;  // length of the lines that stay
+};
+
+Part part_until(const std::filesystem::path& path, std::int64_t step) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(ExitCode::storage, fmt::format("cannot read {}", path.string()), "check its permissions");
+  Part part;
+  std::string line;
+  bool past = false;  // steps only grow, so all that follows the first later line goes with it
+  while (std::getline(in, line)) {
+    // getline stops at the end of the file too: a line without its end was being written when the program died.
+    const bool whole = !in.eof();
+    const auto found = past || !whole ? std::nullopt : step_of(line);
+    past = past || !whole || (found && *found > step);
+    if (past) {
+      ++part.lines.dropped;
+      continue;
+    }
+    if (!found)
+      throw Error(ExitCode::storage,
+                  fmt::format("{}: line {} is damaged (expected one JSON object a step)", path.string(),
+                              part.lines.kept + 1),
+                  "move the file away to go on without the earlier metrics, or mend the line");
+    ++part.lines.kept;
+    part.bytes += line.size() + 1;
+  }
+  return part;
+}
+
+}  // namespace
+
+std::string json_number(double value) {
+  if (!std::isfinite(value)) return "null";
+  auto text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string to_json_line(const StepRecord& record) {
+  std::string line = fmt::format("{{\"step\": {}", record.step);
+  const auto add = [&](std::string_view name, const std::string& value) {
+    line += fmt::format(", {}: {}", nlohmann::json(name).dump(), value);
+  };
+  add("energy_difference", json_number(record.energy_difference));
+  add("gradient_magnitude", json_number(record.gradient_magnitude));
+  add("learning_rate", json_number(record.learning_rate));
+  if (record.generator_loss) add("generator_loss", json_number(*record.generator_loss));
+  if (record.bank_mean_age) add("bank_mean_age", json_number(*record.bank_mean_age));
+  add("image_steps_per_second", json_number(record.image_steps_per_second));
+  add("seconds_sample", json_spread(record.seconds_sample));
+  add("seconds_update", json_spread(record.seconds_update));
+  add("seconds_exchange", json_spread(record.seconds_exchange));
+  add("seconds_checkpoint", json_spread(record.seconds_checkpoint));
+  for (const auto& [name, value] : record.more) add(name, json_number(value));
+  return line + "}";
+}
+
+MetricsWriter::MetricsWriter(std::filesystem::path path) : path_(std::move(path)) {
+  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file_ < 0) fail(path_, errno);
+}
+
+MetricsWriter::~MetricsWriter() { ::close(file_); }
+
+void MetricsWriter::append(const StepRecord& record) {
+  struct stat before {};
+  if (::fstat(file_, &before) != 0) fail(path_, errno);
+  const int reason = write_all(file_, to_json_line(record) + "\n");
+  if (reason == 0) return;
+  // A disk that fills up takes part of the line; without it the file stays readable.
+  if (::ftruncate(file_, before.st_size) != 0) fail(path_, errno);
+  fail(path_, reason);
+}
+
+void MetricsWriter::sync() {
+  if (::fsync(file_) != 0) fail(path_, errno);
+}
+
+MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step) {
+  if (!std::filesystem::exists(path)) return {};
+  const auto part = part_until(path, step);
+  if (part.lines.dropped == 0) return part.lines;
+  auto partial = path;
+  partial += ".partial";
+  std::error_code failed;
+  std::filesystem::copy_file(path, partial, std::filesystem::copy_options::overwrite_existing, failed);
+  if (!failed) std::filesystem::resize_file(partial, part.bytes, failed);
+  int reason = failed.value();
+  if (reason == 0) {
+    const int file = ::open(partial.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file < 0 || ::fsync(file) != 0) reason = errno;
+    if (file >= 0) ::close(file);
+  }
+  if (reason == 0 && ::rename(partial.c_str(), path.c_str()) != 0) reason = errno;
+  if (reason == 0) return part.lines;
+  ::unlink(partial.c_str());
+  fail(path, reason);
+}
+
+}  // namespace langrun::launch

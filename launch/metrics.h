@@ -1,0 +1,50 @@
+// metrics.jsonl: what every step measured, one JSON object a line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "jobs/step_record.h"
+
+namespace langrun::launch {
+
+/// The shortest decimal digits that read back to the same double, always with a point or exponent, so that readers
+/// take them for a real number (and keep the sign of -0.0). "null" for what is not finite: JSON has no word for it.
+std::string json_number(double value);
+
+/// The record as one JSON object without a line end. Keys in the order of the struct.
+std::string to_json_line(const StepRecord& record);
+
+/// Appends records to a metrics.jsonl. Used by rank 0 alone.
+class MetricsWriter {
+ public:
+  /// Opens `path` for appending; it is made if it is missing. Throws Error(storage).
+  explicit MetricsWriter(std::filesystem::path path);
+  MetricsWriter(const MetricsWriter&) = delete;
+  MetricsWriter& operator=(const MetricsWriter&) = delete;
+  ~MetricsWriter();
+
+  /// One line, handed to the operating system before the call returns, so that a killed program loses none.
+  /// Throws Error(storage) on a full disk; then the file ends with the last whole line.
+  void append(const StepRecord& record);
+  /// Waits until all lines are on the disk. Called before a checkpoint becomes visible: a resume keeps the lines up to
+  /// the checkpoint's step, so they must not be less durable than it.
+  void sync();
+
+  /// What truncate_after found.
+  struct Truncation {
+    std::int64_t kept = 0;     ///< lines that stay
+    std::int64_t dropped = 0;  ///< lines of later steps, and a half-written last one
+  };
+  /// Drops all lines after `step` and a half-written last line: what a resume from the checkpoint of `step` does
+  /// first. The file is replaced by rename, or left alone where nothing is dropped; a missing one is no error.
+  /// Throws Error(storage) where a line among those to keep is damaged (naming it), or on a full disk.
+  static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step);
+
+ private:
+  std::filesystem::path path_;
+  int file_ = -1;
+};
+
+}  // namespace langrun::launch

@@ -1,0 +1,31 @@
+// provenance.json: what ran, where, and with which versions; one entry for each start of the run.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace langrun::launch {
+
+/// One start of a run, told by the job.
+struct Start {
+  std::vector<std::string> command;  ///< all words of the command line
+  std::vector<std::string> hosts;    ///< by rank
+  std::vector<std::string> devices;  ///< by rank: "cpu, 1 thread", "cuda:0 NVIDIA H100"
+  std::int64_t first_step = 1;       ///< the first step this start takes: 1, or the checkpoint's step + 1
+};
+
+/// Appends a generation to DIR/provenance.json and brings its head (version, commit, command, hosts, devices, library
+/// versions) up to date; the file is made if it is missing, and replaced by rename. Returns the generation's number:
+/// 1, 2, ... Rank 0 alone. Throws Error(storage) where it cannot be written, or what is there is damaged.
+std::int64_t record_start(const std::filesystem::path& run_dir, const Start& start);
+
+/// Number of the newest generation in DIR/provenance.json, 0 where there is none. A job that finds a number above its
+/// own has been overtaken: someone started the run again, and it must write no more. Throws Error(storage) as above.
+std::int64_t newest_generation(const std::filesystem::path& run_dir);
+
+/// Name of this machine.
+std::string host_name();
+
+}  // namespace langrun::launch

@@ -1,0 +1,82 @@
+#include "launch/start_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace langrun::launch {
+namespace {
+
+struct Row {
+  std::string name, value, unit;
+  bool given = false;
+};
+struct Section {
+  std::string title;
+  std::vector<Row> rows;
+};
+
+std::vector<Section> sections_of(const OptionTable& options, const std::vector<Derived>& derived) {
+  std::vector<Section> sections{{"general", {}}};
+  for (const auto& option : options.options()) {
+    const auto point = option.key.find('.');
+    const auto title = point == std::string::npos ? "general" : option.key.substr(0, point);
+    auto found = std::find_if(sections.begin(), sections.end(), [&](const Section& s) { return s.title == title; });
+    if (found == sections.end()) found = sections.insert(sections.end(), {title, {}});
+    const auto value = option.get();
+    found->rows.push_back({option.key.substr(point + 1), value.empty() ? "-" : value, option.unit,
+                           options.given(option.key)});
+  }
+  Section& last = sections.emplace_back(Section{"derived", {}});
+  for (const auto& number : derived) last.rows.push_back({number.name, number.value, number.unit});
+  return sections;
+}
+
+}  // namespace
+
+std::string with_thousands(std::int64_t value) {
+  auto text = std::to_string(value);
+  const std::size_t digits_from = value < 0 ? 1 : 0;
+  for (auto at = text.size(); at > digits_from + 3;) text.insert(at -= 3, 1, ',');
+  return text;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits{"bytes", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < kUnits.size()) value /= 1024, ++unit;
+  return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string start_table(const OptionTable& options, const std::vector<Derived>& derived) {
+  const auto sections = sections_of(options, derived);
+  std::size_t name_width = 0, value_width = 0;
+  for (const auto& section : sections)
+    for (const auto& row : section.rows) {
+      name_width = std::max(name_width, row.name.size());
+      // Long paths do not push every unit to the far right.
+      value_width = std::max(value_width, std::min<std::size_t>(row.value.size(), 24));
+    }
+  std::string text;
+  for (const auto& section : sections) {
+    if (section.rows.empty()) continue;
+    text += fmt::format("{}{}\n", text.empty() ? "" : "\n", section.title);
+    for (const auto& row : section.rows) {
+      auto line = fmt::format("{} {:<{}}  {:>{}} {}", row.given ? '*' : ' ', row.name, name_width, row.value,
+                              value_width, row.unit);
+      line.erase(line.find_last_not_of(' ') + 1);
+      text += line + "\n";
+    }
+  }
+  return text + "\n(* given here, in a file or by the preset; the others are defaults)\n";
+}
+
+void print_start_table(std::FILE* out, const OptionTable& options, const std::vector<Derived>& derived) {
+  const auto text = start_table(options, derived);
+  std::fwrite(text.data(), 1, text.size(), out);
+  std::fflush(out);
+}
+
+}  // namespace langrun::launch
