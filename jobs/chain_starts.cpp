@@ -42,8 +42,7 @@ bool uses_bank(ChainStart start) {
   return start == ChainStart::coop_persistent || start == ChainStart::persistent || start == ChainStart::data_persistent;
 }
 
-at::Tensor ChainStarts::fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key,
-                                      std::int64_t length) const {
+at::Tensor fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key, std::int64_t length) {
   auto latents = torch::empty({static_cast<std::int64_t>(slots.size()), length});
   auto* values = latents.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < slots.size(); ++i)
@@ -52,26 +51,21 @@ at::Tensor ChainStarts::fresh_latents(const std::vector<std::uint64_t>& slots, s
   return latents;
 }
 
-FreshChains ChainStarts::fresh_images(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) const {
-  const auto b = static_cast<std::int64_t>(slots.size());
-  FreshChains made;
-  made.latents = torch::empty({b, 0});
-  if (start_ == ChainStart::data || start_ == ChainStart::data_persistent) {
-    std::vector<std::uint64_t> indices;
-    for (const auto slot : slots)
-      indices.push_back(uniform_integer(key, place_of(slot, step, kDataIndex), 0, data_.count()));
-    made.images = data_.images(indices);
-    return made;
-  }
-  made.images = torch::empty({b, image_.channels, image_.height, image_.width},
+at::Tensor uniform_images(const ImageShape& image, const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+  auto images = torch::empty({static_cast<std::int64_t>(slots.size()), image.channels, image.height, image.width},
                              torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
-  auto* values = made.images.mutable_data_ptr<float>();
-  const auto length = image_.elements();
+  auto* values = images.mutable_data_ptr<float>();
+  const auto length = image.elements();
   for (std::size_t i = 0; i < slots.size(); ++i)
     fill_uniform(key, place_of(slots[i], step, kUniform),
                  {values + static_cast<std::int64_t>(i) * length, static_cast<std::size_t>(length)});
-  made.images.mul_(2).sub_(1);
-  return made;
+  return images.mul_(2).sub_(1);
+}
+
+at::Tensor data_images(TrainingData& data, const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+  std::vector<std::uint64_t> indices;
+  for (const auto slot : slots) indices.push_back(uniform_integer(key, place_of(slot, step, kDataIndex), 0, data.count()));
+  return data.images(indices);
 }
 
 }  // namespace langrun

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <array>
 #include <chrono>
+#include <optional>
 
 #include "core/bank.h"
 #include "core/langevin.h"
@@ -15,6 +17,7 @@
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
 #include "jobs/learner.h"
+#include "jobs/run_keys.h"
 #include "jobs/training_data.h"
 #include "jobs/weights_io.h"
 
@@ -50,6 +53,14 @@ struct LaneWork {
 /// Scalars that ride at the end of the energy's reduction, summed over lanes.
 enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kRejuvenated, kUpdates, kEnergyScalars };
 
+/// The first images of a batch as a panel.
+Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
+  const auto count = std::min(most, images.size(0));
+  const auto pixels = images.narrow(0, 0, count).to(torch::kCPU).permute({0, 2, 3, 1}).contiguous();
+  return {title, count, images.size(1), images.size(2), images.size(3),
+          {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
+}
+
 class Shortrun final : public TrainingJob {
  public:
   Shortrun(const ShortrunConfig& config, Communicator& world)
@@ -59,8 +70,7 @@ class Shortrun final : public TrainingJob {
         device_(bind_device(config.training, world)),
         keys_(static_cast<std::uint64_t>(config.training.seed)),
         energy_(config, device_, world, lanes_, kEnergyScalars),
-        data_(config.training, lanes_, energy_.image()),
-        starts_(start_, keys_, data_, energy_.image()) {
+        data_(config.training, lanes_, energy_.image()) {
     if (uses_generator(start_)) generator_.emplace(config, device_, world, lanes_, energy_.image());
     if (uses_bank(start_) && config.bank_size / lanes_.count < lane_batch_)
       throw Error(ExitCode::usage,
@@ -167,11 +177,20 @@ class Shortrun final : public TrainingJob {
     return bank;
   }
 
+  struct Fresh {
+    at::Tensor images, latents;  // [b, C, H, W]; [b, nz], nz = 0 where chains have none
+  };
+
   /// New images (and latents) for slots, as the chosen start makes them.
-  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
-    if (!generator_) return starts_.fresh_images(slots, step, key);
-    const auto latents = starts_.fresh_latents(slots, step, key, generator_->latent_length());
+  Fresh fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+    if (!generator_) return {fresh_images(slots, step, key), torch::empty({lane_batch_, 0})};
+    const auto latents = fresh_latents(slots, step, key, latent_length());
     return {generator_->images(latents), latents};
+  }
+
+  at::Tensor fresh_images(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+    if (start_ == ChainStart::data || start_ == ChainStart::data_persistent) return data_images(data_, slots, step, key);
+    return uniform_images(energy_.image(), slots, step, key);
   }
 
   LaneWork draw(std::int64_t lane, std::int64_t step) {
@@ -211,12 +230,12 @@ class Shortrun final : public TrainingJob {
     if (!any) return;
     const auto mask = torch::from_blob(work.rejuvenated.data(), {lane_batch_}, torch::kUInt8).to(torch::kBool);
     if (generator_) {
-      const auto latents = starts_.fresh_latents(work.slots, step, keys_.rejuvenation, latent_length());
+      const auto latents = fresh_latents(work.slots, step, keys_.rejuvenation, latent_length());
       work.latents = torch::where(mask.view({-1, 1}), latents, work.latents);
       const auto images = generator_->images(work.latents).to(torch::kCPU);
       work.chains = torch::where(mask.view({-1, 1, 1, 1}), images, work.chains);
     } else {
-      const auto images = starts_.fresh_images(work.slots, step, keys_.rejuvenation).images;
+      const auto images = fresh_images(work.slots, step, keys_.rejuvenation);
       work.chains = torch::where(mask.view({-1, 1, 1, 1}), images, work.chains);
     }
   }
@@ -304,7 +323,6 @@ class Shortrun final : public TrainingJob {
   const RunKeys keys_;
   EnergyLearner energy_;
   TrainingData data_;
-  ChainStarts starts_;
   std::optional<GeneratorLearner> generator_;
   std::vector<BankLane> bank_;  // the lanes this rank owns, in order; empty without a bank
 };
@@ -351,9 +369,9 @@ std::vector<Panel> Shortrun::pictures(std::int64_t step) {
     at::Tensor images;
     if (generator_)
       images = generator_->images_for_evaluation(
-          starts_.fresh_latents(places, 0, keys_.sample, latent_length()).to(device_));
+          fresh_latents(places, 0, keys_.sample, latent_length()).to(device_));
     else
-      images = starts_.fresh_images(places, 0, keys_.sample).images.to(device_);
+      images = fresh_images(places, 0, keys_.sample).to(device_);
     starts.push_back(images);
     ChainNoise noise{keys_.sample, {}, 0};
     for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));

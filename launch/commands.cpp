@@ -5,8 +5,12 @@ namespace langrun::launch {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"shortrun", "trains an energy and a generator together on persistent chains", run_shortrun},
+      {"sample", "samples of a trained run", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
       {"weights import", "read PyTorch weights into a file of weights", run_weights_import},
+      {"run status", "how far a run is, and its checkpoints", run_status},
+      {"run verify", "checks every file of every checkpoint", run_verify},
+      {"run diff", "compares two runs bit by bit", run_diff},
       {"run report", "a run on one page: DIR/report.html", run_report},
   };
   return all;

@@ -6,8 +6,12 @@
 namespace langrun::launch {
 
 int run_shortrun(Call& call);
+int run_sample(Call& call);
 int run_score(Call& call);
 int run_weights_import(Call& call);
+int run_status(Call& call);
+int run_verify(Call& call);
+int run_diff(Call& call);
 int run_report(Call& call);
 
 }  // namespace langrun::launch

@@ -78,10 +78,4 @@ std::int64_t newest_generation(const std::filesystem::path& run_dir) {
   return newest(generations_of(file_of(run_dir)));
 }
 
-std::string host_name() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 }  // namespace langrun::launch

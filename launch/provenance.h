@@ -25,7 +25,4 @@ std::int64_t record_start(const std::filesystem::path& run_dir, const Start& sta
 /// own has been overtaken: someone started the run again, and it must write no more. Throws Error(storage) as above.
 std::int64_t newest_generation(const std::filesystem::path& run_dir);
 
-/// Name of this machine.
-std::string host_name();
-
 }  // namespace langrun::launch

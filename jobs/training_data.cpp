@@ -1,0 +1,108 @@
+#include "jobs/training_data.h"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <optional>
+
+#include "core/error.h"
+#include "data/image_store.h"
+#include "data/loader.h"
+
+namespace langrun {
+namespace {
+
+ImageStore open_for(const std::string& path, const ImageShape& image) {
+  if (path.empty())
+    throw Error(ExitCode::usage, "--data is missing", "name an image store; `langrun data synth` makes one to try with");
+  auto store = ImageStore::open(path);
+  const auto found = store.shape();
+  if (!(found == image))
+    throw Error(ExitCode::input,
+                fmt::format("{} holds {}x{} images of {} channels, the energy takes {}x{} of {}", path, found.height,
+                            found.width, found.channels, image.height, image.width, image.channels),
+                fmt::format("import the images with --size {}, or choose another --energy.network", image.height));
+  return store;
+}
+
+at::Tensor empty_images(std::int64_t count, const ImageShape& image) {
+  return torch::empty({count, image.channels, image.height, image.width},
+                      torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+void to_tensor(std::span<const std::uint8_t> bytes, const ImageShape& image, at::Tensor& out) {
+  to_unit_range(bytes, image, Layout::pixel_major, {out.mutable_data_ptr<float>(), bytes.size()});
+}
+
+}  // namespace
+
+struct TrainingData::Parts {
+  Parts(const TrainingConfig& config, const Lanes& lanes, const ImageShape& shape)
+      : store(open_for(config.data, shape)), image(shape), lane_rows(config.batch / lanes.count) {
+    settings.seed = static_cast<std::uint64_t>(config.seed);
+    settings.batch = config.batch;
+    settings.lanes = lanes.count;
+    for (std::int64_t lane = lanes.first; lane < lanes.first + lanes.owned; ++lane) settings.own.push_back(lane);
+  }
+
+  const Batch& batch_of(std::int64_t step) {
+    // The thread starts with the first step asked for: a resumed run begins in the middle of the stream.
+    if (!loader) {
+      settings.first_step = step;
+      loader.emplace(store, settings);
+    }
+    while (batch.step < step) batch = loader->next();
+    if (batch.step != step)
+      throw Error(ExitCode::internal, fmt::format("data of step {} asked for after step {}", step, batch.step));
+    return batch;
+  }
+
+  ImageStore store;
+  ImageShape image;
+  std::int64_t lane_rows;
+  LoaderSettings settings;
+  std::optional<Loader> loader;
+  Batch batch;
+};
+
+TrainingData::TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image)
+    : parts_(std::make_unique<Parts>(config, lanes, image)) {}
+
+TrainingData::~TrainingData() = default;
+
+std::uint64_t TrainingData::count() const { return parts_->store.count(); }
+
+at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, NoiseKey key, double sd) {
+  const auto& batch = parts_->batch_of(step);
+  const auto b = parts_->lane_rows, pixels = parts_->image.elements();
+  auto images = empty_images(b, parts_->image);
+  const auto first_lane = parts_->settings.own.front();
+  const auto bytes = static_cast<std::size_t>(b * pixels);
+  to_tensor(std::span(batch.images).subspan(static_cast<std::size_t>(lane - first_lane) * bytes, bytes), parts_->image, images);
+  if (sd <= 0) return images;
+  std::vector<float> noise(static_cast<std::size_t>(pixels));
+  auto* values = images.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < b; ++i) {
+    const auto position = static_cast<std::uint64_t>((step - 1) * parts_->settings.batch + lane * b + i);
+    fill_normal(key, {position, 0}, noise);
+    for (std::int64_t j = 0; j < pixels; ++j) values[i * pixels + j] += static_cast<float>(sd) * noise[static_cast<std::size_t>(j)];
+  }
+  return images;
+}
+
+at::Tensor TrainingData::images(const std::vector<std::uint64_t>& indices) {
+  std::vector<std::uint8_t> bytes(indices.size() * parts_->store.image_bytes());
+  parts_->store.read(indices, bytes);
+  auto images = empty_images(static_cast<std::int64_t>(indices.size()), parts_->image);
+  to_tensor(bytes, parts_->image, images);
+  return images;
+}
+
+at::Tensor TrainingData::first_images(std::int64_t wanted) {
+  const auto n = std::min<std::uint64_t>(static_cast<std::uint64_t>(wanted), count());
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < n; ++i) indices.push_back(i * count() / n);
+  return images(indices);
+}
+
+}  // namespace langrun

@@ -1,0 +1,109 @@
+// langrun run status | verify | diff
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/checkpoint.h"
+#include "data/durable.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+#include "launch/run_diff.h"
+#include "launch/training_command.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+void require_run(const fs::path& run) {
+  if (!fs::exists(run / "run.cfg"))
+    throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", run.string()),
+                "give the folder named by --run");
+}
+
+/// The last line of metrics.jsonl that is whole, or null.
+nlohmann::json last_record(const fs::path& run) {
+  std::ifstream in(run / "metrics.jsonl");
+  nlohmann::json last;
+  for (std::string line; std::getline(in, line);) {
+    auto record = nlohmann::json::parse(line, nullptr, false);
+    if (!record.is_discarded()) last = std::move(record);
+  }
+  return last;
+}
+
+std::string setting(const std::string& configuration, const std::string& key) {
+  const auto at = ("\n" + configuration).find("\n" + key + " = ");
+  if (at == std::string::npos) return "?";
+  const auto begin = at + key.size() + 3;
+  return configuration.substr(begin, configuration.find('\n', begin) - begin);
+}
+
+}  // namespace
+
+int run_status(Call& call) {
+  std::string dir;
+  OptionTable table("run status");
+  table.positional("DIR", dir, "folder of a run");
+  table.parse(call.arguments);
+  if (answer_questions(call, table, "How far a run is, and which checkpoints it has.")) return 0;
+  if (call.world.rank() != 0) return 0;
+  require_run(dir);
+  const auto configuration = read_text(fs::path(dir) / "run.cfg");
+  const auto last = last_record(dir);
+  const auto finished = last.is_null() ? 0 : last.at("step").get<std::int64_t>();
+  fmt::print("run          {}\nsteps        {} of {}\n", dir, finished, setting(configuration, "steps"));
+  if (!last.is_null())
+    fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
+               last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0), last.value("image_steps_per_second", 0.0));
+  for (const auto step : checkpoint_steps(dir)) {
+    const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
+    fmt::print("checkpoint   {}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged: " + problems.front());
+  }
+  return 0;
+}
+
+int run_verify(Call& call) {
+  std::string dir;
+  OptionTable table("run verify");
+  table.positional("DIR", dir, "folder of a run");
+  table.parse(call.arguments);
+  if (answer_questions(call, table, "Checks every file of every checkpoint against its manifest.")) return 0;
+  if (call.world.rank() != 0) return 0;
+  require_run(dir);
+  const auto steps = checkpoint_steps(dir);
+  if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
+  std::vector<std::string> damaged;
+  for (const auto step : steps) {
+    const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
+    fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");
+    for (const auto& problem : problems) fmt::print("  {}\n", problem);
+    damaged.insert(damaged.end(), problems.begin(), problems.end());
+  }
+  if (damaged.empty()) return 0;
+  std::fflush(stdout);
+  throw Error(ExitCode::storage, fmt::format("{} damaged: {}", damaged.size() == 1 ? "1 file is" : fmt::format("{} files are", damaged.size()), damaged.front()),
+              "a resume uses the newest good checkpoint; remove the damaged ones");
+}
+
+int run_diff(Call& call) {
+  std::string a, b;
+  OptionTable table("run diff");
+  table.positional("A", a, "folder of a run");
+  table.positional("B", b, "folder of another");
+  table.parse(call.arguments);
+  if (answer_questions(call, table, "Compares two runs bit by bit: metrics less timers, weights, optimiser, banks.")) return 0;
+  if (call.world.rank() != 0) return 0;
+  const auto result = compare_runs(a, b);
+  if (result.difference) {
+    fmt::print("different: {}\n", *result.difference);
+    return 1;
+  }
+  fmt::print("same bits: {} lines of metrics, {} datasets\n", result.metrics_lines, result.datasets);
+  return 0;
+}
+
+}  // namespace langrun::launch
