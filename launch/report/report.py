@@ -35,14 +35,14 @@ except ImportError as missing:
 MOST_PICTURES = 24
 MOST_POINTS = 500
 # Colours that stand in the drawings for the page's own, so that curves follow light and dark mode.
-COLOURS = {"#010203": "--ink", "#010204": "--muted", "#010205": "--line", "#010206": "--accent", "#010207": "--warn"}
-INK, MUTED, LINE, ACCENT, WARN = COLOURS
+COLOURS = {"#010204": "--muted", "#010205": "--line", "#010206": "--accent", "#010207": "--warn"}
+MUTED, LINE, ACCENT, WARN = COLOURS
 
 # name: title, unit, what a reader should know
 QUANTITIES = {
     "energy_difference": ("Energy difference", "", "Mean energy of data minus that of chains: the loss of the energy. "
                           "Healthy training swings about zero; growth without return is divergence."),
-    "gradient_magnitude": ("Gradient magnitude", "", "How far the energy's gradient moves an image in one Langevin step."),
+    "gradient_magnitude": ("Gradient magnitude", "", "How far the gradient moves an image in one Langevin step."),
     "generator_loss": ("Generator loss", "", "Squared distance of the chains from what the generator made of their "
                        "latents, summed over pixels."),
     "learning_rate": ("Learning rate, energy", "", ""),
@@ -138,7 +138,7 @@ def number(value):
 def duration(seconds):
     seconds = int(seconds)
     days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    return (f"{days} d " if days else "") + f"{hours}:{minutes:02}:{seconds % 60:02}"
+    return (f"{days}d " if days else "") + f"{hours}:{minutes:02}:{seconds % 60:02}"
 
 
 def tail(values):
@@ -174,10 +174,10 @@ def smooth(values, window):
 
 
 def frame(values):
-    """Limits of the ordinate: everything, unless a few outliers would flatten the rest."""
+    """Limits of the ordinate: everything, unless the start or a few outliers would flatten the rest."""
     low, high = np.min(values), np.max(values)
-    inner_low, inner_high = np.percentile(values, [1, 99])
-    if len(values) > 50 and high - low > 6 * (inner_high - inner_low) > 0:
+    inner_low, inner_high = np.percentile(values[len(values) // 20:], [1, 99])
+    if len(values) > 50 and high - low > 4 * (inner_high - inner_low) > 0:
         low, high = inner_low, inner_high
     room = 0.08 * (high - low) or abs(high) * 0.05 or 1.0
     return low - room, high + room
@@ -187,7 +187,7 @@ def draw_curve(name, steps, values, drops):
     """One quantity against the step as inline SVG, and remarks for its caption."""
     remarks = []
     good = np.isfinite(values)
-    figure, axes = plt.subplots(figsize=(4.4, 2.35))
+    figure, axes = plt.subplots(figsize=(4.4, 2.35), layout="constrained")
     for step in steps[~good & (np.cumsum(good) > 0)][:20]:
         axes.axvline(step, color=WARN, linewidth=1)
     all_values = values[good]
@@ -206,7 +206,7 @@ def draw_curve(name, steps, values, drops):
     else:
         axes.plot(x, mean, color=ACCENT, linewidth=1.7, marker="o" if len(x) < 3 else None,
                   drawstyle="steps-post" if name.endswith("learning_rate") else "default")
-    if np.min(all_values) > 0 and np.max(all_values) > 50 * np.min(all_values):
+    if np.min(all_values) > 0 and np.percentile(all_values, 95) > 50 * np.percentile(all_values, 5):
         axes.set_yscale("log")
     else:
         axes.set_ylim(*frame(all_values))
@@ -224,7 +224,7 @@ def finish(figure, axes):
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(LINE)
-    axes.tick_params(colors=MUTED, labelcolor=MUTED, length=0, labelsize=9)
+    axes.tick_params(which="both", colors=MUTED, labelcolor=MUTED, length=0, labelsize=9)
     axes.grid(axis="y", color=LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
@@ -235,7 +235,6 @@ def finish(figure, axes):
         axes.yaxis.get_offset_text().set_color(MUTED)
     else:
         axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-    figure.tight_layout(pad=0.4)
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
@@ -263,16 +262,13 @@ def table(rows, head=None):
 def headline(columns, config, provenance):
     """The run in six figures: (name, value, remark)."""
     settings = dict(pair for section, pairs in config if section == "general" for pair in pairs)
-    figures = []
-    steps = columns["step"]
     total = settings.get("steps", "")
-    done = f"{int(steps[-1]):,}"
-    figures.append(("Steps", done, f"of {int(total):,}" if total.isdigit() else ""))
+    figures = [("Steps", f"{int(columns['step'][-1]):,}", f"of {int(total):,}" if total.isdigit() else "")]
     for name, title in (("energy_difference", "Energy difference"), ("gradient_magnitude", "Gradient magnitude"),
                         ("generator_loss", "Generator loss")):
         last = tail(columns[name]) if name in columns else []
         if len(last):
-            figures.append((title, number(np.mean(last)), f"± {number(np.std(last))}, last {len(last)} steps"))
+            figures.append((title, number(np.mean(last)), f"± {np.std(last):.2g}, last {len(last)} steps"))
     speed = columns.get("image_steps_per_second", np.array([math.nan]))
     speed = speed[np.isfinite(speed)]
     if len(speed):
@@ -291,12 +287,10 @@ def pictures_section(pictures, count):
     caption, latest = pictures[-1]
     thumbs = "".join(f'<button type="button" data-caption="{escape(c)}"><img src="{uri}" alt="samples, {escape(c)}" '
                      f'loading="lazy"><span>{escape(c)}</span></button>' for c, uri in pictures)
-    shown = f"{len(pictures)} of {count} pictures, evenly chosen" if count > len(pictures) else \
-        f"{count} picture{'s' * (count != 1)}"
-    strip = f'<div class="strip">{thumbs}</div><p class="note">{shown}. Choose one to see it large.</p>' \
-        if len(pictures) > 1 else ""
-    return (f'<section><h2>Samples</h2><figure class="large"><img id="large" src="{latest}" alt="samples, {escape(caption)}">'
-            f'<figcaption id="caption">{escape(caption)}</figcaption></figure>{strip}</section>')
+    shown = f"{len(pictures)} of {count} pictures, evenly chosen" if count > len(pictures) else f"{count} pictures"
+    strip = f'<div class="strip">{thumbs}</div><p class="note">{shown}. Choose one to see it large.</p>'
+    return (f'<section><h2>Samples</h2><figure class="large"><img id="large" src="{latest}" alt="{escape(caption)}">'
+            f'<figcaption id="caption">{escape(caption)}</figcaption></figure>{strip if count > 1 else ""}</section>')
 
 
 def curves_section(columns):
@@ -338,7 +332,8 @@ def timers_section(columns):
         f"<td>{number(1e3 * mean)} ms</td><td>{number(1e3 * slowest)} ms</td><td>{duration(total)}</td></tr>"
         for i, (name, mean, slowest, total) in enumerate(phases))
     head = "".join(f"<th>{cell}</th>" for cell in ("phase", "share", "a step", "slowest rank", "in all"))
-    return (f'<section><h2>Where the time goes</h2><div class="bar">{bar}</div><div class="scroll"><table class="numbers">'
+    return (f'<section><h2>Where the time goes</h2><div class="bar">{bar}</div>'
+            f'<div class="scroll"><table class="numbers">'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>")
 
 
@@ -365,7 +360,8 @@ def provenance_section(found):
 
 
 STYLE = """
-:root{--paper:#f6f7f9;--card:#fff;--ink:#1b1f27;--muted:#667085;--line:#e3e6ec;--accent:#2f62d9;--warn:#d0342c;color-scheme:light dark}
+:root{--paper:#f6f7f9;--card:#fff;--ink:#1b1f27;--muted:#667085;--line:#e3e6ec;--accent:#2f62d9;--warn:#d0342c;
+color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--paper:#14161b;--card:#1d2027;--ink:#e8eaf0;--muted:#98a1b2;--line:#323743;
 --accent:#7ea6ff;--warn:#ff7a70}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,
@@ -378,12 +374,13 @@ margin:8px 0 0}.card,.block,.figure,.large,pre{background:var(--card);border:1px
 font-size:.8rem}.figure b{font-size:1.45rem;line-height:1.35;font-weight:650;font-variant-numeric:tabular-nums}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(330px,100%),1fr));gap:14px;margin-top:12px}
 .card{padding:14px 14px 12px}.card h3{display:flex;justify-content:space-between;gap:10px}.card h3 span{font-weight:500;
-color:var(--accent);font-variant-numeric:tabular-nums;white-space:nowrap}svg{display:block;width:100%;height:auto}
-svg text{font-family:inherit!important}.large{margin:0;padding:12px;text-align:center}.large img{max-width:100%;
-max-height:78vh;border-radius:6px;display:block;margin:0 auto}figcaption{color:var(--muted);font-size:.9rem;margin-top:8px}
-.strip{display:flex;gap:10px;overflow-x:auto;padding:12px 2px 6px}.strip button{flex:0 0 auto;width:118px;padding:5px;
-background:var(--card);border:1px solid var(--line);border-radius:8px;color:var(--muted);font:inherit;font-size:.78rem;
-cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;object-position:top;border-radius:4px;display:block;margin-bottom:3px}
+color:var(--accent);font-variant-numeric:tabular-nums;white-space:nowrap}svg{display:block;width:100%;
+height:auto;overflow:visible}svg text{font-family:inherit!important}.large{margin:0;padding:12px;text-align:center}
+.large img{max-width:100%;max-height:78vh;border-radius:6px;display:block;margin:0 auto}figcaption{color:var(--muted);
+font-size:.9rem;margin-top:8px}.strip{display:flex;gap:10px;overflow-x:auto;padding:12px 2px 6px}
+.strip button{flex:0 0 auto;width:118px;padding:5px;background:var(--card);border:1px solid var(--line);border-radius:8px;
+color:var(--muted);font:inherit;font-size:.78rem;cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;object-position:top;border-radius:4px;
+display:block;margin-bottom:3px}
 .strip button[aria-pressed=true]{border-color:var(--accent);color:var(--accent)}
 .bar{display:flex;height:20px;border-radius:6px;overflow:hidden;background:var(--line);margin-bottom:10px}
 .p0{background:#2f62d9}.p1{background:#e08a1e}.p2{background:#2a9d6f}.p3{background:#b0468f}.p4{background:#7a6ff0}
@@ -392,7 +389,7 @@ cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;object-positio
 td,th{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}th{color:var(--muted);font-weight:500}.numbers td+td,.numbers th+th{text-align:right}
 .blocks{columns:320px;column-gap:14px}.block{padding:12px 14px;margin-bottom:14px;break-inside:avoid}
-.block td:last-child{overflow-wrap:anywhere}.block td:first-child{color:var(--muted);white-space:nowrap}
+.block td:last-child{overflow-wrap:anywhere}.block td:first-child{color:var(--muted);width:38%}
 pre{padding:12px 14px;margin:0 0 14px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.83rem}
 .warn{border-left:4px solid var(--warn);padding:6px 12px;margin:16px 0 0;background:var(--card)}
 @media(max-width:560px){main{padding:18px 12px 40px}h1{font-size:1.35rem}.figures{grid-template-columns:1fr 1fr}
@@ -445,8 +442,8 @@ def main(folder):
             os.fsync(file.fileno())
         os.replace(partial, run / "report.html")
     except OSError as failure:
-        partial.unlink(missing_ok=True)
-        give_up(6, f"cannot write {run / 'report.html'}: {failure.strerror}", "make room, or check that the run folder is writable")
+        os.path.exists(partial) and partial.unlink()
+        give_up(6, f"cannot write {run / 'report.html'}: {failure.strerror}", "make room, or check its permissions")
 
 
 if __name__ == "__main__":

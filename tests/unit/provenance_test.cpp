@@ -1,0 +1,72 @@
+#include "launch/provenance.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "core/error.h"
+#include "launch/version.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ProvenanceTest : public testing::Test {
+ protected:
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+  nlohmann::json read() const {
+    std::ifstream in(folder_ / "provenance.json");
+    return nlohmann::json::parse(in);
+  }
+  fs::path folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+};
+
+TEST_F(ProvenanceTest, EachStartIsAGeneration) {
+  EXPECT_EQ(newest_generation(folder_), 0);
+  EXPECT_EQ(record_start(folder_, {{"langrun", "shortrun"}, {"a", "b"}, {"cpu", "cpu"}, 1}), 1);
+  EXPECT_EQ(record_start(folder_, {{"langrun", "shortrun", "--resume"}, {"c"}, {"cuda:0"}, 101}), 2);
+  EXPECT_EQ(newest_generation(folder_), 2);
+  const auto file = read();
+  EXPECT_EQ(file["version"], version());
+  EXPECT_EQ(file["commit"], commit());
+  EXPECT_EQ(file["command"], (std::vector<std::string>{"langrun", "shortrun", "--resume"}));
+  EXPECT_EQ(file["hosts"], std::vector<std::string>{"c"});
+  EXPECT_EQ(file["devices"], std::vector<std::string>{"cuda:0"});
+  ASSERT_EQ(file["generations"].size(), 2u);
+  EXPECT_EQ(file["generations"][0]["ranks"], 2);
+  EXPECT_EQ(file["generations"][0]["first_step"], 1);
+  EXPECT_EQ(file["generations"][1]["first_step"], 101);
+  EXPECT_TRUE(std::regex_match(file["generations"][1]["time"].get<std::string>(),
+                               std::regex(R"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ)")));
+  const std::regex number(R"(\d+\.\d+.*)");
+  for (const char* name : {"libtorch", "hdf5"})
+    EXPECT_TRUE(std::regex_match(file["libraries"][name].get<std::string>(), number)) << name;
+  EXPECT_FALSE(file["libraries"]["mpi"].get<std::string>().empty());
+}
+
+TEST_F(ProvenanceTest, WordsThatAreNoTextDoNotStopARun) {
+  EXPECT_EQ(record_start(folder_, {{"langrun", "\xff\xfe.h5"}, {"a"}, {"cpu"}, 1}), 1);
+  EXPECT_EQ(newest_generation(folder_), 1);
+}
+
+TEST_F(ProvenanceTest, ADamagedFileIsNamedAndKept) {
+  fs::create_directories(folder_);
+  for (const char* text : {"", "[]", "{\"generations\": 3}", "{\"generations\": [{}]}"}) {
+    std::ofstream(folder_ / "provenance.json") << text;
+    try {
+      record_start(folder_, {{"langrun"}, {"a"}, {"cpu"}, 1});
+      FAIL() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::storage);
+      EXPECT_NE(std::string(error.what()).find("provenance.json"), std::string::npos);
+    }
+    EXPECT_EQ(fs::file_size(folder_ / "provenance.json"), std::string(text).size());
+  }
+}
+
+}  // namespace
+}  // namespace langrun::launch
