@@ -1,0 +1,134 @@
+#include "distributed/nccl_reducer.h"
+
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "distributed/device_sum.h"
+
+namespace langrun {
+namespace {
+
+void check(int code, const char* what) {
+  if (code != cudaSuccess)
+    throw Error(ExitCode::rank, fmt::format("reduction on the GPU: {}: {}", what,
+                                            cudaGetErrorString(static_cast<cudaError_t>(code))));
+}
+
+/// float32 [count] on the current device.
+class DeviceVector {
+ public:
+  explicit DeviceVector(std::size_t count) { check(cudaMalloc(&data_, count * sizeof(float)), "memory"); }
+  ~DeviceVector() { cudaFree(data_); }
+  DeviceVector(DeviceVector&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+  DeviceVector& operator=(DeviceVector&& other) noexcept {
+    std::swap(data_, other.data_);
+    return *this;
+  }
+  float* get() const { return static_cast<float*>(data_); }
+
+ private:
+  void* data_ = nullptr;
+};
+
+}  // namespace
+
+struct NcclReducer::State {
+  struct Node {
+    std::int64_t leaves;
+    DeviceVector sum;
+  };
+
+  State(NcclCommunicator& communicator, const Lanes& owned, std::size_t count, DeviceSum how)
+      : nccl(communicator), lanes(owned), elements(count), order(how),
+        slice((count + static_cast<std::size_t>(communicator.size()) - 1) / static_cast<std::size_t>(communicator.size())),
+        total(padded()), received(how == DeviceSum::tree ? padded() : 1) {}
+
+  std::size_t padded() const { return slice * static_cast<std::size_t>(nccl.size()); }
+
+  // Copies stay on one stream with the additions, so their order is the program's.
+  void add(const float* lane, cudaMemcpyKind kind) {
+    DeviceVector leaf = spare.empty() ? DeviceVector(padded()) : std::move(spare.back());
+    if (!spare.empty()) spare.pop_back();
+    check(cudaMemcpyAsync(leaf.get(), lane, elements * sizeof(float), kind, nccl.stream()), "copy");
+    nccl.settle("copy of a lane");
+    stack.push_back({1, std::move(leaf)});
+    // Two sums of equally many lanes are the children of one node: left + right, in lane order.
+    while (stack.size() > 1 && stack[stack.size() - 2].leaves == stack.back().leaves) {
+      auto& left = stack[stack.size() - 2];
+      check(device_add(left.sum.get(), stack.back().sum.get(), elements, nccl.stream()), "addition");
+      left.leaves *= 2;
+      spare.push_back(std::move(stack.back().sum));
+      stack.pop_back();
+    }
+  }
+
+  // Rank r's block is the sum of its subtree; the upper levels of the same tree add them, pairwise, into block 0.
+  void tree(const std::string& name) {
+    const auto ranks = static_cast<std::size_t>(nccl.size());
+    // The last slice may reach beyond the vector; it travels too, and memory never written must not.
+    check(cudaMemsetAsync(total.get() + elements, 0, (padded() - elements) * sizeof(float), nccl.stream()), "clearing");
+    nccl.exchange(name + ": slices", total.get(), received.get(), slice);
+    for (std::size_t stride = 1; stride < ranks; stride *= 2)
+      for (std::size_t block = 0; block + stride < ranks; block += 2 * stride)
+        check(device_add(received.get() + block * slice, received.get() + (block + stride) * slice, slice, nccl.stream()),
+              "addition");
+    nccl.gather_blocks(name + ": gather", received.get(), total.get(), slice);
+  }
+
+  NcclCommunicator& nccl;
+  Lanes lanes;
+  std::size_t elements;
+  DeviceSum order;
+  std::size_t slice;
+  DeviceVector total, received;
+  std::vector<Node> stack;
+  std::vector<DeviceVector> spare;
+  std::vector<float> host;
+};
+
+NcclReducer::NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order)
+    : state_(std::make_unique<State>(nccl, lanes, elements, order)) {}
+
+NcclReducer::~NcclReducer() = default;
+
+std::size_t NcclReducer::elements() const { return state_->elements; }
+
+void NcclReducer::add(std::span<const float> lane) {
+  if (lane.size() != state_->elements)
+    throw Error(ExitCode::internal, fmt::format("reducer of {} floats was given {}", state_->elements, lane.size()));
+  state_->add(lane.data(), cudaMemcpyHostToDevice);
+}
+
+void NcclReducer::add_device(const float* lane, CUstream_st* producer) {
+  state_->nccl.after(producer);
+  state_->add(lane, cudaMemcpyDeviceToDevice);
+}
+
+const float* NcclReducer::finalize_device(const std::string& name) {
+  auto& s = *state_;
+  if (s.stack.size() != 1 || s.stack[0].leaves != s.lanes.owned)
+    throw Error(ExitCode::internal,
+                fmt::format("reduction '{}' was finalised before all {} lanes were added", name, s.lanes.owned));
+  std::swap(s.total, s.stack[0].sum);
+  s.spare.push_back(std::move(s.stack[0].sum));
+  s.stack.clear();
+  if (s.nccl.size() > 1 && s.order == DeviceSum::tree) s.tree(name);
+  if (s.order == DeviceSum::nccl) s.nccl.all_reduce(name, s.total.get(), s.elements);
+  s.nccl.settle(name);
+  return s.total.get();
+}
+
+std::span<const float> NcclReducer::finalize(const std::string& name) {
+  auto& s = *state_;
+  const float* sum = finalize_device(name);
+  s.host.resize(s.elements);
+  check(cudaMemcpyAsync(s.host.data(), sum, s.elements * sizeof(float), cudaMemcpyDeviceToHost, s.nccl.stream()), "copy");
+  s.nccl.settle(name + ": copy to the host");
+  return s.host;
+}
+
+}  // namespace langrun

@@ -1,0 +1,42 @@
+// Sums over lanes in GPU memory. Compiled and linked wherever CUDA is; not yet run on a GPU.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "distributed/lanes.h"
+#include "distributed/nccl_communicator.h"
+#include "distributed/tree_reducer.h"
+
+namespace langrun {
+
+/// How the ranks' sums are added. A rank's own lanes are added in tree order either way.
+enum class DeviceSum {
+  tree,  ///< the tree of TreeReducer: slices go out in one group, are added in tree order, and are gathered
+  nccl,  ///< ncclAllReduce: one call, in an order that depends on the number of ranks (`--reduction nccl`)
+};
+
+/// Reducer whose vectors live on the device of this rank.
+class NcclReducer final : public Reducer {
+ public:
+  /// `nccl` must outlive it. Throws Error(rank) where the device has no room for log2(L/R) + 3 vectors.
+  NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order);
+  ~NcclReducer() override;
+
+  /// One lane's vector from host memory.
+  void add(std::span<const float> lane) override;
+  /// One lane's vector [elements] float32 on the device, ready on stream `producer`; copied before this returns.
+  void add_device(const float* lane, CUstream_st* producer);
+  /// Collective, as Reducer says; the sum in host memory.
+  std::span<const float> finalize(const std::string& name) override;
+  /// Collective; the sum [elements] float32 on the device, complete, valid until the next add.
+  const float* finalize_device(const std::string& name);
+  std::size_t elements() const override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace langrun
