@@ -1,0 +1,60 @@
+// Measurements behind `langrun bench`: ours and PyTorch's ways of doing the same work, in turns, in one process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace langrun {
+
+struct BenchConfig {
+  std::string network = "light";  ///< an energy
+  std::int64_t width = 0;         ///< its base width; 0: the paper's
+  std::int64_t batch = 128;       ///< images
+  std::int64_t lanes = 8;         ///< calls that a batch is split into, as in training
+  std::int64_t steps = 10;        ///< Langevin steps of one measurement
+  std::int64_t repeats = 7;       ///< measurements of each figure
+  std::int64_t threads = 1;
+};
+
+/// One figure, measured `repeats` times.
+struct BenchFigure {
+  std::string what;
+  std::string unit;             ///< "normals/s", "image-steps/s", "x" for a ratio
+  std::vector<double> values;   ///< in the order of measuring
+  double median() const;
+  double low() const;
+  double high() const;
+};
+
+struct BenchReport {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<BenchFigure> figures;
+  std::vector<BenchFigure> ratios;  ///< of figures measured side by side: repeat k over repeat k
+};
+
+/// Something to time: run() does `work` units.
+struct BenchCase {
+  std::string what;
+  double work = 0;
+  std::function<void()> run;
+};
+
+/// Rates of `cases`, measured in turns (all once, then all again, ...), so that what else the machine does at a time
+/// falls on all of them. Each is warmed up once, and repeated within a measurement until that lasts `least_seconds`.
+std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
+                                          std::int64_t repeats, double least_seconds);
+/// Ratio of two figures measured in turns, repeat by repeat.
+BenchFigure ratio_of(const BenchFigure& ours, const BenchFigure& theirs);
+
+/// Normals and Langevin updates a second: each instruction set of ours, the one in use, and PyTorch's.
+BenchReport bench_noise(const BenchConfig& config);
+
+/// Langevin image-steps a second at fp32: our sampler in lanes and in one call, and the plain PyTorch loop (autograd
+/// through the network, randn_like, one call). Throws Error(usage) where lanes do not divide the batch.
+BenchReport bench_langevin(const BenchConfig& config);
+
+}  // namespace langrun

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/error.h"
+#include "jobs/bench.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+#include "launch/version.h"
+
+namespace langrun::launch {
+namespace {
+
+struct BenchOptions {
+  BenchConfig config;
+  std::string name = "all";
+  std::string json;
+};
+
+OptionTable table_of(BenchOptions& options) {
+  OptionTable table("bench");
+  auto& config = options.config;
+  table.positional("NAME", options.name, "noise, langevin or all", true);
+  table.text("json", options.json, "file for the figures, as JSON");
+  table.text("network", config.network, "energy that chains run on (langevin)");
+  table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
+  table.integer("batch", config.batch, "images", "chains side by side", {1, 1 << 20});
+  table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
+  table.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
+  table.integer("repeats", config.repeats, "measurements", "of each figure; the median counts", {1, 10'000});
+  table.integer("threads", config.threads, "threads", "of the process (langevin; noise is measured on one)", {1, 4096});
+  return table;
+}
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string number(double value) {
+  if (value >= 1e6) return fmt::format("{:.1f} M", value / 1e6);
+  return fmt::format("{:.{}f}", value, value < 100 ? 3 : 0);
+}
+
+void print_table(const BenchReport& report) {
+  fmt::print("{}", report.name);
+  for (const auto& [key, value] : report.settings) fmt::print("  {} {}", key, value);
+  fmt::print("\n  {:<44} {:>12} {:>12} {:>12}  {}\n", "", "median", "low", "high", "unit");
+  for (const auto* figures : {&report.figures, &report.ratios}) {
+    for (const auto& f : *figures) {
+      fmt::print("  {:<44} {:>12} {:>12} {:>12}  {}\n", f.what, number(f.median()), number(f.low()), number(f.high()),
+                 f.unit);
+    }
+  }
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
+nlohmann::ordered_json json_of(const BenchFigure& figure) {
+  return {{"what", figure.what}, {"unit", figure.unit}, {"median", figure.median()},
+          {"low", figure.low()}, {"high", figure.high()}, {"values", figure.values}};
+}
+
+nlohmann::ordered_json json_of(const BenchReport& report) {
+  nlohmann::ordered_json out{{"name", report.name}};
+  for (const auto& [key, value] : report.settings) out["settings"][key] = value;
+  for (const auto& figure : report.figures) out["figures"].push_back(json_of(figure));
+  for (const auto& ratio : report.ratios) out["ratios"].push_back(json_of(ratio));
+  return out;
+}
+
+void write_json(const std::string& path, const nlohmann::ordered_json& content) {
+  // A name of its own until complete, so that a reader never meets half a file.
+  const auto partial = path + ".partial";
+  std::ofstream file(partial);
+  file << content.dump(2) << '\n';
+  file.close();
+  std::error_code failed;
+  if (file) std::filesystem::rename(partial, path, failed);
+  if (!file || failed) {
+    throw Error(ExitCode::storage, fmt::format("cannot write '{}'", path), "name a file in a folder that can be written");
+  }
+}
+
+}  // namespace
+
+int run_bench(Call& call) {
+  BenchOptions options;
+  auto table = table_of(options);
+  table.parse(call.arguments);
+  const bool speaks = call.world.rank() == 0;
+  if (table.help_asked()) {
+    if (speaks) fmt::print("{}", table.help("Measures this machine: ours and PyTorch's ways in turns, in one process."));
+    return 0;
+  }
+  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&)>> known{{"noise", bench_noise},
+                                                                                      {"langevin", bench_langevin}};
+  nlohmann::ordered_json all{{"langrun", version()},       {"commit", commit()},
+                             {"processor", processor()},   {"cores", std::thread::hardware_concurrency()},
+                             {"command", call.command_line}};
+  bool found = false;
+  for (const auto& [name, measure] : known) {
+    if (options.name != "all" && options.name != name) continue;
+    found = true;
+    const auto report = measure(options.config);
+    if (speaks) print_table(report);
+    all["benchmarks"].push_back(json_of(report));
+  }
+  if (!found) {
+    const auto close = nearest(options.name, {"noise", "langevin", "all"});
+    throw Error(ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),
+                close.empty() ? "noise, langevin or all" : fmt::format("did you mean '{}'?", close));
+  }
+  if (speaks && !options.json.empty()) write_json(options.json, all);
+  return 0;
+}
+
+}  // namespace langrun::launch
