@@ -80,7 +80,7 @@ std::vector<WeightsFile::Entry> WeightsFile::entries(const std::string& part) co
   for (const auto& name : file_.children("/" + part)) {
     if (file_.is_group(dataset_name(part, name)))
       throw Error(ExitCode::input, fmt::format("{}: {} is a group, expected a tensor", path().string(), dataset_name(part, name)));
-    const auto& shape = file_.dataset(dataset_name(part, name)).shape();
+    const auto shape = file_.dataset(dataset_name(part, name)).shape();
     entries.push_back({name, ArrayShape(shape.begin(), shape.end())});
   }
   return entries;

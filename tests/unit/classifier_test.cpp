@@ -1,0 +1,84 @@
+#include "core/networks/classifier.h"
+
+#include "core/module_tensors.h"
+#include "jobs/feature_net.h"
+#include "jobs/module_weights.h"
+#include "jobs/weights_import.h"
+#include "weights_support.h"
+
+namespace langrun {
+namespace {
+
+using testing::error_of;
+using testing::Scratch;
+using testing::shared_file;
+
+TEST(Classifier, WeightCounts) {
+  // He et al. 2016, table 6: 0.27 M, 0.46 M, 0.66 M, 0.85 M.
+  EXPECT_EQ(weight_count(*make_classifier("resnet20")), 269'722);
+  EXPECT_EQ(weight_count(*make_classifier("resnet32")), 464'154);
+  EXPECT_EQ(weight_count(*make_classifier("resnet44")), 658'586);
+  EXPECT_EQ(weight_count(*make_classifier("resnet56")), 853'018);
+  EXPECT_EQ(weight_count(*make_classifier("resnet20", 100)), 269'722 + 90 * 65);
+  error_of(ExitCode::usage, [] { make_classifier("resnet21"); });
+}
+
+TEST(Classifier, ShapesAndGradient) {
+  const auto net = make_classifier("resnet20");
+  auto x = torch::zeros({2, 3, 32, 32}).set_requires_grad(true);
+  EXPECT_EQ(net->features(x).sizes(), (at::IntArrayRef{2, 64}));
+  const auto logits = net->logits(x);
+  EXPECT_EQ(logits.sizes(), (at::IntArrayRef{2, 10}));
+  EXPECT_EQ(torch::autograd::grad({logits.sum()}, {x})[0].sizes(), x.sizes());
+}
+
+TEST(Classifier, FileIsCheckedTensorByTensor) {
+  const auto net = make_classifier("resnet20");
+  auto arrays = module_arrays(*net);
+  arrays[0].name = "conv0.weight";
+  for (auto& array : arrays)
+    if (array.name == "linear.bias") array.shape = {5, 2};
+  const auto message = error_of(ExitCode::input, [&] { load_module(*net, arrays, "here"); });
+  EXPECT_NE(message.find("missing: conv1.weight"), std::string::npos) << message;
+  EXPECT_NE(message.find("unexpected: conv0.weight"), std::string::npos) << message;
+  EXPECT_NE(message.find("linear.bias ([5, 2] given, [10] expected)"), std::string::npos) << message;
+}
+
+TEST(FeatureNet, SplitsItsName) {
+  EXPECT_EQ(split_network_spec("a/b.th:resnet20").file, "a/b.th");
+  EXPECT_EQ(split_network_spec("a/b.th:resnet20").network, "resnet20");
+  EXPECT_EQ(split_network_spec("a/b.h5").network, "");
+  const Scratch scratch;
+  testing::write_file(scratch / "x:y", "");
+  EXPECT_EQ(split_network_spec((scratch / "x:y").string()).network, "");
+  error_of(ExitCode::usage, [] { load_feature_net("resnet20"); });
+  error_of(ExitCode::input, [&] { load_feature_net((scratch / "absent.th").string() + ":resnet20"); });
+}
+
+TEST(FeatureNet, ImportedAndRawWeightsAreTheSame) {
+  const auto source = shared_file("resnet20-cifar10.th");
+  if (!std::filesystem::exists(source)) GTEST_SKIP() << "no " << source;
+  const Scratch scratch;
+  WeightsImport import;
+  import.source = source.string();
+  import.target = (scratch / "w.h5").string();
+  import.network = "resnet20";
+  const auto done = import_weights(import);
+  EXPECT_EQ(done.part, "classifier");
+  EXPECT_EQ(done.tensors, 97);
+  EXPECT_EQ(done.weights, 269'722);
+  const auto raw = load_feature_net(source.string() + ":resnet20"), own = load_feature_net(import.target);
+  EXPECT_EQ(raw.checksum, own.checksum);
+  EXPECT_EQ(raw.checksum, done.checksum);
+  EXPECT_EQ(own.network, "resnet20");
+  error_of(ExitCode::input, [&] { load_feature_net(import.target + ":resnet32"); });
+  error_of(ExitCode::usage, [&] { load_feature_net(source.string()); });
+  // A wrong network leaves no file behind.
+  import.network = "resnet32";
+  import.target = (scratch / "v.h5").string();
+  error_of(ExitCode::input, [&] { import_weights(import); });
+  EXPECT_FALSE(std::filesystem::exists(import.target));
+}
+
+}  // namespace
+}  // namespace langrun
