@@ -1,0 +1,38 @@
+// Fitting an image to S x S, as published ImageNet and Celeb-A set-ups do: short side to S, then a crop.
+#pragma once
+
+#include <cstdint>
+
+#include "core/raster.h"
+
+namespace langrun {
+
+/// Which S x S window of the resized image is kept.
+struct CropOffset {
+  std::int64_t top = 0;
+  std::int64_t left = 0;
+};
+
+/// Extents of an image after its short side went to `size`; the long side is size * long / short, rounded down, as
+/// torchvision does it.
+struct Extent {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+Extent short_side_extent(std::int64_t height, std::int64_t width, std::int64_t size);
+
+/// The middle window; half a pixel goes to the even side, as torchvision does it.
+CropOffset center_crop(Extent extent, std::int64_t size);
+
+/// A window drawn evenly over all places, a pure function of (seed, image index, copy): Stream::crop.
+CropOffset random_crop(Extent extent, std::int64_t size, std::uint64_t seed, std::uint64_t index, std::uint32_t copy);
+
+/// Antialiased bilinear resize of uint8 [H, W, C] to `extent` in float32, rounded half to even to 8 bits. An image that
+/// has the extent already is returned as it is. Same bits on one machine with any number of threads. Throws
+/// Error(input) where the result would hold more than 2^27 pixels.
+Raster resize(const Raster& image, Extent extent);
+
+/// The size x size window at `offset`. Throws Error(internal) where it does not lie within the image.
+Raster crop(const Raster& image, CropOffset offset, std::int64_t size);
+
+}  // namespace langrun

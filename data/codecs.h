@@ -1,0 +1,43 @@
+// Reading JPEG (libjpeg-turbo) and PNG (libpng) from memory. What a file is, its first bytes say, not its name.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/raster.h"
+
+namespace langrun {
+
+/// Encoded bytes of one file.
+using Bytes = std::span<const std::uint8_t>;
+
+enum class ImageFormat { jpeg, png, unknown };
+
+/// The format by content. A few bytes suffice.
+ImageFormat sniff_image(Bytes bytes);
+/// What the bytes look like, for messages: "JPEG", "a GIF image", "text", "empty", ...
+std::string describe_content(Bytes bytes);
+
+struct DecodeSettings {
+  /// Short side wanted afterwards, for scaled decoding; 0 decodes in full.
+  std::int64_t scale_to = 0;
+};
+
+/// Most pixels of an image that is decoded; larger ones are refused before memory is taken for them.
+inline constexpr std::int64_t kMostImagePixels = std::int64_t{1} << 27;
+
+/// Decodes to RGB, uint8 [H, W, 3]. Grey becomes RGB; CMYK and YCCK JPEGs become RGB without a colour profile; every
+/// PNG bit depth becomes 8 bits (16 bits scaled, fewer expanded), and transparency is composited on black. Orientation
+/// tags and colour profiles are not applied. With `scale_to`, JPEGs are decoded at 1/2, 1/4 or 1/8 where the short side
+/// stays at least that long. Throws Error(input) where the bytes are not a whole, undamaged image of these formats; the
+/// message says why and leaves naming the file to the caller.
+Raster decode_image(Bytes bytes, const DecodeSettings& settings = {});
+
+Raster decode_jpeg(Bytes bytes, const DecodeSettings& settings);
+Raster decode_png(Bytes bytes);
+
+/// Throws Error(input) unless 1 <= width, height and width * height <= kMostImagePixels.
+void check_image_extent(std::int64_t width, std::int64_t height);
+
+}  // namespace langrun

@@ -1,0 +1,86 @@
+// Image stores (HDF5): /images uint8 [N, H, W, C], /labels int64 [N], attribute `classes`. A store is one file, or an
+// index of shards that h5py reads as one file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/images.h"
+#include "data/hdf5.h"
+
+namespace langrun {
+
+/// How a store came to be, kept as attributes of its root.
+struct StoreRecord {
+  std::string source;             ///< name of what was imported, without its folder
+  std::string crop = "none";      ///< none (images as they were), center or random
+  std::int64_t size = 0;          ///< short side asked for; 0: images as they were
+  std::int64_t crop_copies = 1;   ///< crops per image
+  std::int64_t seed = 0;          ///< of random crops and synthetic sets
+  std::int64_t skipped = 0;       ///< damaged images left out
+  std::string split = "all";      ///< all, train or test part of the source
+  bool scaled_decoding = false;   ///< JPEGs decoded at a fraction of their size
+};
+
+/// Reads a store. Any number of threads may read at once; HDF5 itself takes them one by one.
+class ImageStore {
+ public:
+  /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is
+  /// missing or damaged, /images is not uint8 [N, H, W, C] with N > 0 and C 1 or 3, or /labels not int64 [N] with
+  /// values 0 .. classes-1.
+  static ImageStore open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::uint64_t count() const { return count_; }
+  ImageShape shape() const { return shape_; }
+  /// Bytes of one image.
+  std::size_t image_bytes() const { return static_cast<std::size_t>(shape_.elements()); }
+  /// Names by label; "0", "1", ... where the file has none.
+  const std::vector<std::string>& classes() const { return classes_; }
+  const StoreRecord& record() const { return record_; }
+  std::size_t shards() const { return parts_.size(); }
+
+  /// Images `indices` into `out`, uint8 [indices.size(), H, W, C]. Throws Error(input) where one cannot be read.
+  void read(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const;
+  /// Their labels.
+  void read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const;
+  /// Every label, N of them.
+  std::vector<std::int64_t> labels() const { return labels_.read<std::int64_t>(); }
+
+ private:
+  struct Part {
+    std::uint64_t first = 0, rows = 0;
+    h5::Dataset images;
+  };
+  void check_images(const h5::Dataset& images);
+  void open_parts(const h5::File& file, const h5::Dataset& images);
+  void check_labels(const h5::File& file);
+  const Part& part_of(std::uint64_t index) const;
+
+  std::filesystem::path path_;
+  std::uint64_t count_ = 0;
+  ImageShape shape_;
+  std::vector<std::string> classes_;
+  StoreRecord record_;
+  std::vector<Part> parts_;
+  h5::Dataset labels_;
+};
+
+/// Names of what a store's files carry; reader and writer share them.
+namespace store_names {
+inline constexpr const char* kImages = "/images";
+inline constexpr const char* kLabels = "/labels";
+inline constexpr const char* kClasses = "classes";
+inline constexpr const char* kShards = "shards";
+inline constexpr const char* kFormat = "format_version";
+inline constexpr std::int64_t kFormatVersion = 1;
+}  // namespace store_names
+
+/// Writes and reads the attributes of a record.
+void write_record(h5::File& file, const StoreRecord& record);
+StoreRecord read_record(const h5::File& file);
+
+}  // namespace langrun

@@ -1,0 +1,96 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "data/archive_walk.h"
+#include "data/cifar_binary.h"
+#include "data/image_source.h"
+#include "data/mapped_file.h"
+
+namespace langrun {
+namespace {
+
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 31;
+
+}  // namespace
+
+/// A pass through one container for the entries that have no place of their own in it.
+struct SourceReader::Stream {
+  Stream(const std::filesystem::path& path, std::map<std::uint64_t, std::vector<std::uint64_t>> entries)
+      : walk(path), wanted(std::move(entries)) {}
+
+  ArchiveWalk walk;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> wanted;  ///< member ordinal: entries in it
+  std::span<const std::uint8_t> member;
+  std::vector<std::uint64_t> pending;  ///< entries of the current member, last one next
+};
+
+SourceReader::SourceReader(const ImageSource& source, std::uint64_t first, std::uint64_t last) : source_(source) {
+  for (auto i = first; i < last; ++i) {
+    const auto& entry = source.entries[i];
+    if (entry.ordinal == SourceEntry::kNotStreamed) direct_.push_back(i);
+    else streamed_[entry.container][entry.ordinal].push_back(i);
+  }
+}
+
+SourceReader::~SourceReader() = default;
+
+void SourceReader::read_direct(const SourceEntry& entry, std::vector<std::uint8_t>& out) {
+  if (entry.size > kMostFileBytes)
+    throw Error(ExitCode::input, fmt::format("{}: {} bytes, expected at most {}", source_.name_of(entry), entry.size, kMostFileBytes));
+  out.resize(entry.size);
+  if (entry.container == SourceEntry::kOwnFile) return PositionedFile(source_.root / entry.path).read(0, out);
+  // A folder of a thousand tars is read one tar after the other, so one open file is enough.
+  if (!open_ || open_container_ != entry.container) {
+    open_ = std::make_unique<PositionedFile>(source_.containers[entry.container]);
+    open_container_ = entry.container;
+  }
+  open_->read(entry.offset, out);
+}
+
+bool SourceReader::next(Item& item) {
+  if (next_direct_ < direct_.size()) {
+    item.index = direct_[next_direct_++];
+    read_direct(source_.entries[item.index], item.bytes);
+    return true;
+  }
+  for (;;) {
+    if (!stream_) {
+      if (streamed_.empty()) return false;
+      auto first = streamed_.extract(streamed_.begin());
+      stream_ = std::make_unique<Stream>(source_.containers[first.key()], std::move(first.mapped()));
+    }
+    if (!stream_->pending.empty()) break;
+    if (stream_->wanted.empty()) {
+      stream_.reset();
+      continue;
+    }
+    const auto member = stream_->walk.next();
+    if (!member) throw Error(ExitCode::input, fmt::format("{} has changed while it was read", source_.root.string()));
+    const auto found = stream_->wanted.find(member->ordinal);
+    if (found == stream_->wanted.end()) continue;
+    stream_->member = stream_->walk.read();
+    stream_->pending.assign(found->second.rbegin(), found->second.rend());
+    stream_->wanted.erase(found);
+  }
+  item.index = stream_->pending.back();
+  stream_->pending.pop_back();
+  const auto& entry = source_.entries[item.index];
+  if (entry.offset + entry.size > stream_->member.size())
+    throw Error(ExitCode::input, fmt::format("{} has changed while it was read", source_.root.string()));
+  const auto part = stream_->member.subspan(entry.offset, entry.size);
+  item.bytes.assign(part.begin(), part.end());
+  return true;
+}
+
+Raster decode_entry(const ImageSource& source, const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings) {
+  if (entry.encoding != SourceEntry::Encoding::image) return decode_cifar(bytes);
+  try {
+    return decode_image(bytes, settings);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", source.name_of(entry), error.what()), error.hint());
+  }
+}
+
+}  // namespace langrun
