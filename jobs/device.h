@@ -8,9 +8,9 @@
 
 namespace langrun {
 
-/// Picks the device of `--device`: with `auto` a GPU where there is one for this local rank, else the CPU. Sets the
-/// number of threads and demands deterministic algorithms. Throws Error(usage) where the device or the precision asked
-/// for is not there.
-c10::Device bind_device(const TrainingConfig& config, Communicator& world);
+/// Binds this rank to the device of `--device` (distributed/device_binding.h), sets the number of threads and demands
+/// deterministic algorithms. Collective, all ranks, once, before the first tensor. Throws Error(usage) where the device
+/// asked for is not there.
+c10::Device prepare_device(const TrainingConfig& config, Communicator& world);
 
 }  // namespace langrun

@@ -60,15 +60,15 @@ std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lane
   return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};
 }
 
-EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world,
-                             const Lanes& lanes, std::size_t extras)
-    : config_(config.energy_learning), energy_(config.energy), lanes_(lanes.count),
+EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device,
+                             const Reduction& reduction, std::size_t extras)
+    : config_(config.energy_learning), energy_(config.energy), lanes_(config.training.lanes),
       network_(energy_on(config.energy, config.training.seed, device)),
       average_(config_.average > 0 ? energy_on(config.energy, config.training.seed, device) : nullptr),
       frozen_(config.energy, config.training.precision, device), optimizer_(*network_, config_.optimizer),
       schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
   if (average_) hold_constant(*average_);
-  reduction_.connect(make_reducer(config.training, device, world, lanes, reduction_.elements()));
+  reduction_.connect(reduction.make(reduction_.elements()));
 }
 
 void EnergyLearner::refresh_frozen(bool average) { frozen_.refresh(average && average_ ? *average_ : *network_); }
@@ -98,9 +98,9 @@ NamedTensors EnergyLearner::optimizer_state() const { return prefixed("energy.",
 
 void EnergyLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("energy.", state)); }
 
-GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world,
-                                   const Lanes& lanes, const ImageShape& image)
-    : config_(config.generator_learning), generator_(config.generator), lanes_(lanes.count),
+GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device,
+                                   const Reduction& reduction, const ImageShape& image)
+    : config_(config.generator_learning), generator_(config.generator), lanes_(config.training.lanes),
       training_use_(config.batch_norm == "lane" ? BatchNormUse::lane : BatchNormUse::off),
       evaluation_use_(config.batch_norm == "lane" ? BatchNormUse::running : BatchNormUse::off), device_(device),
       network_(generator_on(config.generator, config.training.seed, device)),
@@ -113,7 +113,7 @@ GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Devic
                 fmt::format("generator {} makes {}x{} images, the energy takes {}x{}", generator_.network,
                             network_->output().height, network_->output().width, image.height, image.width),
                 "choose --generator.network and --energy.network of one size");
-  reduction_.connect(make_reducer(config.training, device, world, lanes, reduction_.elements()));
+  reduction_.connect(reduction.make(reduction_.elements()));
 }
 
 std::size_t GeneratorLearner::extras() const {
@@ -186,12 +186,5 @@ void GeneratorLearner::load(const WeightsReader& reader) {
 NamedTensors GeneratorLearner::optimizer_state() const { return prefixed("generator.", optimizer_.state()); }
 
 void GeneratorLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("generator.", state)); }
-
-std::unique_ptr<Reducer> make_reducer(const TrainingConfig& config, const at::Device& device, Communicator& world,
-                                      const Lanes& lanes, std::size_t elements) {
-  if (config.reduction == "tree") return std::make_unique<TreeReducer>(world, lanes, elements);
-  throw Error(ExitCode::usage, fmt::format("--reduction {} needs --device cuda, this run is on {}", config.reduction, device.str()),
-              "use --reduction tree");
-}
 
 }  // namespace langrun

@@ -14,15 +14,11 @@
 #include "core/networks/generator.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
-#include "distributed/tree_reducer.h"
+#include "jobs/reduction.h"
 #include "jobs/shortrun.h"
 #include "jobs/weights_io.h"
 
 namespace langrun {
-
-/// The reduction that `--reduction` asks for. Throws Error(usage) where it is not available on this device.
-std::unique_ptr<Reducer> make_reducer(const TrainingConfig& config, const at::Device& device, Communicator& world,
-                                      const Lanes& lanes, std::size_t elements);
 
 /// Gradients and a few scalars of one network, from lanes to everybody.
 class GradientReduction {
@@ -46,8 +42,7 @@ class GradientReduction {
 class EnergyLearner {
  public:
   /// `extras`: scalars that ride along with the gradients.
-  EnergyLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world, const Lanes& lanes,
-                std::size_t extras);
+  EnergyLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction, std::size_t extras);
 
   ImageShape image() const { return network_->input(); }
   Energy& network() { return *network_; }
@@ -85,7 +80,7 @@ class EnergyLearner {
 
 class GeneratorLearner {
  public:
-  GeneratorLearner(const ShortrunConfig& config, const at::Device& device, Communicator& world, const Lanes& lanes,
+  GeneratorLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
                    const ImageShape& image);
 
   std::int64_t latent_length() const { return network_->latent_length(); }

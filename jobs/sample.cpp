@@ -22,7 +22,7 @@ namespace {
 class Sampler {
  public:
   Sampler(const SampleConfig& config, Communicator& world)
-      : config_(config), start_(chain_start(config.trained.init)), device_(bind_device(config.trained.training, world)),
+      : config_(config), start_(chain_start(config.trained.init)), device_(prepare_device(config.trained.training, world)),
         keys_(static_cast<std::uint64_t>(config.seed)),
         energy_(make_energy(config.trained.energy, static_cast<std::uint64_t>(config.trained.training.seed))),
         frozen_(config.trained.energy, config.trained.training.precision, device_) {

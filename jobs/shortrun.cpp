@@ -67,11 +67,12 @@ class Shortrun final : public TrainingJob {
       : config_(config), start_(chain_start(config.init)),
         world_(world), lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
         lane_batch_(lane_batch(config.training.batch, config.training.lanes)),
-        device_(bind_device(config.training, world)),
+        device_(prepare_device(config.training, world)),
+        reduction_(config.training, device_, world, lanes_),
         keys_(static_cast<std::uint64_t>(config.training.seed)),
-        energy_(config, device_, world, lanes_, kEnergyScalars),
+        energy_(config, device_, reduction_, kEnergyScalars),
         data_(config.training, lanes_, energy_.image()) {
-    if (uses_generator(start_)) generator_.emplace(config, device_, world, lanes_, energy_.image());
+    if (uses_generator(start_)) generator_.emplace(config, device_, reduction_, energy_.image());
     if (uses_bank(start_) && config.bank_size / lanes_.count < lane_batch_)
       throw Error(ExitCode::usage,
                   fmt::format("a bank of {} has {} slots a lane, a step draws {}", config.bank_size,
@@ -320,6 +321,7 @@ class Shortrun final : public TrainingJob {
   const Lanes lanes_;
   const std::int64_t lane_batch_;
   const at::Device device_;
+  const Reduction reduction_;  // before the learners, whose reducers it serves
   const RunKeys keys_;
   EnergyLearner energy_;
   TrainingData data_;

@@ -1,0 +1,37 @@
+#include "jobs/reduction.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#ifdef LANGRUN_HAVE_CUDA
+#include "distributed/nccl_communicator.h"
+#include "distributed/nccl_reducer.h"
+#else
+namespace langrun {
+class NcclCommunicator {};
+}  // namespace langrun
+#endif
+
+namespace langrun {
+
+Reduction::Reduction(const TrainingConfig& config, const c10::Device& device, Communicator& world, const Lanes& lanes)
+    : world_(world), lanes_(lanes) {
+  if (config.reduction == "tree") return;
+  if (!device.is_cuda())
+    throw Error(ExitCode::usage, fmt::format("--reduction nccl needs --device cuda, this run is on {}", device.str()),
+                "use --reduction tree");
+#ifdef LANGRUN_HAVE_CUDA
+  nccl_ = std::make_unique<NcclCommunicator>(world, config.watchdog_limit);
+#endif
+}
+
+Reduction::~Reduction() = default;
+
+std::unique_ptr<Reducer> Reduction::make(std::size_t elements) const {
+#ifdef LANGRUN_HAVE_CUDA
+  if (nccl_) return std::make_unique<NcclReducer>(*nccl_, lanes_, elements, DeviceSum::nccl);
+#endif
+  return std::make_unique<TreeReducer>(world_, lanes_, elements);
+}
+
+}  // namespace langrun
