@@ -213,6 +213,15 @@ File File::open(const std::filesystem::path& path) {
   return file;
 }
 
+File File::open_to_add(const std::filesystem::path& path) {
+  Lock lock;
+  File file;
+  file.path_ = path;
+  file.file_ = std::make_shared<Handle>(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), close_file);
+  if (!*file.file_) fail(ExitCode::storage, fmt::format("cannot write more to {}", path.string()));
+  return file;
+}
+
 File File::create(const std::filesystem::path& path) {
   Lock lock;
   File file;

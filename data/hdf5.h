@@ -108,6 +108,8 @@ class File {
  public:
   /// Opens for reading. Throws Error(input), naming the path, where it is missing, truncated or not HDF5.
   static File open(const std::filesystem::path& path);
+  /// Opens a file of our own making to write more into it. Throws Error(storage) where that cannot be done.
+  static File open_to_add(const std::filesystem::path& path);
   /// Creates a new file. Throws Error(storage) where it exists already or cannot be written.
   static File create(const std::filesystem::path& path);
 

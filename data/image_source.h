@@ -92,7 +92,7 @@ class SourceReader {
   std::uint32_t open_container_ = 0;
 };
 
-/// The image of an entry. Throws Error(input) naming it where the bytes are damaged or no image.
-Raster decode_entry(const ImageSource& source, const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings);
+/// The image of an entry. Throws Error(input) where the bytes are damaged or no image; the caller knows its name.
+Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings);
 
 }  // namespace langrun

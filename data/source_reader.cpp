@@ -84,13 +84,9 @@ bool SourceReader::next(Item& item) {
   return true;
 }
 
-Raster decode_entry(const ImageSource& source, const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings) {
+Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings) {
   if (entry.encoding != SourceEntry::Encoding::image) return decode_cifar(bytes);
-  try {
-    return decode_image(bytes, settings);
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", source.name_of(entry), error.what()), error.hint());
-  }
+  return decode_image(bytes, settings);
 }
 
 }  // namespace langrun

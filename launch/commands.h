@@ -8,6 +8,9 @@ namespace langrun::launch {
 int run_shortrun(Call& call);
 int run_sample(Call& call);
 int run_score(Call& call);
+int run_data_import(Call& call);
+int run_data_synth(Call& call);
+int run_data_info(Call& call);
 int run_weights_import(Call& call);
 int run_status(Call& call);
 int run_verify(Call& call);

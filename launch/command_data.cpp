@@ -1,0 +1,166 @@
+// data import, data synth, data info: options in, one or a few lines out.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <span>
+
+#include "core/error.h"
+#include "data/image_store.h"
+#include "distributed/agreement.h"
+#include "jobs/import_images.h"
+#include "jobs/synthesize.h"
+#include "launch/commands.h"
+#include "launch/options.h"
+
+namespace langrun::launch {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kSecondsBetweenNotes = 5;
+constexpr std::int64_t kLargestSide = 4096;
+
+/// True where the call only asked to be told something; rank 0 has told it.
+bool told(const Call& call, const OptionTable& table, const std::string& summary) {
+  const bool speak = call.world.rank() == 0;
+  if (table.help_asked() && speak) fmt::print("{}", table.help(summary));
+  if (table.presets_asked() && speak) fmt::print("{}", table.preset_list());
+  if (table.dry_run() && speak) fmt::print("{}", table.run_cfg());
+  return table.help_asked() || table.presets_asked() || table.dry_run();
+}
+
+/// A line every few seconds while a store is made; warnings at once.
+BuildNotes notes_every_few_seconds(const std::string& what) {
+  BuildNotes notes;
+  notes.warn = [](const std::string& text) { fmt::print(stderr, "langrun: warning: {}\n", text); };
+  notes.progress = [what, start = Clock::now(), last = Clock::now()](std::uint64_t done, std::uint64_t total) mutable {
+    const auto now = Clock::now();
+    if (std::chrono::duration<double>(now - last).count() < kSecondsBetweenNotes || done == total) return;
+    last = now;
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    fmt::print(stderr, "{}: {} of {} images, {:.0f} a second\n", what, done, total, static_cast<double>(done) / seconds);
+  };
+  return notes;
+}
+
+std::string extent_text(const ImageShape& shape) { return fmt::format("{} x {} x {}", shape.height, shape.width, shape.channels); }
+
+/// Channel means and standard deviations of pixels as 0 .. 1, over images spread evenly.
+std::string statistics(const ImageStore& store, std::uint64_t most) {
+  const auto count = most == 0 ? store.count() : std::min(store.count(), most);
+  const auto channels = static_cast<std::size_t>(store.shape().channels);
+  std::vector<std::uint64_t> sums(channels, 0), squares(channels, 0);
+  std::vector<std::uint8_t> image(store.image_bytes());
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t index = i * store.count() / count;
+    store.read({&index, 1}, image);
+    for (std::size_t at = 0; at < image.size(); ++at) {
+      sums[at % channels] += image[at];
+      squares[at % channels] += std::uint64_t{image[at]} * image[at];
+    }
+  }
+  const double pixels = static_cast<double>(count) * static_cast<double>(image.size() / channels) * 255.0;
+  std::string means, deviations;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const double mean = static_cast<double>(sums[c]) / pixels;
+    means += fmt::format(" {:.4f}", mean);
+    deviations += fmt::format(" {:.4f}", std::sqrt(std::max(0.0, static_cast<double>(squares[c]) / (pixels * 255.0) - mean * mean)));
+  }
+  return fmt::format("mean       {}\ndeviation  {}   (pixels as 0 to 1, over {} images)\n", means, deviations, count);
+}
+
+std::string describe(const ImageStore& store, std::uint64_t most) {
+  const auto& record = store.record();
+  std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(), store.count(),
+                                 extent_text(store.shape()));
+  text += store.shards() > 1 ? fmt::format(", in {} shards\n", store.shards()) : "\n";
+  if (!record.source.empty())
+    text += fmt::format("source      {}, part {}, crop {}, size {}, {} a picture, seed {}, skipped {}{}\n", record.source, record.split,
+                        record.crop, record.size == 0 ? "as it was" : fmt::format("{}", record.size), record.crop_copies,
+                        record.seed, record.skipped, record.scaled_decoding ? ", scaled decoding" : "");
+  text += statistics(store, most);
+  std::vector<std::uint64_t> counts(store.classes().size(), 0);
+  for (const auto label : store.labels()) ++counts[static_cast<std::size_t>(label)];
+  text += fmt::format("classes     {}\n", counts.size());
+  for (std::size_t c = 0; c < counts.size(); ++c) text += fmt::format("  {:>5}  {:<24} {}\n", c, store.classes()[c], counts[c]);
+  return text;
+}
+
+void print_result(const std::string& out, const BuildResult& result, std::size_t classes, Clock::time_point start) {
+  const auto seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  fmt::print("{}: {} images of {}, {} classes, {} left out, {:.1f} s\n", out, result.images, extent_text(result.shape), classes,
+             result.skipped, seconds);
+}
+
+}  // namespace
+
+int run_data_import(Call& call) {
+  const auto start = Clock::now();
+  std::string source, out, crop = "center", class_from = "folder", split = "all";
+  std::int64_t seed = 0;
+  ImportSettings settings;
+  OptionTable table("data import");
+  table.positional("SOURCE", source, "a folder of images in class folders, a tar of such (or of tars), a flat folder or tar, CIFAR binary files");
+  table.positional("OUT", out, "the image store to write; must not exist");
+  table.integer("size", settings.size, "pixels", "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
+  table.choice("crop", crop, {"center", "random"}, "which square is kept");
+  table.integer("crop-copies", settings.crop_copies, "crops", "random crops per image, next to each other in the store", {1, 1'000'000});
+  table.integer("seed", seed, "", "key of random crops", {0, std::numeric_limits<std::int64_t>::max()});
+  table.flag("scaled-decoding", settings.scaled_decoding, "decode large JPEGs at a fraction: faster, slightly other pixels; recorded in the store");
+  table.flag("skip-damaged", settings.skip_damaged, "leave damaged images and other files out, name and count them, instead of stopping");
+  table.choice("class-from", class_from, {"folder", "name"}, "classes from class folders, or from file names up to the first '_'");
+  table.choice("split", split, {"all", "train", "test"}, "which part, where the source has train and test folders or files");
+  const std::string summary = "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
+  table.parse(call.arguments);
+  if (told(call, table, summary)) return 0;
+  settings.source = source;
+  settings.out = out;
+  settings.random_crop = crop == "random";
+  settings.seed = static_cast<std::uint64_t>(seed);
+  if (class_from == "name") settings.find.class_from = SourceSettings::ClassFrom::name;
+  using Split = SourceSettings::Split;
+  settings.find.split = split == "train" ? Split::train : split == "test" ? Split::test : Split::all;
+  const auto result = import_images(call.world, settings, notes_every_few_seconds("data import"));
+  if (call.world.rank() != 0) return 0;
+  if (split == "all" && result.train > 0 && result.test > 0)
+    fmt::print(stderr, "langrun: warning: {} train and {} test images are in one store; --split takes one part\n", result.train, result.test);
+  print_result(out, result.store, result.classes.size(), start);
+  return 0;
+}
+
+int run_data_synth(Call& call) {
+  const auto start = Clock::now();
+  SynthSettings settings;
+  settings.count = 10000;
+  std::string out;
+  std::int64_t seed = 0;
+  OptionTable table("data synth");
+  table.positional("OUT", out, "the image store to write; must not exist");
+  table.integer("count", settings.count, "images", "how many", {1, 1'000'000'000});
+  table.integer("size", settings.size, "pixels", "side of the square images", {8, kLargestSide});
+  table.integer("seed", seed, "", "key of the set", {0, std::numeric_limits<std::int64_t>::max()});
+  table.parse(call.arguments);
+  if (told(call, table, "A procedural image set: ten kinds of coloured shapes on textured grounds.")) return 0;
+  settings.out = out;
+  settings.seed = static_cast<std::uint64_t>(seed);
+  const auto result = synthesize(call.world, settings, notes_every_few_seconds("data synth"));
+  if (call.world.rank() == 0) print_result(out, result, 10, start);
+  return 0;
+}
+
+int run_data_info(Call& call) {
+  std::string path;
+  std::int64_t images = 10000;
+  OptionTable table("data info");
+  table.positional("FILE", path, "an image store");
+  table.integer("images", images, "images", "how many, spread evenly, mean and deviation are taken over; 0: all", {0, std::numeric_limits<std::int64_t>::max()});
+  table.parse(call.arguments);
+  if (told(call, table, "What an image store holds: extents, classes with counts, how it was made, mean and deviation.")) return 0;
+  const auto text = on_root(call.world, "describe store",
+                            [&] { return describe(ImageStore::open(path), static_cast<std::uint64_t>(images)); });
+  if (call.world.rank() == 0) fmt::print("{}", text);
+  return 0;
+}
+
+}  // namespace langrun::launch
