@@ -12,6 +12,7 @@
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 #include "jobs/weights_import.h"
+#include "jobs/weights_io.h"
 
 namespace langrun {
 namespace {
@@ -25,17 +26,17 @@ FeatureNet from_pytorch(const NetworkSpec& spec) {
   auto arrays = weight_arrays(read_pytorch(spec.file), spec.file);
   ClassifierConfig config{spec.network, classes_of(arrays)};
   FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
-  load_module(*net.classifier, arrays, spec.file);
+  load_arrays(named_state(*net.classifier), arrays, spec.file);
   return net;
 }
 
 FeatureNet from_hdf5(const NetworkSpec& spec) {
-  const WeightsFile file(spec.file);
-  const auto config = classifier_config(file.facts("classifier"), spec.file);
+  const WeightsReader reader(spec.file);
+  const auto config = classifier_config(reader.file().facts("classifier"), spec.file);
   if (!spec.network.empty() && spec.network != config.network)
     throw Error(ExitCode::input, fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
   FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
-  load_module(*net.classifier, file, "classifier");
+  reader.into("classifier", named_state(*net.classifier));
   return net;
 }
 
@@ -56,7 +57,7 @@ FeatureNet load_feature_net(const std::string& spec_text) {
   auto net = looks_like_pytorch(spec.file) ? from_pytorch(spec) : from_hdf5(spec);
   net.classifier->eval();
   for (auto& weight : net.classifier->parameters()) weight.set_requires_grad(false);
-  net.checksum = weights_checksum(module_arrays(*net.classifier));
+  net.checksum = weights_checksum(arrays_of(named_state(*net.classifier)));
   return net;
 }
 

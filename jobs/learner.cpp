@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/updates.h"
+#include "jobs/network_facts.h"
 
 namespace langrun {
 namespace {
@@ -84,7 +85,7 @@ void EnergyLearner::apply(std::int64_t step) {
 }
 
 void EnergyLearner::save(WeightsWriter& writer) const {
-  const WeightFacts facts{{"network", energy_.network}, {"width", fmt::format("{}", energy_.width)}};
+  const auto facts = facts_of(energy_);
   writer.part("energy", named_state(*network_), facts);
   if (average_) writer.part("energy_average", named_state(*average_), facts);
 }
@@ -170,10 +171,8 @@ void GeneratorLearner::apply(std::int64_t step) {
 }
 
 void GeneratorLearner::save(WeightsWriter& writer) const {
-  const WeightFacts facts{{"network", generator_.network},
-                           {"width", fmt::format("{}", generator_.width)},
-                           {"latent", fmt::format("{}", generator_.latent)},
-                           {"batch_norm", evaluation_use_ == BatchNormUse::running ? "running" : "off"}};
+  auto facts = facts_of(generator_);
+  facts["batch_norm"] = evaluation_use_ == BatchNormUse::running ? "running" : "off";
   writer.part("generator", named_state(*network_), facts);
   if (average_) writer.part("generator_average", named_state(*average_), facts);
 }

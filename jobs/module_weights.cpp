@@ -5,10 +5,9 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "core/error.h"
-#include "core/module_tensors.h"
 
 namespace langrun {
 namespace {
@@ -22,12 +21,13 @@ std::string some(std::vector<std::string> names) {
 
 ArrayShape shape_of(const at::Tensor& tensor) { return {tensor.sizes().begin(), tensor.sizes().end()}; }
 
-/// Names and shapes given against those of the network; throws where they differ.
-void check(const NamedTensors& state, const std::map<std::string, ArrayShape>& given, const std::string& where) {
+}  // namespace
+
+void check_tensors(const NamedTensors& tensors, const NamedShapes& given, const std::string& where) {
   std::vector<std::string> missing, unexpected, wrong;
-  std::map<std::string, const at::Tensor*> wanted;
-  for (const auto& [name, tensor] : state) {
-    wanted[name] = &tensor;
+  std::set<std::string> wanted;
+  for (const auto& [name, tensor] : tensors) {
+    wanted.insert(name);
     const auto found = given.find(name);
     if (found == given.end()) missing.push_back(name);
     else if (found->second != shape_of(tensor))
@@ -44,48 +44,29 @@ void check(const NamedTensors& state, const std::map<std::string, ArrayShape>& g
               "check the network's name and width");
 }
 
-/// Host memory for a tensor's values: the tensor itself where it lies there contiguous as float32, else a new one.
-at::Tensor host(const at::Tensor& tensor) { return tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous(); }
-
-}  // namespace
-
-std::vector<NamedArray> module_arrays(const torch::nn::Module& module) {
+std::vector<NamedArray> arrays_of(const NamedTensors& tensors) {
   std::vector<NamedArray> arrays;
-  for (const auto& [name, tensor] : named_state(module)) {
-    const auto values = host(tensor);
-    const std::span<const float> view(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()));
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous();
+    const std::span<const float> view(values.const_data_ptr<float>(), static_cast<std::size_t>(values.numel()));
     if (values.is_alias_of(tensor)) arrays.emplace_back(name, shape_of(tensor), view);
     else arrays.emplace_back(name, shape_of(tensor), std::vector<float>(view.begin(), view.end()));
   }
   return arrays;
 }
 
-void load_module(torch::nn::Module& module, const std::vector<NamedArray>& arrays, const std::string& where) {
-  const auto state = named_state(module);
-  std::map<std::string, ArrayShape> given;
+void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arrays, const std::string& where) {
+  NamedShapes given;
   std::map<std::string, const NamedArray*> by_name;
   for (const auto& array : arrays) {
     given[array.name] = array.shape;
     by_name[array.name] = &array;
   }
-  check(state, given, where);
+  check_tensors(tensors, given, where);
   const torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : state) {
-    const auto values = by_name.at(name)->data();
-    tensor.copy_(torch::from_blob(const_cast<float*>(values.data()), tensor.sizes(), torch::kFloat32));
-  }
-}
-
-void load_module(torch::nn::Module& module, const WeightsFile& file, const std::string& part) {
-  const auto state = named_state(module);
-  std::map<std::string, ArrayShape> given;
-  for (auto& entry : file.entries(part)) given[entry.name] = entry.shape;
-  check(state, given, fmt::format("{} /{}", file.path().string(), part));
-  const torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : state) {
-    auto values = host(tensor);
-    file.read_into(part, name, {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
-    if (!values.is_alias_of(tensor)) tensor.copy_(values);
+  for (const auto& [name, tensor] : tensors) {
+    auto target = tensor;
+    target.copy_(torch::from_blob(const_cast<float*>(by_name.at(name)->data().data()), tensor.sizes(), torch::kFloat32));
   }
 }
 

@@ -56,7 +56,9 @@ Built build(const WeightsImport& import, const std::string& part, const std::vec
     config.network = import.network;
     config.width = import.width;
     config.latent = import.latent;
-    return {make_generator(config, kSeed), facts_of(config)};
+    auto facts = facts_of(config);
+    facts["batch_norm"] = "running";
+    return {make_generator(config, kSeed), std::move(facts)};
   }
   const ClassifierConfig config{import.network, classes_of(arrays)};
   return {make_classifier(config.network, config.classes), facts_of(config)};
@@ -85,11 +87,11 @@ ImportedWeights import_weights(const WeightsImport& import) {
   const auto part = part_of(import);
   const auto arrays = weight_arrays(read_pytorch(import.source, import.key), import.source);
   const auto [module, facts] = build(import, part, arrays);
-  load_module(*module, arrays, import.source);
+  load_arrays(named_state(*module), arrays, import.source);
   ImportedWeights done;
   done.part = part;
   done.weights = weight_count(*module);
-  WeightsPart out{part, facts, module_arrays(*module)};
+  WeightsPart out{part, facts, arrays_of(named_state(*module))};
   done.tensors = static_cast<std::int64_t>(out.arrays.size());
   done.checksum = weights_checksum(out.arrays);
   std::vector<WeightsPart> parts;

@@ -34,11 +34,11 @@ TEST(Classifier, ShapesAndGradient) {
 
 TEST(Classifier, FileIsCheckedTensorByTensor) {
   const auto net = make_classifier("resnet20");
-  auto arrays = module_arrays(*net);
+  auto arrays = arrays_of(named_state(*net));
   arrays[0].name = "conv0.weight";
   for (auto& array : arrays)
     if (array.name == "linear.bias") array.shape = {5, 2};
-  const auto message = error_of(ExitCode::input, [&] { load_module(*net, arrays, "here"); });
+  const auto message = error_of(ExitCode::input, [&] { load_arrays(named_state(*net), arrays, "here"); });
   EXPECT_NE(message.find("missing: conv1.weight"), std::string::npos) << message;
   EXPECT_NE(message.find("unexpected: conv0.weight"), std::string::npos) << message;
   EXPECT_NE(message.find("linear.bias ([5, 2] given, [10] expected)"), std::string::npos) << message;
