@@ -16,5 +16,6 @@ int run_status(Call& call);
 int run_verify(Call& call);
 int run_diff(Call& call);
 int run_report(Call& call);
+int run_bench(Call& call);
 
 }  // namespace langrun::launch
