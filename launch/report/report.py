@@ -378,9 +378,10 @@ color:var(--accent);font-variant-numeric:tabular-nums;white-space:nowrap}svg{dis
 height:auto;overflow:visible}svg text{font-family:inherit!important}.large{margin:0;padding:12px;text-align:center}
 .large img{max-width:100%;max-height:78vh;border-radius:6px;display:block;margin:0 auto}figcaption{color:var(--muted);
 font-size:.9rem;margin-top:8px}.strip{display:flex;gap:10px;overflow-x:auto;padding:12px 2px 6px}
-.strip button{flex:0 0 auto;width:118px;padding:5px;background:var(--card);border:1px solid var(--line);border-radius:8px;
-color:var(--muted);font:inherit;font-size:.78rem;cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;object-position:top;border-radius:4px;
-display:block;margin-bottom:3px}
+.strip button{flex:0 0 auto;width:118px;padding:5px;background:var(--card);border:1px solid var(--line);
+border-radius:8px;
+color:var(--muted);font:inherit;font-size:.78rem;cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;
+object-position:top;border-radius:4px;display:block;margin-bottom:3px}
 .strip button[aria-pressed=true]{border-color:var(--accent);color:var(--accent)}
 .bar{display:flex;height:20px;border-radius:6px;overflow:hidden;background:var(--line);margin-bottom:10px}
 .p0{background:#2f62d9}.p1{background:#e08a1e}.p2{background:#2a9d6f}.p3{background:#b0468f}.p4{background:#7a6ff0}
