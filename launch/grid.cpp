@@ -28,7 +28,7 @@ struct Layout {
   std::int64_t cell_width = 0, cell_height = 0;  // an image and the margin after it
   std::vector<std::string> lines;                // the label, wrapped
   std::int64_t width = 0, height = 0;
-  std::int64_t grid_top() const { return static_cast<std::int64_t>(lines.size()) * kLineHeight; }
+  std::int64_t grid_top = 0;
 };
 
 std::int64_t near_square(std::int64_t count) {
@@ -72,8 +72,19 @@ Layout lay_out(const Panel& panel, const GridStyle& style) {
   layout.cell_height = shape.height * layout.scale + kGridMargin;
   layout.width = layout.columns * layout.cell_width + kGridMargin;
   layout.lines = wrap(panel.label, layout.width / kLetterWidth);
-  layout.height = layout.grid_top() + layout.rows * layout.cell_height + kGridMargin;
+  layout.grid_top = static_cast<std::int64_t>(layout.lines.size()) * kLineHeight;
+  layout.height = layout.grid_top + layout.rows * layout.cell_height + kGridMargin;
   return layout;
+}
+
+/// Grids that stand side by side begin at one height, however long their labels.
+void align(std::vector<Layout>& layouts) {
+  std::int64_t top = 0;
+  for (const auto& layout : layouts) top = std::max(top, layout.grid_top);
+  for (auto& layout : layouts) {
+    layout.height += top - layout.grid_top;
+    layout.grid_top = top;
+  }
 }
 
 /// The picture with what draws on it; coordinates outside are a bug, so they are not clipped but laid out to fit.
@@ -137,8 +148,8 @@ void draw_image(Canvas& canvas, const Panel& panel, std::int64_t index, std::int
 void draw_panel(Canvas& canvas, const Panel& panel, const Layout& layout, std::int64_t left, std::int64_t top) {
   for (std::size_t i = 0; i < layout.lines.size(); ++i)
     canvas.text(left, top + static_cast<std::int64_t>(i) * kLineHeight, layout.lines[i]);
-  top += layout.grid_top();
-  canvas.box(left, top, layout.width, layout.height - layout.grid_top(), kCell);
+  top += layout.grid_top;
+  canvas.box(left, top, layout.width, layout.height - layout.grid_top, kCell);
   for (std::int64_t i = 0; i < panel.count; ++i)
     draw_image(canvas, panel, i, left + kGridMargin + i % layout.columns * layout.cell_width,
                top + kGridMargin + i / layout.columns * layout.cell_height, layout.scale);
@@ -149,9 +160,10 @@ void draw_panel(Canvas& canvas, const Panel& panel, const Layout& layout, std::i
 Picture draw_grid(const std::vector<Panel>& panels, const GridStyle& style) {
   if (panels.empty()) throw Error(ExitCode::internal, "a picture needs at least one panel");
   std::vector<Layout> layouts;
+  for (const auto& panel : panels) layouts.push_back(lay_out(panel, style));
+  if (!style.stacked) align(layouts);
   std::int64_t along = kPanelGap, across = 0;  // along the row (or column) of panels, and the widest across it
-  for (const auto& panel : panels) {
-    const auto& layout = layouts.emplace_back(lay_out(panel, style));
+  for (const auto& layout : layouts) {
     along += (style.stacked ? layout.height : layout.width) + kPanelGap;
     across = std::max(across, style.stacked ? layout.width : layout.height);
   }

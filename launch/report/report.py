@@ -175,8 +175,9 @@ def smooth(values, window):
 
 def frame(values):
     """Limits of the ordinate: everything, unless the start or a few outliers would flatten the rest."""
-    low, high = np.min(values), np.max(values)
-    inner_low, inner_high = np.percentile(values[len(values) // 20:], [1, 99])
+    low, high = values.min(), values.max()
+    few = 1 if len(values) < 2000 else 0.1  # percent
+    inner_low, inner_high = np.percentile(values[len(values) // 20:], [few, 100 - few])
     if len(values) > 50 and high - low > 4 * (inner_high - inner_low) > 0:
         low, high = inner_low, inner_high
     room = 0.08 * (high - low) or abs(high) * 0.05 or 1.0
@@ -348,8 +349,7 @@ def provenance_section(found):
     if not found:
         return ""
     command = " ".join(found.get("command", []))
-    rows = [("langrun", f"{found.get('version', '?')} ({found.get('commit', '?')})")]
-    rows += [(name, value) for name, value in found.get("libraries", {}).items()]
+    rows = [("langrun", f"{found.get('version', '?')} ({found.get('commit', '?')})"), *found.get("libraries", {}).items()]
     ranks = list(zip(found.get("hosts", []), found.get("devices", []) or [""] * len(found.get("hosts", []))))
     starts = [(g.get("generation"), str(g.get("time", "")).replace("T", " ").rstrip("Z"), g.get("first_step"),
                g.get("ranks"), " ".join(g.get("command", []))) for g in found.get("generations", [])]
@@ -378,9 +378,10 @@ color:var(--accent);font-variant-numeric:tabular-nums;white-space:nowrap}svg{dis
 height:auto;overflow:visible}svg text{font-family:inherit!important}.large{margin:0;padding:12px;text-align:center}
 .large img{max-width:100%;max-height:78vh;border-radius:6px;display:block;margin:0 auto}figcaption{color:var(--muted);
 font-size:.9rem;margin-top:8px}.strip{display:flex;gap:10px;overflow-x:auto;padding:12px 2px 6px}
-.strip button{flex:0 0 auto;width:118px;padding:5px;background:var(--card);border:1px solid var(--line);border-radius:8px;
-color:var(--muted);font:inherit;font-size:.78rem;cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;object-position:top;border-radius:4px;
-display:block;margin-bottom:3px}
+.strip button{flex:0 0 auto;width:118px;padding:5px;background:var(--card);border:1px solid var(--line);
+border-radius:8px;
+color:var(--muted);font:inherit;font-size:.78rem;cursor:pointer}.strip img{width:100%;height:78px;object-fit:cover;
+object-position:top;border-radius:4px;display:block;margin-bottom:3px}
 .strip button[aria-pressed=true]{border-color:var(--accent);color:var(--accent)}
 .bar{display:flex;height:20px;border-radius:6px;overflow:hidden;background:var(--line);margin-bottom:10px}
 .p0{background:#2f62d9}.p1{background:#e08a1e}.p2{background:#2a9d6f}.p3{background:#b0468f}.p4{background:#7a6ff0}
@@ -391,9 +392,8 @@ tr:last-child td{border-bottom:0}th{color:var(--muted);font-weight:500}.numbers 
 .blocks{columns:320px;column-gap:14px}.block{padding:12px 14px;margin-bottom:14px;break-inside:avoid}
 .block td:last-child{overflow-wrap:anywhere}.block td:first-child{color:var(--muted);width:38%}
 pre{padding:12px 14px;margin:0 0 14px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.83rem}
-.warn{border-left:4px solid var(--warn);padding:6px 12px;margin:16px 0 0;background:var(--card)}
-@media(max-width:560px){main{padding:18px 12px 40px}h1{font-size:1.35rem}.figures{grid-template-columns:1fr 1fr}
-.figure b{font-size:1.2rem}.large{padding:6px}}
+.warn{border-left:4px solid var(--warn);padding:6px 12px;margin:16px 0 0;background:var(--card)}@media(max-width:560px){
+main{padding:18px 12px 40px}h1{font-size:1.35rem}.figures{grid-template-columns:1fr 1fr}.figure b{font-size:1.2rem}}
 """
 
 SCRIPT = """
@@ -442,7 +442,7 @@ def main(folder):
             os.fsync(file.fileno())
         os.replace(partial, run / "report.html")
     except OSError as failure:
-        os.path.exists(partial) and partial.unlink()
+        partial.unlink(missing_ok=True)
         give_up(6, f"cannot write {run / 'report.html'}: {failure.strerror}", "make room, or check its permissions")
 
 

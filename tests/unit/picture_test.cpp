@@ -123,6 +123,18 @@ TEST(Grid, PanelsStandSideBySideOrStacked) {
   EXPECT_EQ(column.height, row.width);
 }
 
+TEST(Grid, GridsSideBySideBeginAtOneHeight) {
+  const std::vector<float> images(32 * 32, 1.0f);
+  const auto picture = draw_grid({Panel{"a label of many words", images, 1, {1, 32, 32}, false},
+                                  Panel{"", images, 1, {1, 32, 32}, false}});
+  const auto bottom = picture.height - kPanelGap - kGridMargin;  // of both images, 64 pixels high
+  for (const auto x : {kPanelGap + 10, picture.width - kPanelGap - 10}) {
+    EXPECT_EQ(pixel(picture, x, bottom - 1), (std::vector<int>{255, 255, 255}));
+    EXPECT_EQ(pixel(picture, x, bottom - 64), (std::vector<int>{255, 255, 255}));
+    EXPECT_NE(pixel(picture, x, bottom), (std::vector<int>{255, 255, 255}));
+  }
+}
+
 TEST(Grid, ALabelTakesItsLinesAndShows) {
   const std::vector<float> images(4 * 32 * 32);
   const auto draw = [&](const std::string& label) { return draw_grid({Panel{label, images, 4, {1, 32, 32}, false}}); };

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 std::uint64_t little_endian(const std::string& bytes, std::size_t at, int count) {
   std::uint64_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes.at(at + static_cast<std::size_t>(i)));
+  for (auto i = at + static_cast<std::size_t>(count); i-- > at;)
+    value = value << 8 | static_cast<unsigned char>(bytes.at(i));
   return value;
 }
 
