@@ -1,7 +1,7 @@
 #include "core/bank.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <unordered_map>
 

@@ -1,7 +1,7 @@
 #include "core/frechet.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "core/error.h"
 

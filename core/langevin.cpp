@@ -1,7 +1,7 @@
 #include "core/langevin.h"
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "core/error.h"
 

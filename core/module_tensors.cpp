@@ -1,6 +1,6 @@
 #include "core/module_tensors.h"
 
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #include "core/resize.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,3 @@
-// Precompiled once per target: torch costs 13 s of compile time in every file that includes it plainly.
+// Precompiled once per target.
 #pragma once
-#include <torch/torch.h>
+#include "core/torch.h"

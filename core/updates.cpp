@@ -1,6 +1,6 @@
 #include "core/updates.h"
 
-#include <torch/torch.h>
+#include "core/torch.h"
 
 namespace langrun {
 

@@ -1,7 +1,7 @@
 #include "jobs/bank_file.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "core/error.h"
 #include "data/hdf5.h"

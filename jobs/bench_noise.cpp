@@ -1,6 +1,6 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "core/noise.h"
 #include "core/noise_kernels.h"

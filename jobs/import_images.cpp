@@ -1,7 +1,7 @@
 #include "jobs/import_images.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <algorithm>
 #include <array>

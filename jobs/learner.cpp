@@ -1,7 +1,7 @@
 #include "jobs/learner.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "core/error.h"
 #include "core/updates.h"

@@ -1,7 +1,7 @@
 #include "jobs/sample.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <optional>
 

@@ -2,7 +2,7 @@
 #include "jobs/shortrun.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <array>
 #include <chrono>

@@ -1,7 +1,7 @@
 #include "jobs/training_data.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <optional>
 

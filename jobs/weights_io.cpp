@@ -1,7 +1,7 @@
 #include "jobs/weights_io.h"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include "jobs/module_weights.h"
 

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Leftovers of a start that died before its first complete file are nobody's work.
-bool is_empty(const fs::path& run) {
+bool holds_nothing(const fs::path& run) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(run, none))
     if (entry.path().extension() != ".partial") return false;
@@ -25,7 +25,7 @@ bool is_empty(const fs::path& run) {
 
 void refuse_strangers(const fs::path& run, bool resume) {
   std::error_code none;
-  if (!fs::exists(run, none) || is_empty(run)) return;
+  if (!fs::exists(run, none) || holds_nothing(run)) return;
   if (!fs::is_directory(run)) throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()));
   if (!resume)
     throw Error(ExitCode::usage, fmt::format("run folder {} is in use", run.string()),

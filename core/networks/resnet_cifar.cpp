@@ -1,6 +1,6 @@
 #include "core/networks/resnet_cifar.h"
 
-#include <torch/torch.h>
+#include "core/torch.h"
 
 #include <utility>
 
