@@ -31,7 +31,7 @@ void write_weights(h5::File& file, const WeightsPart& part) {
 void write_weights_file(const std::filesystem::path& path, const std::vector<WeightsPart>& parts) {
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored))
-    throw Error(ExitCode::storage, fmt::format("{} exists already", path.string()), "nothing is written over; remove it or choose another name");
+    throw Error(ExitCode::usage, fmt::format("{} exists already", path.string()), "nothing is written over; remove it or choose another name");
   auto partial = path;
   partial += ".partial";
   // What an interrupted run left under this name was never visible as weights.

@@ -28,7 +28,8 @@ struct WeightsPart {
 /// Error(storage) where writing fails.
 void write_weights(h5::File& file, const WeightsPart& part);
 
-/// Writes a new file of these parts: to PATH.partial, synced, then renamed. Throws Error(storage) where PATH exists.
+/// Writes a new file of these parts: to PATH.partial, synced, then renamed. Throws Error(usage) where PATH
+/// exists, Error(storage) where it cannot be written.
 void write_weights_file(const std::filesystem::path& path, const std::vector<WeightsPart>& parts);
 
 /// A file of weights, open for reading; nothing is read before it is asked for.

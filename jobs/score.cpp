@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "core/frechet.h"
 #include "core/noise.h"
-#include "data/hdf5.h"
+#include "data/image_store.h"
 #include "jobs/feature_net.h"
 
 namespace langrun {
@@ -19,38 +21,27 @@ namespace {
 /// The images of one store that a score takes, by number.
 class Pictures {
  public:
-  explicit Pictures(const std::string& path) : images_(h5::File::open(path).dataset("/images")), path_(path) {
-    const auto& shape = images_.shape();
-    if (images_.type() != h5::Type::u8 || shape.size() != 4 || shape[3] != 3 || shape[0] == 0 || shape[1] == 0 || shape[2] == 0)
-      throw Error(ExitCode::input, fmt::format("{}: /images is {} {}, expected uint8 [N, H, W, 3]", path,
-                                               h5::name_of(images_.type()), h5::to_text(shape)));
+  explicit Pictures(const std::string& path) : store_(ImageStore::open(path)) {
+    if (store_.shape().channels != 3)
+      throw Error(ExitCode::input, fmt::format("{} holds images of {} channel, expected 3", path, store_.shape().channels));
   }
-  std::int64_t size() const { return static_cast<std::int64_t>(images_.shape()[0]); }
-  StoreFacts facts() const {
-    return {path_, size(), static_cast<std::int64_t>(images_.shape()[1]), static_cast<std::int64_t>(images_.shape()[2])};
-  }
+  std::int64_t size() const { return static_cast<std::int64_t>(store_.count()); }
+  StoreFacts facts() const { return {store_.path().string(), size(), store_.shape().height, store_.shape().width}; }
 
   void choose(const ScoreConfig& config, std::int64_t count, std::uint64_t store) {
     chosen_.resize(static_cast<std::size_t>(size()));
-    std::iota(chosen_.begin(), chosen_.end(), std::int64_t{0});
+    std::iota(chosen_.begin(), chosen_.end(), std::uint64_t{0});
     if (config.choice == "random") shuffle(config, count, store);
     chosen_.resize(static_cast<std::size_t>(count));
     std::sort(chosen_.begin(), chosen_.end());
   }
 
-  /// Images [first, first + count) of those chosen, as [block, 3, H, W] float32 in [-1, 1]; rows from `count` on are 0.
+  /// Images [first, first + count) of those chosen, as [block, 3, H, W] float32 in [-1, 1]; rows from `count` on are grey.
   at::Tensor read(std::int64_t first, std::int64_t count, std::int64_t block) const {
-    const auto height = facts().height, width = facts().width;
-    auto raw = torch::full({block, height, width, 3}, 127, torch::kUInt8);
-    auto* out = raw.data_ptr<std::uint8_t>();
-    for (std::int64_t i = 0; i < count;) {
-      // Neighbours are read in one go.
-      const auto from = chosen_[static_cast<std::size_t>(first + i)];
-      std::int64_t run = 1;
-      while (i + run < count && chosen_[static_cast<std::size_t>(first + i + run)] == from + run) ++run;
-      images_.read_rows(static_cast<std::uint64_t>(from), static_cast<std::uint64_t>(run), out + i * height * width * 3);
-      i += run;
-    }
+    const auto shape = store_.shape();
+    auto raw = torch::full({block, shape.height, shape.width, 3}, 127, torch::kUInt8);
+    const auto wanted = std::span(chosen_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    store_.read(wanted, {raw.mutable_data_ptr<std::uint8_t>(), wanted.size() * store_.image_bytes()});
     return raw.permute({0, 3, 1, 2}).to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous).mul_(2.0 / 255).sub_(1);
   }
 
@@ -60,14 +51,13 @@ class Pictures {
     const auto key = noise_key(static_cast<std::uint64_t>(config.seed), Stream::sample);
     for (std::int64_t i = 0; i < count; ++i) {
       const auto rest = static_cast<std::uint64_t>(size() - i);
-      const auto other = i + static_cast<std::int64_t>(uniform_integer(key, {store, 0}, static_cast<std::uint32_t>(i), rest));
-      std::swap(chosen_[static_cast<std::size_t>(i)], chosen_[static_cast<std::size_t>(other)]);
+      const auto other = static_cast<std::uint64_t>(i) + uniform_integer(key, {store, 0}, static_cast<std::uint32_t>(i), rest);
+      std::swap(chosen_[static_cast<std::size_t>(i)], chosen_[other]);
     }
   }
 
-  h5::Dataset images_;
-  std::string path_;
-  std::vector<std::int64_t> chosen_;
+  ImageStore store_;
+  std::vector<std::uint64_t> chosen_;
 };
 
 /// Features [block, length] of images of any size; those of another size than the network's are resized.

@@ -28,7 +28,7 @@ struct ImportedWeights {
 };
 
 /// Throws Error(input) where tensors are missing, unexpected or of another shape, naming them; Error(usage) for an
-/// unknown network; Error(storage) where the target exists. Nothing is left behind then.
+/// unknown network or where the target exists. Nothing is left behind then.
 ImportedWeights import_weights(const WeightsImport& import);
 
 /// The tensors of a state dictionary as a network takes them: `num_batches_tracked`, which no network here needs, is

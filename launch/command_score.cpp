@@ -91,7 +91,7 @@ int run_score(Call& call) {
   if (!classifier.empty()) config.features = classifier + ":" + config.features;
   std::error_code ignored;
   if (!json.empty() && std::filesystem::exists(json, ignored))
-    throw Error(ExitCode::storage, fmt::format("{} exists already", json), "nothing is written over; remove it or choose another name");
+    throw Error(ExitCode::usage, fmt::format("{} exists already", json), "nothing is written over; remove it or choose another name");
   const auto result = score(config, call.world, progress_lines());
   if (speaks) {
     print_table(config, result);

@@ -54,7 +54,7 @@ TEST(WeightsFile, NothingIsWrittenOver) {
   const Scratch scratch;
   const std::vector<float> lent{-1, -2, -3, -4};
   testing::write_file(scratch / "w.h5", "mine");
-  error_of(ExitCode::storage, [&] { write_weights_file(scratch / "w.h5", example(lent)); });
+  error_of(ExitCode::usage, [&] { write_weights_file(scratch / "w.h5", example(lent)); });
   EXPECT_EQ(testing::read_file(scratch / "w.h5"), "mine");
   error_of(ExitCode::storage, [&] { write_weights_file(scratch / "no" / "w.h5", example(lent)); });
 }
