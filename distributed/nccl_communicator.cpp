@@ -172,10 +172,4 @@ void NcclCommunicator::finish() {
   if (code != ncclSuccess) throw Error(ExitCode::rank, fmt::format("{} failed: {}", s.place(name), ncclGetErrorString(code)));
 }
 
-std::string nccl_library_version() {
-  int version = 0;
-  if (ncclGetVersion(&version) != ncclSuccess) return "unknown";
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
-}
-
 }  // namespace langrun

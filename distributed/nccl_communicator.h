@@ -54,7 +54,4 @@ class NcclCommunicator {
   std::unique_ptr<State> state_;
 };
 
-/// Version of the NCCL library in use, as "2.30.7".
-std::string nccl_library_version();
-
 }  // namespace langrun
