@@ -19,8 +19,7 @@ EnergyGradient Energy::energy_and_gradient(const at::Tensor& x) {
   return {u.detach(), gradient.contiguous(x.suggest_memory_format())};
 }
 
-void Energy::check_input(const at::Tensor& x) const {
-  const auto shape = input();
+void check_images(const at::Tensor& x, const ImageShape& shape) {
   if (x.dim() == 4 && x.size(1) == shape.channels && x.size(2) == shape.height && x.size(3) == shape.width) return;
   throw Error(ExitCode::input,
               fmt::format("images of shape [{}], the energy takes [B, {}, {}, {}]", fmt::join(x.sizes(), ", "),

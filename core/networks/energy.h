@@ -31,11 +31,10 @@ class Energy : public torch::nn::Module {
   /// Runs autograd with the weights held constant. Not for two threads at once on one network. Chains run on
   /// FrozenEnergy, which knows shorter ways.
   virtual EnergyGradient energy_and_gradient(const at::Tensor& x);
-
- protected:
-  /// Throws Error(input) unless x is [B, C, H, W] of this network's image shape.
-  void check_input(const at::Tensor& x) const;
 };
+
+/// Throws Error(input) unless x is [B, C, H, W] of this image shape.
+void check_images(const at::Tensor& x, const ImageShape& shape);
 
 /// Holds the parameters of a module constant while it lives: autograd computes no gradient for them.
 class ConstantWeights {

@@ -26,7 +26,7 @@ SnganEnergy::SnganEnergy(std::int64_t size, std::vector<ResBlockShape> shapes) :
 }
 
 at::Tensor SnganEnergy::energy(const at::Tensor& x) {
-  check_input(x);
+  check_images(x, input());
   auto h = x.contiguous(at::MemoryFormat::ChannelsLast);
   for (const auto& block : blocks_) h = block->forward(h);
   return linear_->forward(at::relu(h).mean({2, 3})).flatten();

@@ -1,0 +1,43 @@
+// A convolution with fixed weights, for networks whose forward and backward passes are written out by hand.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace langrun {
+
+/// A convolution (square kernel, dilation 1) whose weights stay the same over many calls. On CPUs the weights are laid
+/// out once for oneDNN, at the first call of a batch shape, instead of at every call, and the activation is part of the
+/// convolution; elsewhere it calls the library's ordinary convolutions. Every call needs at::NoGradGuard.
+class FrozenConv {
+ public:
+  /// What follows the convolution, in the same pass.
+  struct Activation {
+    bool active = false;
+    double slope = 0;  ///< of the negative side; 0: ReLU
+  };
+
+  FrozenConv(std::int64_t stride, std::int64_t padding) : stride_(stride), padding_(padding) {}
+
+  /// weight [out, in, k, k] and bias [out] (or undefined), both of the type and on the device of later inputs.
+  void set(const at::Tensor& weight, const at::Tensor& bias);
+  /// x [B, in, H, W] channels-last to [B, out, H', W'] channels-last.
+  at::Tensor forward(const at::Tensor& x, Activation activation);
+  /// Gradient in the input of the call forward(input, .), from the gradient [B, out, H', W'] before the activation.
+  at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& input);
+
+ private:
+  void pack(at::IntArrayRef input, at::IntArrayRef output);
+
+  std::int64_t stride_, padding_;
+  at::Tensor weight_, bias_;
+  at::Tensor packed_, packed_transpose_;  ///< in oneDNN's layout; undefined where not packed
+  std::vector<std::int64_t> packed_for_;  ///< input sizes they were laid out for
+};
+
+/// gradient * (1 where result > 0, else slope), in place: back through a (Leaky)ReLU by its result.
+at::Tensor& mask_gradient(at::Tensor& gradient, const at::Tensor& result, double slope);
+
+}  // namespace langrun

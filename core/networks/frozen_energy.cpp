@@ -1,0 +1,101 @@
+#include "core/networks/frozen_energy.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/networks/frozen_network.h"
+
+namespace langrun {
+namespace {
+
+/// Networks without a written-out backward pass.
+class FrozenByAutograd : public FrozenNetwork {
+ public:
+  FrozenByAutograd(EnergyConfig config, const FrozenPlace& place) : place_(place) {
+    // Spectral normalisation is part of the copied weights (refresh), not of the replica.
+    config.spectral_norm = false;
+    replica_ = make_energy(config, 0);
+    replica_->to(place.device, place.type);
+    for (auto& parameter : replica_->parameters()) parameter.requires_grad_(false);
+  }
+
+  void refresh(const Energy& source) override {
+    const auto from = source.parameters();
+    auto to = replica_->parameters();
+    for (std::size_t i = 0; i < from.size(); ++i) to[i].copy_(from[i]);
+    const auto sources = source.modules(), replicas = replica_->modules();
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (const auto* conv = sources[i]->as<Conv>()) replicas[i]->as<Conv>()->weight.copy_(conv->effective_weight());
+      if (const auto* linear = sources[i]->as<Linear>())
+        replicas[i]->as<Linear>()->weight.copy_(linear->effective_weight());
+    }
+  }
+
+  EnergyGradient energy_and_gradient(const at::Tensor& x) override {
+    const at::AutoGradMode grad(true);
+    const auto image = x.detach().requires_grad_();
+    const auto u = replica_->energy(image.to(place_.type));
+    auto gradient = torch::autograd::grad({u}, {image}, {torch::ones_like(u)})[0];
+    return {u.detach().to(at::kFloat), std::move(gradient)};
+  }
+
+ private:
+  FrozenPlace place_;
+  std::shared_ptr<Energy> replica_;
+};
+
+at::ScalarType scalar_type(const std::string& precision, const at::Device& device) {
+  if (precision == "fp32") return at::kFloat;
+  if (precision != "bf16")
+    throw Error(ExitCode::usage, fmt::format("precision '{}': expected fp32 or bf16", precision));
+  if (device.is_cpu() && !processor_has_bf16())
+    throw Error(ExitCode::usage, "precision bf16: this processor has neither AVX512_BF16 nor AMX", "use --precision fp32");
+  return at::kBFloat16;
+}
+
+ImageShape input_of(const EnergyConfig& config) {
+  auto narrow = config;
+  narrow.width = 16;  // every network can have it, and the size does not depend on it
+  return make_energy(narrow, 0)->input();
+}
+
+}  // namespace
+
+bool processor_has_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device)
+    : image_(input_of(config)) {
+  const FrozenPlace place{scalar_type(precision, device), device};
+  if (config.network == "light") network_ = freeze_light(place);
+  else if (config.network.starts_with("sngan")) network_ = freeze_sngan(place);
+  else network_ = freeze_by_autograd(config, place);
+}
+
+FrozenEnergy::~FrozenEnergy() = default;
+FrozenEnergy::FrozenEnergy(FrozenEnergy&&) noexcept = default;
+FrozenEnergy& FrozenEnergy::operator=(FrozenEnergy&&) noexcept = default;
+
+void FrozenEnergy::refresh(const Energy& source) {
+  at::NoGradGuard no_grad;
+  network_->refresh(source);
+}
+
+EnergyGradient FrozenEnergy::energy_and_gradient(const at::Tensor& x) {
+  check_images(x, image_);
+  at::NoGradGuard no_grad;
+  auto result = network_->energy_and_gradient(x.detach().contiguous(at::MemoryFormat::ChannelsLast));
+  result.gradient = result.gradient.contiguous(at::MemoryFormat::ChannelsLast);
+  return result;
+}
+
+std::unique_ptr<FrozenNetwork> freeze_by_autograd(const EnergyConfig& config, const FrozenPlace& place) {
+  return std::make_unique<FrozenByAutograd>(config, place);
+}
+
+}  // namespace langrun

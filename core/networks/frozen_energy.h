@@ -1,0 +1,43 @@
+// Energies for sampling: weights that stay the same over many steps, and gradients in the image alone.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+
+#include "core/networks/energy.h"
+
+namespace langrun {
+
+/// One way of computing an energy and its gradient with fixed weights (frozen_network.h).
+class FrozenNetwork;
+
+/// A replica of an energy for Langevin chains: no weight gradients, weights in the layout that is fastest to use, for
+/// light and sngan with forward and backward passes written out. Results agree with Energy::energy_and_gradient to
+/// rounding. Within one shape of call, sample b's bits depend on sample b alone, not on its place or its neighbours.
+class FrozenEnergy {
+ public:
+  /// precision "fp32", or "bf16": weights and activations in bfloat16, images, energies and gradients in float32.
+  /// Throws Error(usage) for another, for bf16 on a processor without bfloat16 products, and as make_energy.
+  FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device);
+  ~FrozenEnergy();
+  FrozenEnergy(FrozenEnergy&&) noexcept;
+  FrozenEnergy& operator=(FrozenEnergy&&) noexcept;
+
+  /// Takes over the weights of `source`, an energy of the same configuration. To be called before the first gradient,
+  /// and after every update that the chains should see.
+  void refresh(const Energy& source);
+  /// U(x) [B] and its gradient [B, C, H, W] channels-last, float32; x float32 of any memory format (channels-last saves
+  /// a copy). Not for two threads at once. Throws Error(input) for images of another shape.
+  EnergyGradient energy_and_gradient(const at::Tensor& x);
+
+ private:
+  ImageShape image_;
+  std::unique_ptr<FrozenNetwork> network_;
+};
+
+/// Whether the processor multiplies bfloat16 numbers itself (AVX512_BF16, and so every one with AMX).
+bool processor_has_bf16();
+
+}  // namespace langrun

@@ -1,0 +1,34 @@
+// The ways in which FrozenEnergy computes, one a family of networks.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+
+#include "core/networks/energies.h"
+
+namespace langrun {
+
+/// Type of weights and activations, and where they are.
+struct FrozenPlace {
+  at::ScalarType type = at::kFloat;
+  at::Device device = at::kCPU;
+  /// A copy of a weight here.
+  at::Tensor take(const at::Tensor& weight) const { return weight.detach().to(device, type); }
+};
+
+class FrozenNetwork {
+ public:
+  virtual ~FrozenNetwork() = default;
+  /// Copies the weights of `source`, which is of this way's family and of the same widths.
+  virtual void refresh(const Energy& source) = 0;
+  /// x [B, C, H, W] float32 channels-last; called under at::NoGradGuard. The gradient is channels-last, float32.
+  virtual EnergyGradient energy_and_gradient(const at::Tensor& x) = 0;
+};
+
+std::unique_ptr<FrozenNetwork> freeze_light(const FrozenPlace& place);
+std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place);
+/// Any energy, by autograd on a replica whose weights are constant.
+std::unique_ptr<FrozenNetwork> freeze_by_autograd(const EnergyConfig& config, const FrozenPlace& place);
+
+}  // namespace langrun

@@ -1,0 +1,90 @@
+#include "core/networks/frozen_conv.h"
+#include "core/networks/frozen_network.h"
+
+namespace langrun {
+namespace {
+
+constexpr FrozenConv::Activation kNone{}, kRelu{true, 0};
+
+/// The kernel [o, i, 4, 4] whose convolution of stride 2 is a 3x3 convolution followed by 2x2 average pooling: the mean
+/// of the 3x3 kernel at its four places. 16 products for a pooled pixel instead of 36.
+at::Tensor pooled_kernel(const at::Tensor& kernel) {
+  auto sum = at::zeros({kernel.size(0), kernel.size(1), 4, 4}, kernel.options());
+  for (int row = 0; row < 2; ++row)
+    for (int column = 0; column < 2; ++column) sum.narrow(2, row, 3).narrow(3, column, 3).add_(kernel, 0.25);
+  return sum;
+}
+
+/// One residual block: forward keeps what backward needs.
+class FrozenBlock {
+ public:
+  FrozenBlock(const ResBlock& block, const FrozenPlace& place)
+      : shape_(block.shape()), conv1_(1, 1), conv2_(shape_.pool ? 2 : 1, 1), shortcut_(1, 0),
+        has_shortcut_(block.shortcut != nullptr) {
+    conv1_.set(place.take(block.conv1->weight), place.take(block.conv1->bias));
+    // The mean is taken before the weights are rounded to the type of sampling.
+    const auto kernel = block.conv2->weight.detach();
+    conv2_.set(place.take(shape_.pool ? pooled_kernel(kernel) : kernel), place.take(block.conv2->bias));
+    if (has_shortcut_) shortcut_.set(place.take(block.shortcut->weight), place.take(block.shortcut->bias));
+  }
+
+  at::Tensor forward(const at::Tensor& x) {
+    input_ = shape_.stem ? x : at::relu(x);
+    middle_ = conv1_.forward(input_, kRelu);
+    auto y = conv2_.forward(middle_, kNone);
+    skipped_ = shape_.pool ? average_pool(x) : x;
+    return y.add_(has_shortcut_ ? shortcut_.forward(skipped_, kNone) : skipped_);
+  }
+
+  /// From the gradient in the block's result to that in its input. `gradient` is kept as it was.
+  at::Tensor backward(const at::Tensor& gradient) {
+    auto inner = conv2_.input_gradient(gradient, middle_);
+    auto result = conv1_.input_gradient(mask_gradient(inner, middle_, 0), input_);
+    if (!shape_.stem) mask_gradient(result, input_, 0);
+    auto skip = has_shortcut_ ? shortcut_.input_gradient(gradient, skipped_) : gradient;
+    if (shape_.pool) skip = at::avg_pool2d_backward(skip, input_, 2, 2, 0, false, true, std::nullopt);
+    return result.add_(skip);
+  }
+
+ private:
+  ResBlockShape shape_;
+  FrozenConv conv1_, conv2_, shortcut_;
+  bool has_shortcut_;
+  at::Tensor input_, middle_, skipped_;  ///< inputs of the three convolutions in the last forward call
+};
+
+class FrozenSngan : public FrozenNetwork {
+ public:
+  explicit FrozenSngan(const FrozenPlace& place) : place_(place) {}
+
+  void refresh(const Energy& source) override {
+    const auto& energy = dynamic_cast<const SnganEnergy&>(source);
+    blocks_.clear();
+    for (const auto& block : energy.blocks()) blocks_.emplace_back(*block, place_);
+    linear_ = energy.linear().weight.detach().to(place_.device, at::kFloat).view({1, -1, 1, 1}).clone();
+  }
+
+  EnergyGradient energy_and_gradient(const at::Tensor& x) override {
+    auto h = x.to(place_.type);
+    for (auto& block : blocks_) h = block.forward(h);
+    at::relu_(h);
+    // Global average pool and linear layer are one weighted sum of each sample, in float32.
+    const auto weight = linear_ / static_cast<double>(h.size(2) * h.size(3));
+    auto energy = (h.to(at::kFloat) * weight).sum({1, 2, 3});
+    auto gradient = weight.to(place_.type).expand_as(h).contiguous(at::MemoryFormat::ChannelsLast);
+    mask_gradient(gradient, h, 0);
+    for (std::size_t i = blocks_.size(); i-- > 0;) gradient = blocks_[i].backward(gradient);
+    return {std::move(energy), gradient.to(at::kFloat)};
+  }
+
+ private:
+  FrozenPlace place_;
+  std::vector<FrozenBlock> blocks_;
+  at::Tensor linear_;  ///< [1, n, 1, 1] float32
+};
+
+}  // namespace
+
+std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place) { return std::make_unique<FrozenSngan>(place); }
+
+}  // namespace langrun
