@@ -1,9 +1,8 @@
 #include "core/noise.h"
 
-#include <gtest/gtest.h>
+#include "tests/gpu/gpu_test.h"
 
 #ifdef LANGRUN_HAVE_CUDA
-#include <cuda_runtime.h>
 
 #include <bit>
 #include <cmath>
@@ -36,12 +35,8 @@ class DeviceFloats {
   std::size_t count_;
 };
 
-class NoiseOnDevice : public testing::Test {
+class NoiseOnDevice : public GpuTest {
  protected:
-  void SetUp() override {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) GTEST_SKIP() << "no CUDA device on this machine";
-  }
   // More rows than one launch takes, and a row length that is not a multiple of a group.
   static std::vector<std::uint64_t> identities() {
     std::vector<std::uint64_t> rows;
@@ -85,6 +80,4 @@ TEST_F(NoiseOnDevice, LangevinUpdateEqualsTheProcessors) {
 
 }  // namespace
 }  // namespace langrun
-#else
-TEST(NoiseOnDevice, NeedsCuda) { GTEST_SKIP() << "built without CUDA"; }
 #endif
