@@ -348,12 +348,12 @@ def settings_section(config):
 def provenance_section(found):
     if not found:
         return ""
-    command = " ".join(found.get("command", []))
-    rows = [("langrun", f"{found.get('version', '?')} ({found.get('commit', '?')})"), *found.get("libraries", {}).items()]
+    own = f"{found.get('version', '?')} ({found.get('commit', '?')})"
+    rows = [("langrun", own), *found.get("libraries", {}).items()]
     ranks = list(zip(found.get("hosts", []), found.get("devices", []) or [""] * len(found.get("hosts", []))))
     starts = [(g.get("generation"), str(g.get("time", "")).replace("T", " ").rstrip("Z"), g.get("first_step"),
                g.get("ranks"), " ".join(g.get("command", []))) for g in found.get("generations", [])]
-    return ('<section><h2>Provenance</h2><pre>' + escape(command) + '</pre><div class="blocks">'
+    return (f'<section><h2>Provenance</h2><pre>{escape(" ".join(found.get("command", [])))}</pre><div class="blocks">'
             f'<div class="block"><h3>versions</h3>{table(rows)}</div>'
             f'<div class="block"><h3>ranks</h3>{table([(i, *r) for i, r in enumerate(ranks)])}</div></div>'
             f'<h3>starts</h3>{table(starts, ("generation", "time (UTC)", "first step", "ranks", "command"))}</section>')
