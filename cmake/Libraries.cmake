@@ -8,10 +8,9 @@ add_library(langrun_hdf5 INTERFACE)
 target_include_directories(langrun_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(langrun_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
-# LibTorch ships the headers of a newer fmt than most systems have as a library; they win, so fmt is header-only here.
-add_library(langrun_fmt INTERFACE)
-target_compile_definitions(langrun_fmt INTERFACE FMT_HEADER_ONLY=1)
-target_include_directories(langrun_fmt SYSTEM INTERFACE ${LANGRUN_TORCH}/include)
+# LibTorch ships the headers of a newer fmt than most systems have as a library; they win, so their code is compiled here.
+add_library(langrun_fmt STATIC core/fmt.cpp)
+target_include_directories(langrun_fmt SYSTEM PUBLIC ${LANGRUN_TORCH}/include)
 
 find_path(NLOHMANN_JSON_INCLUDE nlohmann/json.hpp REQUIRED)
 find_path(XXHASH_INCLUDE xxhash.h REQUIRED)

@@ -1,0 +1,20 @@
+# langrun_precompile_torch(target [REUSE other]): core/torch.h precompiled, for the sources that include it. A source that
+# does not is better off without: reading half a gigabyte of declarations takes longer than compiling most of them. A
+# source that begins to include it compiles without the precompiled form until the next configuration.
+function(langrun_precompile_torch target)
+  cmake_parse_arguments(arg "" "REUSE" "" ${ARGN})
+  if(arg_REUSE)
+    target_precompile_headers(${target} REUSE_FROM ${arg_REUSE})
+  else()
+    langrun_precompile(${target} torch.h)
+  endif()
+  get_target_property(sources ${target} SOURCES)
+  foreach(source ${sources})
+    if(source MATCHES "\\.cpp$")
+      file(STRINGS ${source} uses REGEX "#include \"core/torch.h\"")
+      if(NOT uses)
+        set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      endif()
+    endif()
+  endforeach()
+endfunction()

@@ -1,3 +1,0 @@
-// Precompiled once per target.
-#pragma once
-#include "core/torch.h"
