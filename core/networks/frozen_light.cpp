@@ -28,7 +28,8 @@ class FrozenLight : public FrozenNetwork {
     for (auto& conv : convolutions_) h.push_back(conv.forward(h.back(), kLeaky));
     // The last convolution covers its whole input: a product and a sum of each sample, in float32.
     auto energy = (h.back().to(at::kFloat) * last_weight_.to(at::kFloat)).sum({1, 2, 3}) + last_bias_;
-    auto gradient = last_weight_.expand_as(h.back()).contiguous(at::MemoryFormat::ChannelsLast);
+    // A copy, masked in place below (for one image, `contiguous` would give the weight itself).
+    auto gradient = last_weight_.expand_as(h.back()).clone(at::MemoryFormat::ChannelsLast);
     for (std::size_t i = convolutions_.size(); i-- > 0;)
       gradient = convolutions_[i].input_gradient(mask_gradient(gradient, h[i + 1], LightEnergy::kSlope), h[i]);
     return {std::move(energy), gradient.to(at::kFloat)};

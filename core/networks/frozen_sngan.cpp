@@ -71,7 +71,7 @@ class FrozenSngan : public FrozenNetwork {
     // Global average pool and linear layer are one weighted sum of each sample, in float32.
     const auto weight = linear_ / static_cast<double>(h.size(2) * h.size(3));
     auto energy = (h.to(at::kFloat) * weight).sum({1, 2, 3});
-    auto gradient = weight.to(place_.type).expand_as(h).contiguous(at::MemoryFormat::ChannelsLast);
+    auto gradient = weight.to(place_.type).expand_as(h).clone(at::MemoryFormat::ChannelsLast);
     mask_gradient(gradient, h, 0);
     for (std::size_t i = blocks_.size(); i-- > 0;) gradient = blocks_[i].backward(gradient);
     return {std::move(energy), gradient.to(at::kFloat)};

@@ -21,6 +21,8 @@ struct Case {
   std::int64_t width, size, weights;
 };
 
+void PrintTo(const Case& given, std::ostream* out) { *out << given.network << " of width " << given.width; }
+
 class EachEnergy : public testing::TestWithParam<Case> {};
 
 TEST_P(EachEnergy, HasItsShapeAndWeightCount) {
