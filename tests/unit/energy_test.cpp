@@ -67,7 +67,10 @@ INSTANTIATE_TEST_SUITE_P(PaperWidth, EachEnergy,
                                          Case{"sngan64", 0, 64, sngan_pyramid_weights(1024, false)}),
                          [](const auto& each) { return each.param.network; });
 INSTANTIATE_TEST_SUITE_P(SmallWidth, EachEnergy,
-                         testing::Values(Case{"sngan64", 16, 64, sngan_pyramid_weights(16, false)},
+                         testing::Values(Case{"light", 1, 32, (27 + 1) + (32 + 2) + (128 + 4) + (512 + 8) + (128 + 1)},
+                                         Case{"sngan32", 1, 32, 2 * block_weights(1, 1, false) + block_weights(1, 1, true) +
+                                                                    block_weights(3, 1, true) + 1},
+                                         Case{"sngan64", 16, 64, sngan_pyramid_weights(16, false)},
                                          Case{"sngan128", 32, 128, sngan_pyramid_weights(32, true)},
                                          Case{"biggan64", 8, 64, biggan_weights(8, kBiggan64, 1)},
                                          Case{"biggan128", 4, 128, biggan_weights(4, kBiggan128, 2)},
