@@ -44,6 +44,11 @@ at::Tensor ResBlock::forward(const at::Tensor& x) const {
 
 at::Tensor average_pool(const at::Tensor& x) { return at::avg_pool2d(x, 2); }
 
+at::Tensor pooled_energy(const at::Tensor& h, const Linear& linear) {
+  const auto type = h.scalar_type() == at::kBFloat16 ? at::kFloat : h.scalar_type();
+  return (h.mean({2, 3}, /*keepdim=*/false, type) * linear.effective_weight().to(type)).sum(1);
+}
+
 at::Tensor spectral_scale(const at::Tensor& weight) {
   constexpr int kIterations = 10;
   constexpr double kSmall = 1e-12;

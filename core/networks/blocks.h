@@ -68,6 +68,11 @@ class ResBlock : public torch::nn::Module {
 /// 2x2 average pooling; an odd last row or column is left out.
 at::Tensor average_pool(const at::Tensor& x);
 
+/// The end of the residual energies: global average pool of h [B, n, H, W] and a linear layer n -> 1 without bias, as
+/// one weighted sum of each sample's own values; [B], float32 for bfloat16 activations. (A matrix product would let a
+/// sample's bits depend on its row.)
+at::Tensor pooled_energy(const at::Tensor& h, const Linear& linear);
+
 /// 1 / sigma(weight), with sigma the largest singular value of weight as a matrix [out, rest], by power iteration
 /// (Miyato et al. 2018). The iteration starts from the same fixed vector at every call and runs 10 times, so nothing
 /// has a state and every rank and lane finds the same bits; its vectors count as constants in the derivative.

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/networks/biggan.h"
 #include "core/networks/energies.h"
 #include "core/networks/initialise.h"
 
@@ -39,27 +40,58 @@ ConstantWeights::~ConstantWeights() {
   for (auto& parameter : held_) parameter.requires_grad_(true);
 }
 
-std::vector<std::string> energy_names() { return {"light", "sngan32", "sngan64", "sngan128"}; }
+namespace {
+
+struct Builtin {
+  const char* name;
+  std::shared_ptr<Energy> (*make)(const EnergyConfig& config, std::uint64_t seed);
+};
+
+template <std::int64_t size>
+std::shared_ptr<Energy> sngan(const EnergyConfig& config, std::uint64_t) {
+  return make_sngan_energy(size, config.width);
+}
+
+template <std::int64_t size>
+std::shared_ptr<Energy> biggan(const EnergyConfig& config, std::uint64_t seed) {
+  return make_biggan_energy(size, config, seed);
+}
+
+std::shared_ptr<Energy> light(const EnergyConfig& config, std::uint64_t) {
+  return std::make_shared<LightEnergy>(config.width);
+}
+
+constexpr Builtin kBuiltins[] = {{"light", light},           {"sngan32", sngan<32>},     {"sngan64", sngan<64>},
+                                 {"sngan128", sngan<128>},   {"biggan64", biggan<64>},   {"biggan128", biggan<128>},
+                                 {"biggan224", biggan<224>}};
+
+const Builtin& builtin(const std::string& name) {
+  for (const auto& known : kBuiltins)
+    if (name == known.name) return known;
+  const auto close = nearest(name, energy_names());
+  throw Error(ExitCode::usage, fmt::format("unknown energy '{}': expected {}", name, fmt::join(energy_names(), ", ")),
+              close.empty() ? "" : fmt::format("did you mean {}?", close));
+}
+
+}  // namespace
+
+std::vector<std::string> energy_names() {
+  std::vector<std::string> names;
+  for (const auto& known : kBuiltins) names.emplace_back(known.name);
+  return names;
+}
 
 std::shared_ptr<Energy> make_energy(const EnergyConfig& config, std::uint64_t seed) {
+  const auto& known = builtin(config.network);
   if (config.width < 0)
-    throw Error(ExitCode::usage, fmt::format("energy of width {}: expected at least 1, or 0 for the paper's", config.width));
-  std::shared_ptr<Energy> energy;
-  if (config.network == "light") {
-    energy = std::make_shared<LightEnergy>(config.width);
-    initialise(*energy, WeightLaw::torch_default, seed, "energy");
-    return energy;
-  }
-  if (config.network == "sngan32") energy = make_sngan_energy(32, config.width);
-  if (config.network == "sngan64") energy = make_sngan_energy(64, config.width);
-  if (config.network == "sngan128") energy = make_sngan_energy(128, config.width);
-  if (!energy) {
-    const auto close = nearest(config.network, energy_names());
     throw Error(ExitCode::usage,
-                fmt::format("unknown energy '{}': expected {}", config.network, fmt::join(energy_names(), ", ")),
-                close.empty() ? "" : fmt::format("did you mean {}?", close));
-  }
-  initialise(*energy, WeightLaw::glorot, seed, "energy");
+                fmt::format("energy of width {}: expected at least 1, or 0 for the paper's", config.width));
+  if (config.spectral_norm && !config.network.starts_with("biggan"))
+    throw Error(ExitCode::usage, fmt::format("spectral normalisation of {}: only biggan energies have it", config.network),
+                "leave the option out");
+  auto energy = known.make(config, seed);
+  const auto law = config.network == "light" ? WeightLaw::torch_default : WeightLaw::glorot;
+  initialise(*energy, law, seed, "energy");
   return energy;
 }
 

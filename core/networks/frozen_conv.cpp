@@ -76,6 +76,22 @@ at::Tensor FrozenConv::input_gradient(const at::Tensor& gradient, const at::Tens
                            std::string("none"), Scalars(), std::string()});
 }
 
+void FrozenFirstConv::set(const at::Tensor& weight, const at::Tensor& bias) {
+  conv_.set(weight, bias);
+  const auto out = weight.size(0), in = weight.size(1);
+  const auto turned = weight.detach().permute({1, 0, 2, 3}).flip({2, 3});
+  // Pixel (row, column) of the four sees the gradient's 4x4 window from there on.
+  auto kernel = at::zeros({in, 2, 2, out, 4, 4}, weight.options());
+  for (int row = 0; row < 2; ++row)
+    for (int column = 0; column < 2; ++column)
+      kernel.select(1, row).select(1, column).narrow(2, row, 3).narrow(3, column, 3).copy_(turned);
+  gradient_.set(kernel.view({in * 4, out, 4, 4}), {});
+}
+
+at::Tensor FrozenFirstConv::input_gradient(const at::Tensor& gradient) {
+  return at::pixel_shuffle(gradient_.forward(gradient, {}), 2);
+}
+
 at::Tensor& mask_gradient(at::Tensor& gradient, const at::Tensor& result, double slope) {
   if (slope == 0) return at::threshold_backward_out(gradient, gradient, result, 0);
   return at::leaky_relu_backward_out(gradient, gradient, result, slope, /*self_is_result=*/true);

@@ -37,6 +37,20 @@ class FrozenConv {
   std::vector<std::int64_t> packed_for_;  ///< input sizes they were laid out for
 };
 
+/// The first convolution of a network (kernel 3, stride 1, padding 1, images of even height and width). Its gradient has
+/// the images' 3 channels, a fifth of a vector register; four neighbouring pixels at once are 12 channels, found by one
+/// convolution of stride 2 with a 4x4 kernel.
+class FrozenFirstConv {
+ public:
+  void set(const at::Tensor& weight, const at::Tensor& bias);
+  at::Tensor forward(const at::Tensor& x, FrozenConv::Activation activation) { return conv_.forward(x, activation); }
+  /// As FrozenConv's; the result need not be channels-last.
+  at::Tensor input_gradient(const at::Tensor& gradient);
+
+ private:
+  FrozenConv conv_{1, 1}, gradient_{2, 1};
+};
+
 /// gradient * (1 where result > 0, else slope), in place: back through a (Leaky)ReLU by its result.
 at::Tensor& mask_gradient(at::Tensor& gradient, const at::Tensor& result, double slope);
 

@@ -12,11 +12,12 @@ class FrozenLight : public FrozenNetwork {
 
   void refresh(const Energy& source) override {
     const auto& convolutions = dynamic_cast<const LightEnergy&>(source).convolutions();
-    convolutions_.resize(convolutions.size() - 1, FrozenConv(1, 1));
-    for (std::size_t i = 0; i < convolutions_.size(); ++i) {
+    first_.set(place_.take(convolutions.front()->weight), place_.take(convolutions.front()->bias));
+    middle_.clear();
+    for (std::size_t i = 1; i + 1 < convolutions.size(); ++i) {
       const auto& conv = *convolutions[i];
-      convolutions_[i] = FrozenConv(conv.shape().stride, conv.shape().padding);
-      convolutions_[i].set(place_.take(conv.weight), place_.take(conv.bias));
+      middle_.emplace_back(conv.shape().stride, conv.shape().padding);
+      middle_.back().set(place_.take(conv.weight), place_.take(conv.bias));
     }
     const auto& last = *convolutions.back();
     last_weight_ = place_.take(last.weight).clone(at::MemoryFormat::ChannelsLast);
@@ -24,19 +25,22 @@ class FrozenLight : public FrozenNetwork {
   }
 
   EnergyGradient energy_and_gradient(const at::Tensor& x) override {
-    std::vector<at::Tensor> h{x.to(place_.type)};
-    for (auto& conv : convolutions_) h.push_back(conv.forward(h.back(), kLeaky));
+    std::vector<at::Tensor> h{first_.forward(x.to(place_.type), kLeaky)};
+    for (auto& conv : middle_) h.push_back(conv.forward(h.back(), kLeaky));
     // The last convolution covers its whole input: a product and a sum of each sample, in float32.
     auto energy = (h.back().to(at::kFloat) * last_weight_.to(at::kFloat)).sum({1, 2, 3}) + last_bias_;
-    auto gradient = last_weight_.expand_as(h.back()).contiguous(at::MemoryFormat::ChannelsLast);
-    for (std::size_t i = convolutions_.size(); i-- > 0;)
-      gradient = convolutions_[i].input_gradient(mask_gradient(gradient, h[i + 1], LightEnergy::kSlope), h[i]);
+    // A copy, masked in place below (for one image, `contiguous` would give the weight itself).
+    auto gradient = last_weight_.expand_as(h.back()).clone(at::MemoryFormat::ChannelsLast);
+    for (std::size_t i = middle_.size(); i-- > 0;)
+      gradient = middle_[i].input_gradient(mask_gradient(gradient, h[i + 1], LightEnergy::kSlope), h[i]);
+    gradient = first_.input_gradient(mask_gradient(gradient, h.front(), LightEnergy::kSlope));
     return {std::move(energy), gradient.to(at::kFloat)};
   }
 
  private:
   FrozenPlace place_;
-  std::vector<FrozenConv> convolutions_;  ///< all but the last
+  FrozenFirstConv first_;
+  std::vector<FrozenConv> middle_;  ///< all but the first and the last
   at::Tensor last_weight_, last_bias_;
 };
 

@@ -21,7 +21,8 @@ class FrozenBlock {
   FrozenBlock(const ResBlock& block, const FrozenPlace& place)
       : shape_(block.shape()), conv1_(1, 1), conv2_(shape_.pool ? 2 : 1, 1), shortcut_(1, 0),
         has_shortcut_(block.shortcut != nullptr) {
-    conv1_.set(place.take(block.conv1->weight), place.take(block.conv1->bias));
+    const auto weight = place.take(block.conv1->weight), bias = place.take(block.conv1->bias);
+    shape_.stem ? stem_.set(weight, bias) : conv1_.set(weight, bias);
     // The mean is taken before the weights are rounded to the type of sampling.
     const auto kernel = block.conv2->weight.detach();
     conv2_.set(place.take(shape_.pool ? pooled_kernel(kernel) : kernel), place.take(block.conv2->bias));
@@ -30,7 +31,7 @@ class FrozenBlock {
 
   at::Tensor forward(const at::Tensor& x) {
     input_ = shape_.stem ? x : at::relu(x);
-    middle_ = conv1_.forward(input_, kRelu);
+    middle_ = shape_.stem ? stem_.forward(input_, kRelu) : conv1_.forward(input_, kRelu);
     auto y = conv2_.forward(middle_, kNone);
     skipped_ = shape_.pool ? average_pool(x) : x;
     return y.add_(has_shortcut_ ? shortcut_.forward(skipped_, kNone) : skipped_);
@@ -39,7 +40,8 @@ class FrozenBlock {
   /// From the gradient in the block's result to that in its input. `gradient` is kept as it was.
   at::Tensor backward(const at::Tensor& gradient) {
     auto inner = conv2_.input_gradient(gradient, middle_);
-    auto result = conv1_.input_gradient(mask_gradient(inner, middle_, 0), input_);
+    mask_gradient(inner, middle_, 0);
+    auto result = shape_.stem ? stem_.input_gradient(inner) : conv1_.input_gradient(inner, input_);
     if (!shape_.stem) mask_gradient(result, input_, 0);
     auto skip = has_shortcut_ ? shortcut_.input_gradient(gradient, skipped_) : gradient;
     if (shape_.pool) skip = at::avg_pool2d_backward(skip, input_, 2, 2, 0, false, true, std::nullopt);
@@ -48,6 +50,7 @@ class FrozenBlock {
 
  private:
   ResBlockShape shape_;
+  FrozenFirstConv stem_;                  ///< stands for conv1 in the stem
   FrozenConv conv1_, conv2_, shortcut_;
   bool has_shortcut_;
   at::Tensor input_, middle_, skipped_;  ///< inputs of the three convolutions in the last forward call
@@ -71,7 +74,7 @@ class FrozenSngan : public FrozenNetwork {
     // Global average pool and linear layer are one weighted sum of each sample, in float32.
     const auto weight = linear_ / static_cast<double>(h.size(2) * h.size(3));
     auto energy = (h.to(at::kFloat) * weight).sum({1, 2, 3});
-    auto gradient = weight.to(place_.type).expand_as(h).contiguous(at::MemoryFormat::ChannelsLast);
+    auto gradient = weight.to(place_.type).expand_as(h).clone(at::MemoryFormat::ChannelsLast);
     mask_gradient(gradient, h, 0);
     for (std::size_t i = blocks_.size(); i-- > 0;) gradient = blocks_[i].backward(gradient);
     return {std::move(energy), gradient.to(at::kFloat)};

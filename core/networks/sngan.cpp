@@ -29,7 +29,7 @@ at::Tensor SnganEnergy::energy(const at::Tensor& x) {
   check_images(x, input());
   auto h = x.contiguous(at::MemoryFormat::ChannelsLast);
   for (const auto& block : blocks_) h = block->forward(h);
-  return linear_->forward(at::relu(h).mean({2, 3})).flatten();
+  return pooled_energy(at::relu(h), *linear_);
 }
 
 std::shared_ptr<SnganEnergy> make_sngan_energy(std::int64_t size, std::int64_t width) {

@@ -1,6 +1,7 @@
 #include "core/networks/energy.h"
 
 #include "core/error.h"
+#include "core/networks/blocks.h"
 #include "tests/unit/networks_support.h"
 
 namespace langrun {
@@ -16,10 +17,34 @@ std::int64_t sngan_pyramid_weights(std::int64_t n, bool last) {
          block_weights(n / 4, n / 2, true) + block_weights(n / 2, n, true) + (last ? block_weights(n, n, false) : 0) + n;
 }
 
+/// BigGAN-deep at width ch, from the table: {in, out} multiples of its blocks, and the attention's multiple.
+std::int64_t biggan_weights(std::int64_t ch, const std::vector<std::pair<std::int64_t, std::int64_t>>& blocks,
+                            std::int64_t attended) {
+  std::int64_t count = 27 * ch + ch;
+  for (auto [in, out] : blocks) {
+    in *= ch, out *= ch;
+    const auto hidden = in / 4;
+    count += (in * hidden + hidden) + 2 * (9 * hidden * hidden + hidden) + (hidden * out + out);
+    if (out > in) count += in * (out - in) + (out - in);
+  }
+  const auto c = attended * ch;
+  count += 2 * (c * c / 8) + 2 * (c * c / 2) + 1;
+  return count + blocks.back().second * ch;
+}
+
+const std::vector<std::pair<std::int64_t, std::int64_t>> kBiggan64 = {{1, 1}, {1, 2}, {2, 2}, {2, 4}, {4, 4},
+                                                                      {4, 8}, {8, 8}, {8, 16}, {16, 16}};
+const std::vector<std::pair<std::int64_t, std::int64_t>> kBiggan128 = {{1, 2}, {2, 2}, {2, 4},  {4, 4},   {4, 8},
+                                                                       {8, 8}, {8, 16}, {16, 16}, {16, 16}, {16, 16}};
+const std::vector<std::pair<std::int64_t, std::int64_t>> kBiggan224 = {
+    {1, 2}, {2, 2}, {2, 4}, {4, 4}, {4, 8}, {8, 8}, {8, 8}, {8, 8}, {8, 16}, {16, 16}, {16, 16}, {16, 16}};
+
 struct Case {
   const char* network;
   std::int64_t width, size, weights;
 };
+
+void PrintTo(const Case& given, std::ostream* out) { *out << given.network << " of width " << given.width; }
 
 class EachEnergy : public testing::TestWithParam<Case> {};
 
@@ -42,8 +67,14 @@ INSTANTIATE_TEST_SUITE_P(PaperWidth, EachEnergy,
                                          Case{"sngan64", 0, 64, sngan_pyramid_weights(1024, false)}),
                          [](const auto& each) { return each.param.network; });
 INSTANTIATE_TEST_SUITE_P(SmallWidth, EachEnergy,
-                         testing::Values(Case{"sngan64", 16, 64, sngan_pyramid_weights(16, false)},
-                                         Case{"sngan128", 32, 128, sngan_pyramid_weights(32, true)}),
+                         testing::Values(Case{"light", 1, 32, (27 + 1) + (32 + 2) + (128 + 4) + (512 + 8) + (128 + 1)},
+                                         Case{"sngan32", 1, 32, 2 * block_weights(1, 1, false) + block_weights(1, 1, true) +
+                                                                    block_weights(3, 1, true) + 1},
+                                         Case{"sngan64", 16, 64, sngan_pyramid_weights(16, false)},
+                                         Case{"sngan128", 32, 128, sngan_pyramid_weights(32, true)},
+                                         Case{"biggan64", 8, 64, biggan_weights(8, kBiggan64, 1)},
+                                         Case{"biggan128", 4, 128, biggan_weights(4, kBiggan128, 2)},
+                                         Case{"biggan224", 4, 224, biggan_weights(4, kBiggan224, 4)}),
                          [](const auto& each) { return each.param.network; });
 
 class SmallEnergy : public testing::TestWithParam<EnergyConfig> {
@@ -96,8 +127,40 @@ TEST_P(SmallEnergy, RepeatsItsBitsAndKeepsMemoryFormat) {
 
 INSTANTIATE_TEST_SUITE_P(Energies, SmallEnergy,
                          testing::Values(EnergyConfig{"light", 4}, EnergyConfig{"sngan32", 8}, EnergyConfig{"sngan64", 16},
-                                         EnergyConfig{"sngan128", 16}),
+                                         EnergyConfig{"sngan128", 16},
+                                         EnergyConfig{"biggan64", 8, true}, EnergyConfig{"biggan128", 4, false, "zero"},
+                                         EnergyConfig{"biggan224", 4}),
                          [](const auto& each) { return each.param.network; });
+
+TEST(Energy, SpectralNormalisationBoundsEachLayer) {
+  const auto energy = make_energy({.network = "biggan64", .width = 16, .spectral_norm = true}, 1);
+  int seen = 0;
+  for (const auto& module : energy->modules()) {
+    const auto* conv = module->as<Conv>();
+    if (!conv) continue;
+    const auto sigma = at::linalg_matrix_norm(conv->effective_weight().detach().flatten(1), 2).item<double>();
+    // Ten iterations from below: never under 1 but by rounding, and a little above.
+    EXPECT_GT(sigma, 1 - 1e-5);
+    EXPECT_LT(sigma, 1.2);
+    ++seen;
+  }
+  EXPECT_EQ(seen, 1 + 9 * 4 + 4 + 4);
+}
+
+TEST(Energy, AttentionStartsAsAsked) {
+  const auto gamma = [](const EnergyConfig& config, std::uint64_t seed) {
+    return make_energy(config, seed)->named_parameters()["attention.gamma"].item<double>();
+  };
+  EXPECT_EQ(gamma({"biggan64", 8, false, "zero"}, 1), 0);
+  double sum = 0;
+  for (std::uint64_t seed = 0; seed < 64; ++seed) {
+    const auto value = gamma({"biggan64", 8}, seed);
+    EXPECT_LE(std::abs(value), 1.7);
+    sum += value * value;
+  }
+  EXPECT_NEAR(sum / 64, 1.7 * 1.7 / 3, 0.5);
+  EXPECT_THROW(gamma({"biggan64", 8, false, "one"}, 1), Error);
+}
 
 TEST(Energy, SaysWhatItDoesNotTake) {
   try {
@@ -109,6 +172,9 @@ TEST(Energy, SaysWhatItDoesNotTake) {
   }
   EXPECT_THROW(make_energy({.network = "sngan64", .width = 24}, 1), Error);
   EXPECT_THROW(make_energy({.network = "light", .width = -1}, 1), Error);
+  EXPECT_THROW(make_energy({.network = "biggan224", .width = 6}, 1), Error);
+  EXPECT_THROW(make_energy({.network = "biggan64", .width = 4}, 1), Error);
+  EXPECT_THROW(make_energy({.network = "sngan32", .width = 4, .spectral_norm = true}, 1), Error);
   try {
     make_energy({.network = "light", .width = 1}, 1)->energy(some_images(1, 64));
     FAIL();

@@ -30,7 +30,8 @@ TEST_P(EachFrozen, EqualsAutogradToRounding) {
   for (const std::int64_t batch : {3, 1, 5}) {
     const auto x = pair.images(batch);
     const auto expected = pair.source->energy_and_gradient(x), given = pair.frozen.energy_and_gradient(x);
-    EXPECT_LT(relative_difference(given.energy, expected.energy), 1e-5);
+    // Energies may come close to zero, where a sum of large terms cancels.
+    EXPECT_LT((given.energy - expected.energy).abs().max().item<float>(), 1e-5);
     EXPECT_LT(relative_difference(given.gradient, expected.gradient), 1e-5);
     EXPECT_TRUE(given.gradient.is_contiguous(at::MemoryFormat::ChannelsLast));
     EXPECT_EQ(given.gradient.scalar_type(), at::kFloat);
@@ -85,7 +86,8 @@ TEST_P(EachFrozen, Bf16IsCloseToFp32) {
 
 INSTANTIATE_TEST_SUITE_P(Energies, EachFrozen,
                          testing::Values(EnergyConfig{"light", 8}, EnergyConfig{"sngan32", 8}, EnergyConfig{"sngan64", 32},
-                                         EnergyConfig{"sngan128", 16}),
+                                         EnergyConfig{"sngan128", 16},
+                                         EnergyConfig{"biggan224", 8, true}),
                          [](const auto& each) { return each.param.network; });
 
 TEST(FrozenEnergy, EqualsAutogradAtThePapersWidth) {

@@ -77,6 +77,30 @@ TEST(Generator, GradientAgreesWithFiniteDifferences) {
   }
 }
 
+TEST(Generator, RepeatsItsBits) {
+  const auto generator = make_generator({.network = "sngan32", .width = 16, .latent = 8}, 3);
+  const auto z = at::randn({5, 8});
+  const auto run = [&] {
+    generator->zero_grad();
+    const auto images = generator->generate(z, BatchNormUse::lane);
+    images.square().sum().backward();
+    std::vector<at::Tensor> bits{images.detach()};
+    for (const auto& parameter : generator->parameters()) bits.push_back(parameter.grad().clone());
+    return bits;
+  };
+  const auto a = run(), b = run();
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+}
+
+TEST(Generator, SamplesTouchEachOtherOnlyThroughLaneStatistics) {
+  const auto generator = make_generator({.network = "sngan32", .width = 16, .latent = 8}, 3);
+  at::NoGradGuard no_grad;
+  const auto z = at::randn({4, 8}), other = at::cat({z.narrow(0, 0, 1), at::randn({3, 8})});
+  for (const auto use : {BatchNormUse::off, BatchNormUse::running})
+    EXPECT_TRUE(at::equal(generator->generate(z, use)[0], generator->generate(other, use)[0]));
+  EXPECT_FALSE(at::equal(generator->generate(z, BatchNormUse::lane)[0], generator->generate(other, BatchNormUse::lane)[0]));
+}
+
 TEST(LaneBatchNorm, AgreesWithTorch) {
   const auto x = at::randn({6, 5, 4, 4}).mul_(2).add_(0.7);
   LaneBatchNorm norm(5);

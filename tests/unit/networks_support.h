@@ -6,6 +6,11 @@
 
 namespace langrun {
 
+/// How a failed test shows its network.
+inline void PrintTo(const EnergyConfig& config, std::ostream* out) {
+  *out << config.network << " of width " << config.width;
+}
+
 /// Number of weights of a module (buffers left out).
 inline std::int64_t weight_count(const torch::nn::Module& module) {
   std::int64_t count = 0;

@@ -1,0 +1,41 @@
+// BigGAN-deep's discriminator as an energy. Users of energies include energy.h.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/networks/blocks.h"
+#include "core/networks/energy.h"
+
+namespace langrun {
+
+/// biggan: conv, bottleneck blocks blocks.0, .., self-attention before one of them, ReLU, global average pool, linear.
+/// Unconditional, as in the papers.
+class BigganEnergy : public Energy {
+ public:
+  /// size 64, 128 or 224; base width ch > 0, a multiple of 4 (64: of 8).
+  BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_norm);
+  ~BigganEnergy() override;
+  ImageShape input() const override { return {3, size_, size_}; }
+  at::Tensor energy(const at::Tensor& x) override;
+  /// Scale of the attention's part, a learnt number: [1].
+  at::Tensor& gamma();
+
+ private:
+  class Bottleneck;
+  class Attention;
+
+  std::int64_t size_;
+  std::size_t attention_before_;
+  std::shared_ptr<Conv> conv_;
+  std::vector<std::shared_ptr<Bottleneck>> blocks_;
+  std::shared_ptr<Attention> attention_;
+  std::shared_ptr<Linear> linear_;
+};
+
+/// A BigganEnergy of config's width (0: the paper's 48), weights unset but for gamma. Throws Error(usage) for what it
+/// cannot be.
+std::shared_ptr<BigganEnergy> make_biggan_energy(std::int64_t size, const EnergyConfig& config, std::uint64_t seed);
+
+}  // namespace langrun
