@@ -1,9 +1,13 @@
 // data import, data synth, data info: options in, one or a few lines out.
 #include <fmt/format.h>
+#include <xxhash.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <limits>
+#include <memory>
 #include <span>
 
 #include "core/error.h"
@@ -70,6 +74,21 @@ std::string statistics(const ImageStore& store, std::uint64_t most) {
   return fmt::format("mean       {}\ndeviation  {}   (pixels as 0 to 1, over {} images)\n", means, deviations, count);
 }
 
+/// A checksum of all images and labels in their order, whatever files they lie in.
+std::string content_checksum(const ImageStore& store) {
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<std::uint8_t> image(store.image_bytes());
+  for (std::uint64_t index = 0; index < store.count(); ++index) {
+    store.read({&index, 1}, image);
+    XXH3_128bits_update(state.get(), image.data(), image.size());
+  }
+  const auto labels = store.labels();
+  XXH3_128bits_update(state.get(), labels.data(), labels.size() * sizeof(labels[0]));
+  const auto digest = XXH3_128bits_digest(state.get());
+  return fmt::format("content     {:016x}{:016x}\n", digest.high64, digest.low64);
+}
+
 std::string describe(const ImageStore& store, std::uint64_t most) {
   const auto& record = store.record();
   std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(), store.count(),
@@ -83,7 +102,7 @@ std::string describe(const ImageStore& store, std::uint64_t most) {
   std::vector<std::uint64_t> counts(store.classes().size(), 0);
   for (const auto label : store.labels()) ++counts[static_cast<std::size_t>(label)];
   text += fmt::format("classes     {}\n", counts.size());
-  for (std::size_t c = 0; c < counts.size(); ++c) text += fmt::format("  {:>5}  {:<24} {}\n", c, store.classes()[c], counts[c]);
+  for (std::size_t c = 0; c < counts.size(); ++c) text += fmt::format("  {:>4}  {:<24} {}\n", c, store.classes()[c], counts[c]);
   return text;
 }
 
@@ -152,13 +171,17 @@ int run_data_synth(Call& call) {
 int run_data_info(Call& call) {
   std::string path;
   std::int64_t images = 10000;
+  bool checksum = false;
   OptionTable table("data info");
   table.positional("FILE", path, "an image store");
   table.integer("images", images, "images", "how many, spread evenly, mean and deviation are taken over; 0: all", {0, std::numeric_limits<std::int64_t>::max()});
+  table.flag("checksum", checksum, "read everything and print a checksum of images and labels, the same however they are sharded");
   table.parse(call.arguments);
   if (told(call, table, "What an image store holds: extents, classes with counts, how it was made, mean and deviation.")) return 0;
-  const auto text = on_root(call.world, "describe store",
-                            [&] { return describe(ImageStore::open(path), static_cast<std::uint64_t>(images)); });
+  const auto text = on_root(call.world, "describe store", [&] {
+    const auto store = ImageStore::open(path);
+    return describe(store, static_cast<std::uint64_t>(images)) + (checksum ? content_checksum(store) : "");
+  });
   if (call.world.rank() == 0) fmt::print("{}", text);
   return 0;
 }
