@@ -24,7 +24,8 @@ int at(const Raster& image, std::int64_t y, std::int64_t x, std::int64_t c) {
 /// A PNG of any kind: rows are given packed, as libpng takes them.
 class PngMaker {
  public:
-  PngMaker(unsigned width, unsigned height, int depth, int colour) : width_(width), height_(height), depth_(depth), colour_(colour) {}
+  PngMaker(unsigned width, unsigned height, int depth, int colour)
+      : width_(width), height_(height), depth_(depth), colour_(colour) {}
   std::vector<png_color> palette;
   Octets transparency;
 
@@ -34,13 +35,18 @@ class PngMaker {
     auto png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
     auto info = png_create_info_struct(png);
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
-    png_set_write_fn(png, &out, [](png_structp p, png_bytep data, std::size_t count) {
-      auto& bytes = *static_cast<Octets*>(png_get_io_ptr(p));
-      bytes.insert(bytes.end(), data, data + count);
-    }, nullptr);
-    png_set_IHDR(png, info, width_, height_, depth_, colour_, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_write_fn(
+        png, &out,
+        [](png_structp p, png_bytep data, std::size_t count) {
+          auto& bytes = *static_cast<Octets*>(png_get_io_ptr(p));
+          bytes.insert(bytes.end(), data, data + count);
+        },
+        nullptr);
+    png_set_IHDR(png, info, width_, height_, depth_, colour_, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     if (!palette.empty()) png_set_PLTE(png, info, palette.data(), static_cast<int>(palette.size()));
-    if (!transparency.empty()) png_set_tRNS(png, info, transparency.data(), static_cast<int>(transparency.size()), nullptr);
+    if (!transparency.empty())
+      png_set_tRNS(png, info, transparency.data(), static_cast<int>(transparency.size()), nullptr);
     png_write_info(png, info);
     for (const auto& row : rows) png_write_row(png, row.data());
     if (!rows.empty()) png_write_end(png, info);
@@ -142,7 +148,9 @@ TEST(Jpeg, RealFilesDecode) {
   EXPECT_FALSE(reader.next(item));
 }
 
-TEST(Png, RoundTripOfRgb) { EXPECT_EQ(decode_image(test::marked_png(5, 7, 9)), test::marked_raster(5, 7, 9)); }
+TEST(Png, RoundTripOfRgb) {
+  EXPECT_EQ(decode_image(test::marked_png(5, 7, 9)), test::marked_raster(5, 7, 9));
+}
 
 TEST(Png, EveryGreyDepthBecomesEightBits) {
   for (const int depth : {1, 2, 4, 8}) {
@@ -185,7 +193,8 @@ TEST(Png, AFlippedByteIsAnError) {
 
 TEST(Png, HugeExtentsAreRefusedBeforeMemoryIsTaken) {
   std::string message;
-  EXPECT_EQ(code_of([&] { decode_image(PngMaker(60000, 60000, 8, PNG_COLOR_TYPE_RGB).header_only()); }, &message), kInput);
+  EXPECT_EQ(code_of([&] { decode_image(PngMaker(60000, 60000, 8, PNG_COLOR_TYPE_RGB).header_only()); }, &message),
+            kInput);
   EXPECT_NE(message.find("at most"), std::string::npos) << message;
 }
 

@@ -43,8 +43,13 @@ std::string failure_of(const std::filesystem::path& path, const SourceSettings& 
 }
 
 Octets small_tar() {
-  return TarMaker().add("train/b/2.png", marked_png(2)).add("./train/a/10.png", marked_png(10)).add("train/a/9.png", marked_png(9))
-      .add("train/a/.hidden.png", marked_png(1)).add("__MACOSX/a/x.png", marked_png(1)).finish();
+  return TarMaker()
+      .add("train/b/2.png", marked_png(2))
+      .add("./train/a/10.png", marked_png(10))
+      .add("train/a/9.png", marked_png(9))
+      .add("train/a/.hidden.png", marked_png(1))
+      .add("__MACOSX/a/x.png", marked_png(1))
+      .finish();
 }
 
 TEST(Source, FolderIsOrderedByClassThenPath) {
@@ -125,7 +130,10 @@ TEST(Source, CompressedTarGivesTheSame) {
 TEST(Source, NestedTarsAreFolders) {
   const ScratchFolder scratch;
   const auto inner = [](std::uint8_t mark) {
-    return TarMaker().add("1.png", marked_png(mark)).add("2.png", marked_png(static_cast<std::uint8_t>(mark + 1))).finish();
+    return TarMaker()
+        .add("1.png", marked_png(mark))
+        .add("2.png", marked_png(static_cast<std::uint8_t>(mark + 1)))
+        .finish();
   };
   write_file(scratch / "all.tar", TarMaker().add("n02.tar", inner(20)).add("n01.tar", inner(10)).finish());
   const auto source = find_images(scratch / "all.tar");
@@ -150,7 +158,8 @@ TEST(Source, CompressedTarsWithinAPlainOneAreStreamed) {
   ASSERT_EQ(std::system(("gzip -k " + (scratch / "a.tar").string()).c_str()), 0);
   std::ifstream in(scratch / "a.tar.gz", std::ios::binary);
   const Octets packed((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  write_file(scratch / "mixed.tar", TarMaker().add("c/0.png", marked_png(7)).add("c.tar.gz", packed).add("d/0.png", marked_png(8)).finish());
+  write_file(scratch / "mixed.tar",
+             TarMaker().add("c/0.png", marked_png(7)).add("c.tar.gz", packed).add("d/0.png", marked_png(8)).finish());
   const auto all = contents(find_images(scratch / "mixed.tar"), 0, 5);
   EXPECT_EQ(all.size(), 5U);
   EXPECT_EQ(all.at("c/train/a/9.png"), marked_png(9));
@@ -176,7 +185,8 @@ TEST(Source, BadArchivesAreNamed) {
   EXPECT_NE(failure_with(escaping.add("../../etc/x.png", marked_png(1))).find("leads out"), std::string::npos);
   EXPECT_NE(failure_with(linked.add("a/x.png", {}, '2', "/etc/passwd")).find("link"), std::string::npos);
   EXPECT_NE(failure_with(nothing.add("a/", {}, '5')).find("no images"), std::string::npos);
-  EXPECT_NE(failure_with(twice.add("a/1.png", marked_png(1)).add("a/1.png", marked_png(2))).find("twice"), std::string::npos);
+  EXPECT_NE(failure_with(twice.add("a/1.png", marked_png(1)).add("a/1.png", marked_png(2))).find("twice"),
+            std::string::npos);
   const Octets words{'w', 'o', 'r', 'd', 's'};
   EXPECT_NE(failure_with(text.add("a/words", words)).find("a/words: text"), std::string::npos);
   write_file(scratch / "words.txt", "words");
@@ -203,7 +213,9 @@ TEST(Source, LongAndForeignNamesOfRealTars) {
   write_file(scratch / ("set/" + name), marked_png(4));
   for (const std::string format : {"gnu", "pax"}) {
     const auto tar = (scratch / (format + ".tar")).string();
-    ASSERT_EQ(std::system(("tar --format=" + format + " -C " + (scratch / "set").string() + " -cf " + tar + " .").c_str()), 0);
+    ASSERT_EQ(
+        std::system(("tar --format=" + format + " -C " + (scratch / "set").string() + " -cf " + tar + " .").c_str()),
+        0);
     const auto source = find_images(tar);
     ASSERT_EQ(source.entries.size(), 1U) << format;
     EXPECT_EQ(source.entries[0].path, name) << format;
@@ -232,8 +244,9 @@ TEST(Source, CifarTenInAFolder) {
   const auto source = find_images(scratch.path());
   EXPECT_EQ(source.classes.size(), 10U);
   EXPECT_EQ(source.classes[3], "cat");
-  EXPECT_EQ(paths(source), (std::vector<std::string>{"data_batch_1.bin/000001", "data_batch_2.bin/000000", "data_batch_1.bin/000000",
-                                                     "data_batch_1.bin/000002", "test_batch.bin/000000"}));
+  EXPECT_EQ(paths(source),
+            (std::vector<std::string>{"data_batch_1.bin/000001", "data_batch_2.bin/000000", "data_batch_1.bin/000000",
+                                      "data_batch_1.bin/000002", "test_batch.bin/000000"}));
   EXPECT_EQ(source.train, 4U);
   EXPECT_EQ(source.test, 1U);
   EXPECT_TRUE(source.foreign.empty());
@@ -242,12 +255,14 @@ TEST(Source, CifarTenInAFolder) {
   ASSERT_TRUE(reader.next(item));
   const auto image = decode_entry(source.entries[2], item.bytes, {});
   ASSERT_EQ(image.bytes(), 3072U);
-  EXPECT_EQ(image.pixels[0], 3);        // red of the first pixel
+  EXPECT_EQ(image.pixels[0], 3);                   // red of the first pixel
   EXPECT_EQ(image.pixels[1], 3 + 50 + 1024 % 7);   // green
   EXPECT_EQ(image.pixels[2], 3 + 100 + 2048 % 7);  // blue
 
   ASSERT_EQ(std::system(("tar -czf " + (scratch / "c.tar.gz").string() + " -C " + scratch.path().string() +
-                         " data_batch_1.bin data_batch_2.bin test_batch.bin batches.meta.txt readme.html").c_str()), 0);
+                         " data_batch_1.bin data_batch_2.bin test_batch.bin batches.meta.txt readme.html")
+                            .c_str()),
+            0);
   const auto packed = find_images(scratch / "c.tar.gz");
   EXPECT_EQ(packed.fingerprint(), source.fingerprint());
   EXPECT_EQ(contents(packed, 1, 5), contents(source, 1, 5));

@@ -64,7 +64,8 @@ void expect_store(const std::filesystem::path& path, std::uint64_t count) {
   std::vector<std::int64_t> labels(indices.size());
   store.read_labels(indices, labels);
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    EXPECT_EQ(Octets(pixels.begin() + static_cast<std::ptrdiff_t>(i * 60), pixels.begin() + static_cast<std::ptrdiff_t>(i * 60 + 60)),
+    EXPECT_EQ(Octets(pixels.begin() + static_cast<std::ptrdiff_t>(i * 60),
+                     pixels.begin() + static_cast<std::ptrdiff_t>(i * 60 + 60)),
               image_of(indices[i]));
     EXPECT_EQ(labels[i], static_cast<std::int64_t>(indices[i] % 2));
   }
@@ -153,7 +154,8 @@ std::string failure_of(const Foreign& foreign) {
   if (foreign.with_labels) {
     std::vector<std::int64_t> room(foreign.labels);
     room.resize(room.size() + 1);
-    file.create_dataset("/labels", foreign.label_type, {foreign.labels.size()}).write_all(foreign.label_type, room.data());
+    file.create_dataset("/labels", foreign.label_type, {foreign.labels.size()})
+        .write_all(foreign.label_type, room.data());
   }
   file.write_attribute("/", "classes", std::vector<std::string>{"a", "b"});
   file.close();

@@ -41,7 +41,8 @@ class ScratchFolder {
   const std::filesystem::path& path() const { return path_; }
   /// Names left in the folder.
   std::size_t entries() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
   }
 
  private:
@@ -60,7 +61,8 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
 /// An RGB image whose every byte is a function of `mark` and its place.
 inline Raster marked_raster(std::uint8_t mark, std::int64_t height = 8, std::int64_t width = 8) {
   Raster image{height, width, 3, {}};
-  for (std::int64_t i = 0; i < height * width * 3; ++i) image.pixels.push_back(static_cast<std::uint8_t>(mark * 7 + i * 3));
+  for (std::int64_t i = 0; i < height * width * 3; ++i)
+    image.pixels.push_back(static_cast<std::uint8_t>(mark * 7 + i * 3));
   return image;
 }
 inline Octets marked_png(std::uint8_t mark, std::int64_t height = 8, std::int64_t width = 8) {
@@ -70,7 +72,8 @@ inline Octets marked_png(std::uint8_t mark, std::int64_t height = 8, std::int64_
 /// A tar in memory, members in the order of `add`.
 class TarMaker {
  public:
-  TarMaker& add(const std::string& name, std::span<const std::uint8_t> bytes, char kind = '0', const std::string& link = {}) {
+  TarMaker& add(const std::string& name, std::span<const std::uint8_t> bytes, char kind = '0',
+                const std::string& link = {}) {
     std::array<char, 512> header{};
     const auto put = [&](std::size_t at, const std::string& text) { text.copy(header.data() + at, text.size()); };
     const auto octal = [](std::size_t value) {
@@ -85,7 +88,9 @@ class TarMaker {
     put(148, "        ");
     header[156] = kind;
     put(157, link);
-    put(257, std::string("ustar\0" "00", 8));
+    put(257, std::string("ustar\0"
+                         "00",
+                         8));
     unsigned sum = 0;
     for (const char c : header) sum += static_cast<unsigned char>(c);
     put(148, octal(sum).substr(5) + std::string("\0 ", 2));

@@ -106,7 +106,8 @@ TEST(Loader, FlipsAreKeyedByPosition) {
       for (std::size_t y = 0; y < 2; ++y)
         for (std::size_t x = 0; x < 3; ++x)
           for (std::size_t c = 0; c < 3; ++c)
-            ASSERT_EQ(after.images[i * 18 + y * 9 + x * 3 + c], before.images[i * 18 + y * 9 + (turn ? 2 - x : x) * 3 + c]);
+            ASSERT_EQ(after.images[i * 18 + y * 9 + x * 3 + c],
+                      before.images[i * 18 + y * 9 + (turn ? 2 - x : x) * 3 + c]);
     }
   }
   EXPECT_GT(mirrored, 150);

@@ -46,10 +46,11 @@ TEST(Permutation, SmallSetsAreMixedEvenly) {
   }
   const auto chi = [](const std::vector<int>& counts, std::size_t first, double expected) {
     double sum = 0;
-    for (std::size_t i = first; i < counts.size(); ++i) sum += (counts[i] - expected) * (counts[i] - expected) / expected;
+    for (std::size_t i = first; i < counts.size(); ++i)
+      sum += (counts[i] - expected) * (counts[i] - expected) / expected;
     return sum;
   };
-  EXPECT_LT(chi(place, 0, kEpochs / 10.0), 33.7);   // 1 in 10,000 by chance; the numbers are fixed, so it never flickers
+  EXPECT_LT(chi(place, 0, kEpochs / 10.0), 33.7);  // 1 in 10,000 by chance; the numbers are fixed, so it never flickers
   EXPECT_LT(chi(after, 1, kEpochs / 9.0), 31.8);
 }
 

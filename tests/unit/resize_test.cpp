@@ -65,8 +65,8 @@ TEST(Resize, RefusesResultsBeyondMemory) {
 
 TEST(Crop, MiddleRoundsToEven) {
   EXPECT_EQ(center_crop({128, 170}, 128).left, 21);
-  EXPECT_EQ(center_crop({129, 128}, 128).top, 0);   // a half goes to 0
-  EXPECT_EQ(center_crop({131, 128}, 128).top, 2);   // one and a half to 2
+  EXPECT_EQ(center_crop({129, 128}, 128).top, 0);  // a half goes to 0
+  EXPECT_EQ(center_crop({131, 128}, 128).top, 2);  // one and a half to 2
 }
 
 TEST(Crop, TakesTheWindow) {
