@@ -1,7 +1,6 @@
 #include "core/resize.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/noise.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

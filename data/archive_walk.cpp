@@ -28,7 +28,10 @@ bool begins(std::span<const std::uint8_t> bytes, std::string_view magic) {
 
 bool is_compressed(std::span<const std::uint8_t> head) {
   using namespace std::string_view_literals;
-  return begins(head, "\x1f\x8b"sv) || begins(head, "BZh"sv) || begins(head, "\xfd" "7zXZ\0"sv) ||
+  return begins(head, "\x1f\x8b"sv) || begins(head, "BZh"sv) ||
+         begins(head,
+                "\xfd"
+                "7zXZ\0"sv) ||
          begins(head, "\x28\xb5\x2f\xfd"sv);
 }
 
@@ -72,15 +75,15 @@ std::string name_of(archive_entry* entry) {
 
 struct ArchiveWalk::Level {
   Archive reader;
-  std::string prefix;                   ///< path of the nested tar with a slash, or empty
-  std::span<const std::uint8_t> memory; ///< its bytes within the mapping; empty where it is streamed out of `parent`
+  std::string prefix;                    ///< path of the nested tar with a slash, or empty
+  std::span<const std::uint8_t> memory;  ///< its bytes within the mapping; empty where it is streamed out of `parent`
   Level* parent = nullptr;
-  std::uint64_t size = 0;               ///< of the current member
-  std::span<const std::uint8_t> direct; ///< the current member's bytes in the mapping, where they stand there
-  std::vector<std::uint8_t> content;    ///< what has been read of the current member otherwise
-  std::vector<std::uint8_t> piece;      ///< what the reader of a streamed level was last handed
+  std::uint64_t size = 0;                ///< of the current member
+  std::span<const std::uint8_t> direct;  ///< the current member's bytes in the mapping, where they stand there
+  std::vector<std::uint8_t> content;     ///< what has been read of the current member otherwise
+  std::vector<std::uint8_t> piece;       ///< what the reader of a streamed level was last handed
   bool head_handed = false;
-  std::uint64_t end = 0;                ///< in `memory`, where the last member ended
+  std::uint64_t end = 0;  ///< in `memory`, where the last member ended
 
   /// Appends up to `count` bytes of the current member to `content`; fewer only at its end. -1 where damaged.
   bool pull(std::size_t count) {
@@ -107,8 +110,9 @@ struct ArchiveWalk::Level {
     level.piece.resize(std::size_t{1} << 16);
     const auto n = archive_read_data(level.parent->reader.get(), level.piece.data(), level.piece.size());
     *out = level.piece.data();
-    if (n < 0) archive_set_error(reader, archive_errno(level.parent->reader.get()), "%s",
-                                 archive_error_string(level.parent->reader.get()));
+    if (n < 0)
+      archive_set_error(reader, archive_errno(level.parent->reader.get()), "%s",
+                        archive_error_string(level.parent->reader.get()));
     return n;
   }
 
@@ -117,10 +121,12 @@ struct ArchiveWalk::Level {
 
 ArchiveWalk::ArchiveWalk(const std::filesystem::path& path) : path_(path), file_(std::make_unique<MappedFile>(path)) {
   const auto bytes = file_->bytes();
-  if (bytes.empty()) throw Error(ExitCode::input, fmt::format("{} is empty", path.string()), "expected a tar of images");
+  if (bytes.empty())
+    throw Error(ExitCode::input, fmt::format("{} is empty", path.string()), "expected a tar of images");
   const auto first = bytes.first(std::min(bytes.size(), kHeadBytes));
   if (!looks_like_archive(first))
-    throw Error(ExitCode::input, fmt::format("{} is neither a folder nor a tar (gzip, bzip2, xz, zstd) nor CIFAR binary", path.string()),
+    throw Error(ExitCode::input,
+                fmt::format("{} is neither a folder nor a tar (gzip, bzip2, xz, zstd) nor CIFAR binary", path.string()),
                 "expected a folder or a tar of images");
   // Of a plain tar only headers are touched; reading ahead would fetch all of it.
   file_->advise(is_compressed(first) ? MappedFile::Access::sequential : MappedFile::Access::scattered);
@@ -223,7 +229,8 @@ std::span<const std::uint8_t> ArchiveWalk::head() {
 std::span<const std::uint8_t> ArchiveWalk::read() {
   auto& level = *levels_.back();
   if (!level.direct.empty()) return level.direct;
-  if (level.size > kMostMemberBytes) fail(fmt::format("a file of {} bytes, expected at most {}", level.size, kMostMemberBytes));
+  if (level.size > kMostMemberBytes)
+    fail(fmt::format("a file of {} bytes, expected at most {}", level.size, kMostMemberBytes));
   if (!level.pull(level.size - std::min<std::uint64_t>(level.size, level.content.size())))
     fail(archive_error_string(level.reader.get()));
   if (level.content.size() != level.size) fail("a file is cut off");
@@ -248,7 +255,9 @@ std::string without_archive_suffix(const std::string& path) {
   return path;
 }
 
-bool looks_like_archive(std::span<const std::uint8_t> head) { return is_compressed(head) || is_tar_header(head); }
+bool looks_like_archive(std::span<const std::uint8_t> head) {
+  return is_compressed(head) || is_tar_header(head);
+}
 
 bool has_image_suffix(const std::string& path) {
   const auto dot = path.rfind('.');

@@ -14,10 +14,10 @@ namespace langrun {
 
 /// A regular file of an archive.
 struct ArchiveMember {
-  std::string path;       ///< components joined by '/'; a nested tar is a folder named as it is, without its suffix
-  std::uint64_t size = 0; ///< bytes
-  std::uint64_t ordinal = 0;           ///< its number in the walk
-  std::optional<std::uint64_t> offset; ///< where its bytes stand in the file on disk; none within compression
+  std::string path;           ///< components joined by '/'; a nested tar is a folder named as it is, without its suffix
+  std::uint64_t size = 0;     ///< bytes
+  std::uint64_t ordinal = 0;  ///< its number in the walk
+  std::optional<std::uint64_t> offset;  ///< where its bytes stand in the file on disk; none within compression
 };
 
 /// One pass over an archive, member by member, in stored order. The order, and with it `ordinal`, is the same in every
@@ -30,8 +30,8 @@ class ArchiveWalk {
   ArchiveWalk(const ArchiveWalk&) = delete;
   ArchiveWalk& operator=(const ArchiveWalk&) = delete;
 
-  /// The next regular file; nested tars are entered (`skip` names files to pass over unread). Nothing at the end. Throws
-  /// Error(input) where the archive is damaged, cut off, or holds links or sparse files.
+  /// The next regular file; nested tars are entered (`skip` names files to pass over unread). Nothing at the end.
+  /// Throws Error(input) where the archive is damaged, cut off, or holds links or sparse files.
   std::optional<ArchiveMember> next();
   /// First bytes of the current member, at most 512.
   std::span<const std::uint8_t> head();

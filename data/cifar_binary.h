@@ -12,8 +12,8 @@
 namespace langrun {
 
 struct CifarLayout {
-  std::uint64_t record = 0;       ///< bytes of one record
-  std::uint64_t label_at = 0;     ///< which byte of it is the label (of CIFAR-100 the fine one)
+  std::uint64_t record = 0;    ///< bytes of one record
+  std::uint64_t label_at = 0;  ///< which byte of it is the label (of CIFAR-100 the fine one)
   std::uint32_t classes = 0;
   std::uint64_t records = 0;
 };

@@ -17,7 +17,8 @@ bool starts_with(Bytes bytes, std::string_view magic, std::size_t at = 0) {
 
 bool is_text(Bytes bytes) {
   const auto head = bytes.first(std::min<std::size_t>(bytes.size(), 64));
-  return std::all_of(head.begin(), head.end(), [](std::uint8_t c) { return c >= 32 ? c != 127 : c == 9 || c == 10 || c == 13; });
+  return std::all_of(head.begin(), head.end(),
+                     [](std::uint8_t c) { return c >= 32 ? c != 127 : c == 9 || c == 10 || c == 13; });
 }
 
 }  // namespace
@@ -46,14 +47,18 @@ std::string describe_content(Bytes bytes) {
 void check_image_extent(std::int64_t width, std::int64_t height) {
   if (width < 1 || height < 1) throw Error(ExitCode::input, fmt::format("an image of {} x {} pixels", height, width));
   if (height > kMostImagePixels / width)
-    throw Error(ExitCode::input, fmt::format("{} x {} pixels, expected at most {} in all", height, width, kMostImagePixels));
+    throw Error(ExitCode::input,
+                fmt::format("{} x {} pixels, expected at most {} in all", height, width, kMostImagePixels));
 }
 
 Raster decode_image(Bytes bytes, const DecodeSettings& settings) {
   switch (sniff_image(bytes)) {
-    case ImageFormat::jpeg: return decode_jpeg(bytes, settings);
-    case ImageFormat::png: return decode_png(bytes);
-    case ImageFormat::unknown: break;
+    case ImageFormat::jpeg:
+      return decode_jpeg(bytes, settings);
+    case ImageFormat::png:
+      return decode_png(bytes);
+    case ImageFormat::unknown:
+      break;
   }
   throw Error(ExitCode::input, fmt::format("not an image: {}", describe_content(bytes)), "langrun reads JPEG and PNG");
 }

@@ -29,7 +29,9 @@ std::string_view file_name(std::string_view path) {
 }
 
 /// Class names that stand beside CIFAR's binary files.
-bool is_cifar_names(std::string_view name) { return name == "batches.meta.txt" || name == "fine_label_names.txt"; }
+bool is_cifar_names(std::string_view name) {
+  return name == "batches.meta.txt" || name == "fine_label_names.txt";
+}
 
 /// Which part an image belongs to, by its first folder or its CIFAR file's name.
 Split split_of(const SourceEntry& entry, std::string_view cifar_file) {
@@ -97,7 +99,8 @@ void Finder::walk_folder() {
       add_own_file(at->path(), path, at->file_size());
     }
   } catch (const fs::filesystem_error& failure) {
-    fail(fmt::format("cannot read {}: {}", failure.path1().string(), failure.code().message()), "check its permissions");
+    fail(fmt::format("cannot read {}: {}", failure.path1().string(), failure.code().message()),
+         "check its permissions");
   }
 }
 
@@ -140,7 +143,8 @@ void Finder::add_cifar_file(const fs::path& file, const std::string& path) {
 }
 
 void Finder::add_records(const SourceEntry& file, const CifarLayout& layout, Bytes bytes) {
-  if (cifar_classes_ != 0 && cifar_classes_ != layout.classes) fail("holds CIFAR-10 and CIFAR-100 files", "import them one by one");
+  if (cifar_classes_ != 0 && cifar_classes_ != layout.classes)
+    fail("holds CIFAR-10 and CIFAR-100 files", "import them one by one");
   cifar_classes_ = layout.classes;
   for (std::uint64_t i = 0; i < layout.records; ++i) {
     SourceEntry entry = file;
@@ -161,14 +165,16 @@ void Finder::walk_archive(const fs::path& file, const std::string& prefix) {
   while (const auto member = walk.next()) add_member(*member, prefix, container, walk);
 }
 
-void Finder::add_member(const ArchiveMember& member, const std::string& prefix, std::uint32_t container, ArchiveWalk& walk) {
+void Finder::add_member(const ArchiveMember& member, const std::string& prefix, std::uint32_t container,
+                        ArchiveWalk& walk) {
   SourceEntry entry;
   entry.path = prefix + member.path;
   entry.container = container;
   entry.offset = member.offset.value_or(0);
   entry.size = member.size;
   if (!member.offset) entry.ordinal = member.ordinal;
-  if (has_image_suffix(member.path) || sniff_image(walk.head()) != ImageFormat::unknown) return add_image(std::move(entry));
+  if (has_image_suffix(member.path) || sniff_image(walk.head()) != ImageFormat::unknown)
+    return add_image(std::move(entry));
   if (is_cifar_names(file_name(member.path))) {
     cifar_names_ = parse_class_names(walk.read());
     return;
@@ -186,7 +192,8 @@ std::string Finder::class_of(const std::string& path) {
     const auto name = file_name(rest);
     const auto end = name.find('_');
     if (end == 0 || end == std::string_view::npos)
-      fail(fmt::format("'{}' has no '_' that would end its class", path), "with --class-from name, names are CLASS_anything");
+      fail(fmt::format("'{}' has no '_' that would end its class", path),
+           "with --class-from name, names are CLASS_anything");
     return std::string(name.substr(0, end));
   }
   for (const std::string_view part : {"train/", "test/"})
@@ -228,7 +235,8 @@ void Finder::name_cifar_classes() {
   source_.classes = cifar_names_;
   if (source_.classes.size() == cifar_classes_) return;
   if (!source_.classes.empty())
-    fail(fmt::format("{} class names for {} classes", source_.classes.size(), cifar_classes_), "expected one name a line");
+    fail(fmt::format("{} class names for {} classes", source_.classes.size(), cifar_classes_),
+         "expected one name a line");
   for (std::uint32_t c = 0; c < cifar_classes_; ++c)
     source_.classes.push_back(cifar_classes_ == 10 ? fmt::format("{}", c) : fmt::format("{:02}", c));
 }
@@ -253,8 +261,10 @@ ImageSource Finder::finish() {
          "langrun reads JPEG, PNG and CIFAR binary files, in folders and tars");
   }
   // Classes are those of the whole source, so that its parts agree on labels.
-  if (cifar_classes_ != 0) name_cifar_classes();
-  else name_folder_classes();
+  if (cifar_classes_ != 0)
+    name_cifar_classes();
+  else
+    name_folder_classes();
   take_split();
   for (auto& found : found_) source_.entries.push_back(std::move(found.entry));
   found_.clear();
@@ -262,9 +272,11 @@ ImageSource Finder::finish() {
     return a.label != b.label ? a.label < b.label : a.path < b.path;
   };
   std::sort(source_.entries.begin(), source_.entries.end(), before);
-  const auto twice = std::adjacent_find(source_.entries.begin(), source_.entries.end(),
-                                        [](const auto& a, const auto& b) { return a.label == b.label && a.path == b.path; });
-  if (twice != source_.entries.end()) fail(fmt::format("holds '{}' twice", twice->path), "every image needs a path of its own");
+  const auto twice =
+      std::adjacent_find(source_.entries.begin(), source_.entries.end(),
+                         [](const auto& a, const auto& b) { return a.label == b.label && a.path == b.path; });
+  if (twice != source_.entries.end())
+    fail(fmt::format("holds '{}' twice", twice->path), "every image needs a path of its own");
   std::sort(source_.foreign.begin(), source_.foreign.end());
   return std::move(source_);
 }
@@ -291,7 +303,8 @@ std::uint64_t ImageSource::fingerprint() const {
 ImageSource find_images(const fs::path& root, const SourceSettings& settings) {
   std::error_code failure;
   const auto status = fs::status(root, failure);
-  if (!fs::exists(status)) throw Error(ExitCode::input, fmt::format("no file or folder {}", root.string()), "check the path");
+  if (!fs::exists(status))
+    throw Error(ExitCode::input, fmt::format("no file or folder {}", root.string()), "check the path");
   Finder finder(root, settings);
   if (fs::is_directory(status)) {
     finder.walk_folder();

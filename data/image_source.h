@@ -1,5 +1,5 @@
-// What `data import` reads from: finding the images of a folder, an archive or CIFAR's binary files, in one fixed order,
-// and handing out their bytes.
+// What `data import` reads from: finding the images of a folder, an archive or CIFAR's binary files, in one fixed
+// order, and handing out their bytes.
 #pragma once
 
 #include <cstdint>
@@ -31,11 +31,11 @@ struct SourceEntry {
   static constexpr std::uint64_t kNotStreamed = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::uint32_t kOwnFile = std::numeric_limits<std::uint32_t>::max();
 
-  std::string path;              ///< within the source, '/' between components; orders images within a class
-  std::uint32_t label = 0;       ///< place of its class in ImageSource::classes
-  std::uint32_t container = kOwnFile;  ///< which of ImageSource::containers holds it, or a file of its own
-  std::uint64_t offset = 0;      ///< of its bytes in the container; where streamed, in the member
-  std::uint64_t size = 0;        ///< bytes
+  std::string path;                      ///< within the source, '/' between components; orders images within a class
+  std::uint32_t label = 0;               ///< place of its class in ImageSource::classes
+  std::uint32_t container = kOwnFile;    ///< which of ImageSource::containers holds it, or a file of its own
+  std::uint64_t offset = 0;              ///< of its bytes in the container; where streamed, in the member
+  std::uint64_t size = 0;                ///< bytes
   std::uint64_t ordinal = kNotStreamed;  ///< its member's number in the container's walk, where it must be streamed
   Encoding encoding = Encoding::image;
 };
@@ -73,7 +73,7 @@ class SourceReader {
   SourceReader& operator=(const SourceReader&) = delete;
 
   struct Item {
-    std::uint64_t index;             ///< place in ImageSource::entries
+    std::uint64_t index;  ///< place in ImageSource::entries
     std::vector<std::uint8_t> bytes;
   };
   /// False once all have been handed out. Throws Error(input) where the source cannot be read.
@@ -86,7 +86,8 @@ class SourceReader {
   const ImageSource& source_;
   std::vector<std::uint64_t> direct_;  ///< entries with a known place
   std::size_t next_direct_ = 0;
-  std::map<std::uint32_t, std::map<std::uint64_t, std::vector<std::uint64_t>>> streamed_;  ///< container, ordinal, entries
+  std::map<std::uint32_t, std::map<std::uint64_t, std::vector<std::uint64_t>>>
+      streamed_;  ///< container, ordinal, entries
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<class PositionedFile> open_;  ///< the container last read
   std::uint32_t open_container_ = 0;

@@ -9,7 +9,8 @@
 namespace langrun {
 namespace {
 
-constexpr const char* kExpected = "expected /images uint8 [N, H, W, C] with C 1 or 3, /labels int64 [N]; `langrun data import` makes one";
+constexpr const char* kExpected =
+    "expected /images uint8 [N, H, W, C] with C 1 or 3, /labels int64 [N]; `langrun data import` makes one";
 constexpr std::uint64_t kLabelPiece = std::uint64_t{1} << 17;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
@@ -60,8 +61,10 @@ ImageStore ImageStore::open(const std::filesystem::path& path) {
   if (file.has_attribute("/", store_names::kFormat)) {
     const auto version = file.read_int_attribute("/", store_names::kFormat);
     if (version > store_names::kFormatVersion)
-      throw Error(ExitCode::input, fmt::format("{} is of format {}, this langrun reads up to {}", path.string(), version,
-                                               store_names::kFormatVersion), "use a newer langrun");
+      throw Error(ExitCode::input,
+                  fmt::format("{} is of format {}, this langrun reads up to {}", path.string(), version,
+                              store_names::kFormatVersion),
+                  "use a newer langrun");
   }
   const auto images = file.dataset(store_names::kImages);
   store.check_images(images);
@@ -80,7 +83,8 @@ void ImageStore::check_images(const h5::Dataset& images) {
   if (shape[1] == 0 || shape[2] == 0) fail(path_, found + ", expected at least one pixel");
   if (shape[3] != 1 && shape[3] != 3) fail(path_, found + ", expected 1 or 3 channels, last");
   count_ = shape[0];
-  shape_ = {static_cast<std::int64_t>(shape[3]), static_cast<std::int64_t>(shape[1]), static_cast<std::int64_t>(shape[2])};
+  shape_ = {static_cast<std::int64_t>(shape[3]), static_cast<std::int64_t>(shape[1]),
+            static_cast<std::int64_t>(shape[2])};
 }
 
 void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
@@ -100,8 +104,8 @@ void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
     auto expected = images.shape();
     expected[0] = part.shape().empty() ? 0 : part.shape()[0];
     if (part.type() != h5::Type::u8 || part.shape() != expected)
-      fail(shard_path, fmt::format("/images is {} {}, expected uint8 {}", h5::name_of(part.type()), h5::to_text(part.shape()),
-                                   h5::to_text(expected)));
+      fail(shard_path, fmt::format("/images is {} {}, expected uint8 {}", h5::name_of(part.type()),
+                                   h5::to_text(part.shape()), h5::to_text(expected)));
     parts_.push_back({first, expected[0], std::move(part)});
     first += expected[0];
   }
@@ -111,7 +115,8 @@ void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
 void ImageStore::check_labels(const h5::File& file) {
   labels_ = file.dataset(store_names::kLabels);
   if (labels_.type() != h5::Type::i64 || labels_.shape() != h5::Shape{count_})
-    fail(path_, fmt::format("/labels is {} {}, expected int64 [{}]", h5::name_of(labels_.type()), h5::to_text(labels_.shape()), count_));
+    fail(path_, fmt::format("/labels is {} {}, expected int64 [{}]", h5::name_of(labels_.type()),
+                            h5::to_text(labels_.shape()), count_));
   const bool named = file.has_attribute("/", store_names::kClasses);
   if (named) classes_ = file.read_texts_attribute("/", store_names::kClasses);
   std::vector<std::int64_t> piece;
@@ -125,7 +130,8 @@ void ImageStore::check_labels(const h5::File& file) {
   }
   const auto classes = static_cast<std::int64_t>(classes_.size());
   if (low < 0) fail(path_, fmt::format("/labels holds {}, expected 0 or more", low));
-  if (named && high >= classes) fail(path_, fmt::format("/labels holds {}, expected below {}, the number of classes", high, classes));
+  if (named && high >= classes)
+    fail(path_, fmt::format("/labels holds {}, expected below {}, the number of classes", high, classes));
   if (high > 1'000'000) fail(path_, fmt::format("/labels holds {}, expected numbers of classes", high));
   for (std::int64_t c = classes; c <= high; ++c) classes_.push_back(fmt::format("{}", c));
 }
@@ -140,11 +146,14 @@ const ImageStore::Part& ImageStore::part_of(std::uint64_t index) const {
 
 void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const {
   if (out.size() != indices.size() * image_bytes())
-    throw Error(ExitCode::internal, fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
+    throw Error(ExitCode::internal,
+                fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
   for (std::size_t i = 0; i < indices.size();) {
     const auto& part = part_of(indices[i]);
     std::size_t run = 1;
-    while (i + run < indices.size() && indices[i + run] == indices[i] + run && indices[i] + run < part.first + part.rows) ++run;
+    while (i + run < indices.size() && indices[i + run] == indices[i] + run &&
+           indices[i] + run < part.first + part.rows)
+      ++run;
     part.images.read_rows(indices[i] - part.first, run, out.data() + i * image_bytes());
     i += run;
   }

@@ -15,14 +15,14 @@ namespace langrun {
 
 /// How a store came to be, kept as attributes of its root.
 struct StoreRecord {
-  std::string source;             ///< name of what was imported, without its folder
-  std::string crop = "none";      ///< none (images as they were), center or random
-  std::int64_t size = 0;          ///< short side asked for; 0: images as they were
-  std::int64_t crop_copies = 1;   ///< crops per image
-  std::int64_t seed = 0;          ///< of random crops and synthetic sets
-  std::int64_t skipped = 0;       ///< damaged images left out
-  std::string split = "all";      ///< all, train or test part of the source
-  bool scaled_decoding = false;   ///< JPEGs decoded at a fraction of their size
+  std::string source;            ///< name of what was imported, without its folder
+  std::string crop = "none";     ///< none (images as they were), center or random
+  std::int64_t size = 0;         ///< short side asked for; 0: images as they were
+  std::int64_t crop_copies = 1;  ///< crops per image
+  std::int64_t seed = 0;         ///< of random crops and synthetic sets
+  std::int64_t skipped = 0;      ///< damaged images left out
+  std::string split = "all";     ///< all, train or test part of the source
+  bool scaled_decoding = false;  ///< JPEGs decoded at a fraction of their size
 };
 
 /// Reads a store. Any number of threads may read at once; HDF5 itself takes them one by one.

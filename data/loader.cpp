@@ -17,7 +17,8 @@ void check(const LoaderSettings& settings) {
     fail(fmt::format("a batch of {} images does not divide into {} lanes", settings.batch, settings.lanes),
          "choose a batch that is a multiple of the lanes");
   for (const auto lane : settings.own)
-    if (lane < 0 || lane >= settings.lanes) fail(fmt::format("lane {} of {}", lane, settings.lanes), "lanes count from 0");
+    if (lane < 0 || lane >= settings.lanes)
+      fail(fmt::format("lane {} of {}", lane, settings.lanes), "lanes count from 0");
   if (settings.ahead < 1) fail(fmt::format("{} steps read ahead", settings.ahead), "expected at least 1");
   if (settings.first_step < 1) fail(fmt::format("first step {}", settings.first_step), "steps count from 1");
 }
@@ -92,7 +93,8 @@ Batch Loader::load(std::int64_t step) {
   store_.read(batch.indices, batch.images);
   store_.read_labels(batch.indices, batch.labels);
   if (settings_.flip)
-    for (std::size_t i = 0; i < positions.size(); ++i) mirror(positions[i], batch.images.data() + i * store_.image_bytes());
+    for (std::size_t i = 0; i < positions.size(); ++i)
+      mirror(positions[i], batch.images.data() + i * store_.image_bytes());
   return batch;
 }
 
@@ -109,17 +111,21 @@ void Loader::mirror(std::uint64_t position, std::uint8_t* image) const {
 
 void to_unit_range(std::span<const std::uint8_t> images, const ImageShape& shape, Layout layout, std::span<float> out) {
   if (images.size() != out.size() || images.size() % static_cast<std::size_t>(shape.elements()) != 0)
-    throw Error(ExitCode::internal, fmt::format("{} values into {} floats, images of {}", images.size(), out.size(), shape.elements()));
+    throw Error(ExitCode::internal,
+                fmt::format("{} values into {} floats, images of {}", images.size(), out.size(), shape.elements()));
   std::array<float, 256> table;
-  for (int value = 0; value < 256; ++value) table[static_cast<std::size_t>(value)] = static_cast<float>(value) / 127.5F - 1.0F;
+  for (int value = 0; value < 256; ++value)
+    table[static_cast<std::size_t>(value)] = static_cast<float>(value) / 127.5F - 1.0F;
   if (layout == Layout::pixel_major) {
     std::transform(images.begin(), images.end(), out.begin(), [&](std::uint8_t value) { return table[value]; });
     return;
   }
-  const auto plane = static_cast<std::size_t>(shape.height * shape.width), channels = static_cast<std::size_t>(shape.channels);
+  const auto plane = static_cast<std::size_t>(shape.height * shape.width),
+             channels = static_cast<std::size_t>(shape.channels);
   for (std::size_t first = 0; first < images.size(); first += plane * channels)
     for (std::size_t pixel = 0; pixel < plane; ++pixel)
-      for (std::size_t c = 0; c < channels; ++c) out[first + c * plane + pixel] = table[images[first + pixel * channels + c]];
+      for (std::size_t c = 0; c < channels; ++c)
+        out[first + c * plane + pixel] = table[images[first + pixel * channels + c]];
 }
 
 }  // namespace langrun

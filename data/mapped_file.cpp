@@ -17,7 +17,8 @@ namespace langrun {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, int reason) {
-  throw Error(ExitCode::input, fmt::format("cannot read {}: {}", path.string(), std::strerror(reason)), "check the path");
+  throw Error(ExitCode::input, fmt::format("cannot read {}: {}", path.string(), std::strerror(reason)),
+              "check the path");
 }
 
 /// Descriptor and size of a regular file.
@@ -62,7 +63,9 @@ PositionedFile::PositionedFile(const std::filesystem::path& path) : path_(path) 
   std::tie(fd_, size_) = open_regular(path);
 }
 
-PositionedFile::~PositionedFile() { ::close(fd_); }
+PositionedFile::~PositionedFile() {
+  ::close(fd_);
+}
 
 void PositionedFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
   for (std::size_t done = 0; done < out.size();) {

@@ -29,8 +29,10 @@ struct SourceReader::Stream {
 SourceReader::SourceReader(const ImageSource& source, std::uint64_t first, std::uint64_t last) : source_(source) {
   for (auto i = first; i < last; ++i) {
     const auto& entry = source.entries[i];
-    if (entry.ordinal == SourceEntry::kNotStreamed) direct_.push_back(i);
-    else streamed_[entry.container][entry.ordinal].push_back(i);
+    if (entry.ordinal == SourceEntry::kNotStreamed)
+      direct_.push_back(i);
+    else
+      streamed_[entry.container][entry.ordinal].push_back(i);
   }
 }
 
@@ -38,7 +40,8 @@ SourceReader::~SourceReader() = default;
 
 void SourceReader::read_direct(const SourceEntry& entry, std::vector<std::uint8_t>& out) {
   if (entry.size > kMostFileBytes)
-    throw Error(ExitCode::input, fmt::format("{}: {} bytes, expected at most {}", source_.name_of(entry), entry.size, kMostFileBytes));
+    throw Error(ExitCode::input,
+                fmt::format("{}: {} bytes, expected at most {}", source_.name_of(entry), entry.size, kMostFileBytes));
   out.resize(entry.size);
   if (entry.container == SourceEntry::kOwnFile) return PositionedFile(source_.root / entry.path).read(0, out);
   // A folder of a thousand tars is read one tar after the other, so one open file is enough.

@@ -39,14 +39,18 @@ void rename_new(const fs::path& from, const fs::path& to) {
   // Some shared file systems know no such rename; there, looking first has to do.
   const bool unknown = errno == EINVAL || errno == ENOSYS;
   if (errno == EEXIST || (unknown && fs::exists(to)))
-    throw Error(ExitCode::usage, fmt::format("{} has come into being meanwhile", to.string()), "nothing is written over");
-  if (!unknown) throw Error(ExitCode::storage, fmt::format("cannot rename to {}: {}", to.string(), std::strerror(errno)));
+    throw Error(ExitCode::usage, fmt::format("{} has come into being meanwhile", to.string()),
+                "nothing is written over");
+  if (!unknown)
+    throw Error(ExitCode::storage, fmt::format("cannot rename to {}: {}", to.string(), std::strerror(errno)));
   rename_durably(from, to);
 }
 
 }  // namespace
 
-std::string StoreTarget::shard_name(int writer) { return fmt::format("shard-{:05}.h5", writer); }
+std::string StoreTarget::shard_name(int writer) {
+  return fmt::format("shard-{:05}.h5", writer);
+}
 
 fs::path StoreTarget::shard_path(int writer) const {
   return sharded() ? partial_folder() / shard_name(writer) : partial();
@@ -62,7 +66,8 @@ void StoreTarget::prepare() const {
   for (const auto& entry : fs::directory_iterator(partial_folder(), failure)) leftovers.push_back(entry.path());
   for (const auto& path : leftovers)
     if (is_being_written(path))
-      throw Error(ExitCode::usage, fmt::format("{} is being written by another program", path.string()), "wait for it, or choose another name");
+      throw Error(ExitCode::usage, fmt::format("{} is being written by another program", path.string()),
+                  "wait for it, or choose another name");
   discard();
   if (sharded()) make_folder(partial_folder());
 }
@@ -81,7 +86,8 @@ void StoreTarget::publish(const Contents& contents) const {
     const auto& shape = contents.shape;
     index.create_virtual_dataset(store_names::kImages, h5::Type::u8,
                                  {static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
-                                  static_cast<std::uint64_t>(shape.channels)}, sources);
+                                  static_cast<std::uint64_t>(shape.channels)},
+                                 sources);
     index.write_attribute("/", store_names::kShards, names);
     index.close();
   }
@@ -111,16 +117,18 @@ void StoreTarget::discard() const noexcept {
   fs::remove_all(partial_folder(), ignored);
 }
 
-ShardWriter::ShardWriter(fs::path path, std::uint64_t rows) : path_(std::move(path)), rows_(rows), present_(rows, false) {}
+ShardWriter::ShardWriter(fs::path path, std::uint64_t rows)
+    : path_(std::move(path)), rows_(rows), present_(rows, false) {}
 
 void ShardWriter::create(const ImageShape& shape) {
   shape_ = shape;
   const auto bytes = static_cast<std::uint64_t>(shape.elements());
   file_ = h5::File::create(path_);
-  images_ = file_->create_growing_dataset(store_names::kImages, h5::Type::u8,
-                                          {static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
-                                           static_cast<std::uint64_t>(shape.channels)},
-                                          std::max<std::uint64_t>(1, kChunkBytes / bytes));
+  images_ =
+      file_->create_growing_dataset(store_names::kImages, h5::Type::u8,
+                                    {static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
+                                     static_cast<std::uint64_t>(shape.channels)},
+                                    std::max<std::uint64_t>(1, kChunkBytes / bytes));
   images_->resize_rows(rows_);
   buffer_most_ = std::max<std::uint64_t>(1, kBufferBytes / bytes);
   buffer_.resize(buffer_most_ * bytes);

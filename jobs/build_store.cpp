@@ -59,7 +59,8 @@ class Build {
 };
 
 std::vector<std::byte> pack(const BuildRound& round, const std::optional<ImageShape>& shape) {
-  Json json{{"finished", round.finished}, {"done", round.done}, {"left_out", round.left_out}, {"damaged", round.damaged}};
+  Json json{
+      {"finished", round.finished}, {"done", round.done}, {"left_out", round.left_out}, {"damaged", round.damaged}};
   if (shape) {
     json["shape"] = {shape->channels, shape->height, shape->width};
     json["first"] = round.first_image;
@@ -101,7 +102,8 @@ bool Build::take_reports(const std::vector<std::vector<std::byte>>& reports) {
     if (shape != *shape_)
       throw Error(ExitCode::input,
                   fmt::format("{}: {} x {} pixels, but {} has {} x {}", name, shape.height, shape.width, first_image_,
-                              shape_->height, shape_->width), "--size S brings all images to one size");
+                              shape_->height, shape_->width),
+                  "--size S brings all images to one size");
   }
   if (world_.rank() == 0 && notes_.progress) notes_.progress(done_, plan_.rows);
   return finished;
@@ -118,7 +120,8 @@ std::vector<std::int64_t> Build::labels() const {
 BuildResult Build::complete() {
   const auto images = plan_.rows - left_out_.size();
   if (images == 0)
-    throw Error(ExitCode::input, fmt::format("{}: all {} images are damaged", plan_.record.source, plan_.rows), "the store would be empty");
+    throw Error(ExitCode::input, fmt::format("{}: all {} images are damaged", plan_.record.source, plan_.rows),
+                "the store would be empty");
   std::int64_t rows = 0;
   agree(world_, "finish shards", [&] { rows = static_cast<std::int64_t>(writer_->finish().size()); });
   std::vector<std::int64_t> by_rank(static_cast<std::size_t>(world_.size()), 0);
@@ -137,7 +140,8 @@ BuildResult Build::complete() {
 
 std::uint64_t share_begin(std::uint64_t count, int rank, int ranks) {
   __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>(static_cast<Wide>(count) * static_cast<unsigned>(rank) / static_cast<unsigned>(ranks));
+  return static_cast<std::uint64_t>(static_cast<Wide>(count) * static_cast<unsigned>(rank) /
+                                    static_cast<unsigned>(ranks));
 }
 
 BuildResult build_store(Communicator& world, const BuildPlan& plan, const BuildNotes& notes) {

@@ -52,8 +52,8 @@ struct BuildPlan {
 std::uint64_t share_begin(std::uint64_t count, int rank, int ranks);
 
 /// Makes the store. Collective, all ranks, one after the other: prepare, rounds, finish, publish; blocks on the slowest
-/// rank. The images and labels do not depend on the ranks. All ranks throw the same Error: usage where OUT exists, input
-/// and storage as `produce` and the disk have it; then nothing of the store is left behind.
+/// rank. The images and labels do not depend on the ranks. All ranks throw the same Error: usage where OUT exists,
+/// input and storage as `produce` and the disk have it; then nothing of the store is left behind.
 BuildResult build_store(Communicator& world, const BuildPlan& plan, const BuildNotes& notes);
 
 }  // namespace langrun

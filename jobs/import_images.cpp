@@ -1,7 +1,6 @@
 #include "jobs/import_images.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/resize.h"
+#include "core/torch.h"
 #include "distributed/agreement.h"
 
 namespace langrun {
@@ -24,7 +24,8 @@ void check(const ImportSettings& settings) {
   if (settings.size == 0 && settings.random_crop) fail("--crop random without --size");
   if (settings.size == 0 && settings.scaled_decoding) fail("--scaled-decoding without --size");
   if (settings.crop_copies > 1 && !settings.random_crop)
-    throw Error(ExitCode::usage, fmt::format("--crop-copies {} without --crop random", settings.crop_copies), "centre crops are all alike");
+    throw Error(ExitCode::usage, fmt::format("--crop-copies {} without --crop random", settings.crop_copies),
+                "centre crops are all alike");
 }
 
 /// This rank's part of the work. A row is one crop; image i has rows i * copies .. (i + 1) * copies - 1.
@@ -63,8 +64,8 @@ class Importer {
       const ImageShape shape{raster.channels, raster.height, raster.width};
       if (writer.shape() && shape != *writer.shape())
         throw Error(ExitCode::input,
-                    fmt::format("{}: {} x {} pixels, but {} has {} x {}", source_.name_of(entry), raster.height, raster.width,
-                                first_image_, writer.shape()->height, writer.shape()->width),
+                    fmt::format("{}: {} x {} pixels, but {} has {} x {}", source_.name_of(entry), raster.height,
+                                raster.width, first_image_, writer.shape()->height, writer.shape()->width),
                     "--size S brings all images to one size");
       if (!writer.shape()) first_image_ = source_.name_of(entry);
       writer.put((item.index - first_) * copies + c, shape, raster.pixels);
@@ -81,7 +82,8 @@ class Importer {
     if (!settings_.random_crop) return {crop(resized, center_crop(extent, size), size)};
     std::vector<Raster> crops;
     for (std::int64_t c = 0; c < settings_.crop_copies; ++c)
-      crops.push_back(crop(resized, random_crop(extent, size, settings_.seed, item.index, static_cast<std::uint32_t>(c)), size));
+      crops.push_back(
+          crop(resized, random_crop(extent, size, settings_.seed, item.index, static_cast<std::uint32_t>(c)), size));
     return crops;
   }
 
@@ -132,10 +134,13 @@ ImportResult import_images(Communicator& world, const ImportSettings& settings, 
     throw Error(ExitCode::input, fmt::format("{}: not an image: {}", settings.source.string(), source.foreign.front()),
                 "remove it, or leave such files out with --skip-damaged");
   if (world.rank() == 0 && notes.warn)
-    for (const auto& name : source.foreign) notes.warn(fmt::format("{}: not an image: {}; left out", settings.source.string(), name));
+    for (const auto& name : source.foreign)
+      notes.warn(fmt::format("{}: not an image: {}; left out", settings.source.string(), name));
 
-  const auto images = static_cast<std::uint64_t>(source.entries.size()), copies = static_cast<std::uint64_t>(settings.crop_copies);
-  const auto first = share_begin(images, world.rank(), world.size()), last = share_begin(images, world.rank() + 1, world.size());
+  const auto images = static_cast<std::uint64_t>(source.entries.size()),
+             copies = static_cast<std::uint64_t>(settings.crop_copies);
+  const auto first = share_begin(images, world.rank(), world.size()),
+             last = share_begin(images, world.rank() + 1, world.size());
   Importer importer(settings, source, first, last);
   BuildPlan plan;
   plan.own_first = first * copies;

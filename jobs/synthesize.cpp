@@ -11,7 +11,8 @@ constexpr std::uint64_t kImagesPerRound = 512;
 
 BuildResult synthesize(Communicator& world, const SynthSettings& settings, const BuildNotes& notes) {
   const auto count = static_cast<std::uint64_t>(settings.count);
-  const auto first = share_begin(count, world.rank(), world.size()), last = share_begin(count, world.rank() + 1, world.size());
+  const auto first = share_begin(count, world.rank(), world.size()),
+             last = share_begin(count, world.rank() + 1, world.size());
   auto next = first;
   BuildPlan plan;
   plan.out = settings.out;
@@ -27,7 +28,8 @@ BuildResult synthesize(Communicator& world, const SynthSettings& settings, const
     BuildRound round;
     round.first_image = "synthetic image";
     for (; next < last && round.done < kImagesPerRound; ++next, ++round.done)
-      writer.put(next - first, {3, settings.size, settings.size}, synthetic_image(settings.seed, next, settings.size).pixels);
+      writer.put(next - first, {3, settings.size, settings.size},
+                 synthetic_image(settings.seed, next, settings.size).pixels);
     round.finished = next == last;
     return round;
   };

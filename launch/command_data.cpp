@@ -1,9 +1,13 @@
 // data import, data synth, data info: options in, one or a few lines out.
 #include <fmt/format.h>
+#include <xxhash.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <limits>
+#include <memory>
 #include <span>
 
 #include "core/error.h"
@@ -39,12 +43,15 @@ BuildNotes notes_every_few_seconds(const std::string& what) {
     if (std::chrono::duration<double>(now - last).count() < kSecondsBetweenNotes || done == total) return;
     last = now;
     const double seconds = std::chrono::duration<double>(now - start).count();
-    fmt::print(stderr, "{}: {} of {} images, {:.0f} a second\n", what, done, total, static_cast<double>(done) / seconds);
+    fmt::print(stderr, "{}: {} of {} images, {:.0f} a second\n", what, done, total,
+               static_cast<double>(done) / seconds);
   };
   return notes;
 }
 
-std::string extent_text(const ImageShape& shape) { return fmt::format("{} x {} x {}", shape.height, shape.width, shape.channels); }
+std::string extent_text(const ImageShape& shape) {
+  return fmt::format("{} x {} x {}", shape.height, shape.width, shape.channels);
+}
 
 /// Channel means and standard deviations of pixels as 0 .. 1, over images spread evenly.
 std::string statistics(const ImageStore& store, std::uint64_t most) {
@@ -65,32 +72,50 @@ std::string statistics(const ImageStore& store, std::uint64_t most) {
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = static_cast<double>(sums[c]) / pixels;
     means += fmt::format(" {:.4f}", mean);
-    deviations += fmt::format(" {:.4f}", std::sqrt(std::max(0.0, static_cast<double>(squares[c]) / (pixels * 255.0) - mean * mean)));
+    deviations += fmt::format(
+        " {:.4f}", std::sqrt(std::max(0.0, static_cast<double>(squares[c]) / (pixels * 255.0) - mean * mean)));
   }
   return fmt::format("mean       {}\ndeviation  {}   (pixels as 0 to 1, over {} images)\n", means, deviations, count);
 }
 
+/// A checksum of all images and labels in their order, whatever files they lie in.
+std::string content_checksum(const ImageStore& store) {
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<std::uint8_t> image(store.image_bytes());
+  for (std::uint64_t index = 0; index < store.count(); ++index) {
+    store.read({&index, 1}, image);
+    XXH3_128bits_update(state.get(), image.data(), image.size());
+  }
+  const auto labels = store.labels();
+  XXH3_128bits_update(state.get(), labels.data(), labels.size() * sizeof(labels[0]));
+  const auto digest = XXH3_128bits_digest(state.get());
+  return fmt::format("content     {:016x}{:016x}\n", digest.high64, digest.low64);
+}
+
 std::string describe(const ImageStore& store, std::uint64_t most) {
   const auto& record = store.record();
-  std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(), store.count(),
-                                 extent_text(store.shape()));
+  std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(),
+                                 store.count(), extent_text(store.shape()));
   text += store.shards() > 1 ? fmt::format(", in {} shards\n", store.shards()) : "\n";
   if (!record.source.empty())
-    text += fmt::format("source      {}, part {}, crop {}, size {}, {} a picture, seed {}, skipped {}{}\n", record.source, record.split,
-                        record.crop, record.size == 0 ? "as it was" : fmt::format("{}", record.size), record.crop_copies,
-                        record.seed, record.skipped, record.scaled_decoding ? ", scaled decoding" : "");
+    text +=
+        fmt::format("source      {}, part {}, crop {}, size {}, {} a picture, seed {}, skipped {}{}\n", record.source,
+                    record.split, record.crop, record.size == 0 ? "as it was" : fmt::format("{}", record.size),
+                    record.crop_copies, record.seed, record.skipped, record.scaled_decoding ? ", scaled decoding" : "");
   text += statistics(store, most);
   std::vector<std::uint64_t> counts(store.classes().size(), 0);
   for (const auto label : store.labels()) ++counts[static_cast<std::size_t>(label)];
   text += fmt::format("classes     {}\n", counts.size());
-  for (std::size_t c = 0; c < counts.size(); ++c) text += fmt::format("  {:>5}  {:<24} {}\n", c, store.classes()[c], counts[c]);
+  for (std::size_t c = 0; c < counts.size(); ++c)
+    text += fmt::format("  {:>4}  {:<24} {}\n", c, store.classes()[c], counts[c]);
   return text;
 }
 
 void print_result(const std::string& out, const BuildResult& result, std::size_t classes, Clock::time_point start) {
   const auto seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  fmt::print("{}: {} images of {}, {} classes, {} left out, {:.1f} s\n", out, result.images, extent_text(result.shape), classes,
-             result.skipped, seconds);
+  fmt::print("{}: {} images of {}, {} classes, {} left out, {:.1f} s\n", out, result.images, extent_text(result.shape),
+             classes, result.skipped, seconds);
 }
 
 }  // namespace
@@ -101,17 +126,26 @@ int run_data_import(Call& call) {
   std::int64_t seed = 0;
   ImportSettings settings;
   OptionTable table("data import");
-  table.positional("SOURCE", source, "a folder of images in class folders, a tar of such (or of tars), a flat folder or tar, CIFAR binary files");
+  table.positional(
+      "SOURCE", source,
+      "a folder of images in class folders, a tar of such (or of tars), a flat folder or tar, CIFAR binary files");
   table.positional("OUT", out, "the image store to write; must not exist");
-  table.integer("size", settings.size, "pixels", "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
+  table.integer("size", settings.size, "pixels",
+                "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
   table.choice("crop", crop, {"center", "random"}, "which square is kept");
-  table.integer("crop-copies", settings.crop_copies, "crops", "random crops per image, next to each other in the store", {1, 1'000'000});
+  table.integer("crop-copies", settings.crop_copies, "crops", "random crops per image, next to each other in the store",
+                {1, 1'000'000});
   table.integer("seed", seed, "", "key of random crops", {0, std::numeric_limits<std::int64_t>::max()});
-  table.flag("scaled-decoding", settings.scaled_decoding, "decode large JPEGs at a fraction: faster, slightly other pixels; recorded in the store");
-  table.flag("skip-damaged", settings.skip_damaged, "leave damaged images and other files out, name and count them, instead of stopping");
-  table.choice("class-from", class_from, {"folder", "name"}, "classes from class folders, or from file names up to the first '_'");
-  table.choice("split", split, {"all", "train", "test"}, "which part, where the source has train and test folders or files");
-  const std::string summary = "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
+  table.flag("scaled-decoding", settings.scaled_decoding,
+             "decode large JPEGs at a fraction: faster, slightly other pixels; recorded in the store");
+  table.flag("skip-damaged", settings.skip_damaged,
+             "leave damaged images and other files out, name and count them, instead of stopping");
+  table.choice("class-from", class_from, {"folder", "name"},
+               "classes from class folders, or from file names up to the first '_'");
+  table.choice("split", split, {"all", "train", "test"},
+               "which part, where the source has train and test folders or files");
+  const std::string summary =
+      "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
   table.parse(call.arguments);
   if (told(call, table, summary)) return 0;
   settings.source = source;
@@ -124,7 +158,8 @@ int run_data_import(Call& call) {
   const auto result = import_images(call.world, settings, notes_every_few_seconds("data import"));
   if (call.world.rank() != 0) return 0;
   if (split == "all" && result.train > 0 && result.test > 0)
-    fmt::print(stderr, "langrun: warning: {} train and {} test images are in one store; --split takes one part\n", result.train, result.test);
+    fmt::print(stderr, "langrun: warning: {} train and {} test images are in one store; --split takes one part\n",
+               result.train, result.test);
   print_result(out, result.store, result.classes.size(), start);
   return 0;
 }
@@ -152,13 +187,21 @@ int run_data_synth(Call& call) {
 int run_data_info(Call& call) {
   std::string path;
   std::int64_t images = 10000;
+  bool checksum = false;
   OptionTable table("data info");
   table.positional("FILE", path, "an image store");
-  table.integer("images", images, "images", "how many, spread evenly, mean and deviation are taken over; 0: all", {0, std::numeric_limits<std::int64_t>::max()});
+  table.integer("images", images, "images", "how many, spread evenly, mean and deviation are taken over; 0: all",
+                {0, std::numeric_limits<std::int64_t>::max()});
+  table.flag("checksum", checksum,
+             "read everything and print a checksum of images and labels, the same however they are sharded");
   table.parse(call.arguments);
-  if (told(call, table, "What an image store holds: extents, classes with counts, how it was made, mean and deviation.")) return 0;
-  const auto text = on_root(call.world, "describe store",
-                            [&] { return describe(ImageStore::open(path), static_cast<std::uint64_t>(images)); });
+  if (told(call, table,
+           "What an image store holds: extents, classes with counts, how it was made, mean and deviation."))
+    return 0;
+  const auto text = on_root(call.world, "describe store", [&] {
+    const auto store = ImageStore::open(path);
+    return describe(store, static_cast<std::uint64_t>(images)) + (checksum ? content_checksum(store) : "");
+  });
   if (call.world.rank() == 0) fmt::print("{}", text);
   return 0;
 }
