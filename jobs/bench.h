@@ -23,11 +23,15 @@ struct BenchConfig {
 struct BenchFigure {
   std::string what;
   std::string unit;             ///< "normals/s", "image-steps/s", "x" for a ratio
-  std::vector<double> values;   ///< in the order of measuring
-  double median() const;
-  double low() const;
-  double high() const;
+  std::vector<double> values;   ///< in the order of measuring, per second of wall time
+  std::vector<double> per_core_second;  ///< likewise, per second of processor time: what else runs counts for less
 };
+
+/// Median, lowest and highest of `values`, all 0 where there are none.
+struct BenchSpread {
+  double median = 0, low = 0, high = 0;
+};
+BenchSpread spread_of(std::vector<double> values);
 
 struct BenchReport {
   std::string name;
@@ -47,7 +51,7 @@ struct BenchCase {
 /// falls on all of them. Each is warmed up once, and repeated within a measurement until that lasts `least_seconds`.
 std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
                                           std::int64_t repeats, double least_seconds);
-/// Ratio of two figures measured in turns, repeat by repeat.
+/// Ratio of two figures measured in turns, repeat by repeat, by wall time and by processor time.
 BenchFigure ratio_of(const BenchFigure& ours, const BenchFigure& theirs);
 
 /// Normals and Langevin updates a second: each instruction set of ours, the one in use, and PyTorch's.

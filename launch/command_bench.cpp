@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -53,11 +52,12 @@ std::string number(double value) {
 void print_table(const BenchReport& report) {
   fmt::print("{}", report.name);
   for (const auto& [key, value] : report.settings) fmt::print("  {} {}", key, value);
-  fmt::print("\n  {:<44} {:>12} {:>12} {:>12}  {}\n", "", "median", "low", "high", "unit");
+  fmt::print("\n  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", "", "median", "low", "high", "by core time", "unit");
   for (const auto* figures : {&report.figures, &report.ratios}) {
     for (const auto& f : *figures) {
-      fmt::print("  {:<44} {:>12} {:>12} {:>12}  {}\n", f.what, number(f.median()), number(f.low()), number(f.high()),
-                 f.unit);
+      const auto wall = spread_of(f.values);
+      fmt::print("  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
+                 number(wall.high), number(spread_of(f.per_core_second).median), f.unit);
     }
   }
   fmt::print("\n");
@@ -65,8 +65,9 @@ void print_table(const BenchReport& report) {
 }
 
 nlohmann::ordered_json json_of(const BenchFigure& figure) {
-  return {{"what", figure.what}, {"unit", figure.unit}, {"median", figure.median()},
-          {"low", figure.low()}, {"high", figure.high()}, {"values", figure.values}};
+  const auto wall = spread_of(figure.values), core = spread_of(figure.per_core_second);
+  return {{"what", figure.what}, {"unit", figure.unit}, {"median", wall.median}, {"low", wall.low}, {"high", wall.high},
+          {"median_by_core_time", core.median}, {"values", figure.values}, {"values_by_core_time", figure.per_core_second}};
 }
 
 nlohmann::ordered_json json_of(const BenchReport& report) {
