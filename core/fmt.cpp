@@ -2,7 +2,10 @@
 // the implementation into every file that prints a number takes longer than the rest of the file.
 #include <fmt/format-inl.h>
 
+#include <locale>
+
 FMT_BEGIN_NAMESPACE
+template auto locale_ref::get<std::locale>() const -> std::locale;
 namespace detail {
 template auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
 template auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;

@@ -1,4 +1,5 @@
 #include "core/upsample.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

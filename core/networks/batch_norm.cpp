@@ -1,4 +1,5 @@
 #include "core/networks/generator.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

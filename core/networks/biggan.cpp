@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/networks/initialise.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

@@ -1,6 +1,7 @@
 #include "core/networks/blocks.h"
 
 #include "core/noise.h"
+#include "core/torch.h"
 
 namespace langrun {
 

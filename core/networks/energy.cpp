@@ -8,6 +8,7 @@
 #include "core/networks/biggan.h"
 #include "core/networks/energies.h"
 #include "core/networks/initialise.h"
+#include "core/torch.h"
 
 namespace langrun {
 

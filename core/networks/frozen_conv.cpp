@@ -1,4 +1,5 @@
 #include "core/networks/frozen_conv.h"
+#include "core/torch.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 

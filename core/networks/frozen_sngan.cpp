@@ -1,5 +1,6 @@
 #include "core/networks/frozen_conv.h"
 #include "core/networks/frozen_network.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

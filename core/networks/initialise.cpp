@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/noise.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

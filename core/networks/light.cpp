@@ -1,4 +1,5 @@
 #include "core/networks/energies.h"
+#include "core/torch.h"
 
 namespace langrun {
 

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/networks/energies.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

@@ -7,6 +7,7 @@
 #include "core/networks/generator.h"
 #include "core/networks/initialise.h"
 #include "core/upsample.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

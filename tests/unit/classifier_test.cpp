@@ -7,6 +7,7 @@
 #include "jobs/network_facts.h"
 #include "jobs/weights_import.h"
 #include "weights_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

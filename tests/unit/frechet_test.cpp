@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "weights_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

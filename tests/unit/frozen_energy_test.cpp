@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "tests/unit/networks_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

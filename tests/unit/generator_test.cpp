@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/upsample.h"
 #include "tests/unit/networks_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

@@ -3,6 +3,7 @@
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
 #include "tests/unit/networks_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {

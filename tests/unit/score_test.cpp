@@ -6,6 +6,7 @@
 #include "data/weights_file.h"
 #include "jobs/module_weights.h"
 #include "weights_support.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
