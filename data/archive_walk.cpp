@@ -166,31 +166,37 @@ std::optional<ArchiveMember> ArchiveWalk::next() {
     } catch (const std::invalid_argument&) {
       fail(fmt::format("'{}' leads out of the archive", name_of(entry)));
     }
-    if (is_litter(member.path)) continue;
-    if (archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) != AE_IFREG)
+    const bool litter = is_litter(member.path);
+    if (archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) != AE_IFREG) {
+      if (litter) continue;
       fail(fmt::format("'{}' is a link or a device, expected files", member.path));
+    }
     if (archive_entry_sparse_count(entry) > 0) fail(fmt::format("'{}' is stored as a sparse file", member.path));
     member.size = static_cast<std::uint64_t>(archive_entry_size(entry));
     level.size = member.size;
     level.content.clear();
     level.direct = {};
-    if (level.plain() && member.size > 0) {
-      const void* data = nullptr;
-      std::size_t length = 0;
-      la_int64_t at = 0;
-      // libarchive hands out memory of ours, not a copy: that is how the place of the bytes in the file is known.
-      if (archive_read_data_block(level.reader.get(), &data, &length, &at) != ARCHIVE_OK || at != 0 ||
-          length != member.size)
-        fail(fmt::format("'{}' is cut off", member.path));
-      level.direct = {static_cast<const std::uint8_t*>(data), length};
-      member.offset = static_cast<std::uint64_t>(level.direct.data() - file_->bytes().data());
-      level.end = static_cast<std::uint64_t>(level.direct.data() - level.memory.data()) + length;
-    }
+    if (level.plain() && member.size > 0) find_place(member);
+    if (litter) continue;
     if (!has_image_suffix(member.path) && enter_if_archive(member)) continue;
     member.ordinal = ordinal_++;
     return member;
   }
   return std::nullopt;
+}
+
+void ArchiveWalk::find_place(ArchiveMember& member) {
+  auto& level = *levels_.back();
+  const void* data = nullptr;
+  std::size_t length = 0;
+  la_int64_t at = 0;
+  // libarchive hands out memory of ours, not a copy: that is how the place of the bytes in the file is known.
+  if (archive_read_data_block(level.reader.get(), &data, &length, &at) != ARCHIVE_OK || at != 0 ||
+      length != member.size)
+    fail(fmt::format("'{}' is cut off", member.path));
+  level.direct = {static_cast<const std::uint8_t*>(data), length};
+  member.offset = static_cast<std::uint64_t>(level.direct.data() - file_->bytes().data());
+  level.end = static_cast<std::uint64_t>(level.direct.data() - level.memory.data()) + length;
 }
 
 bool ArchiveWalk::enter_if_archive(const ArchiveMember& member) {

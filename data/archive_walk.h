@@ -40,6 +40,7 @@ class ArchiveWalk {
 
  private:
   struct Level;
+  void find_place(ArchiveMember& member);
   bool enter_if_archive(const ArchiveMember& member);
   void leave();
   [[noreturn]] void fail(const std::string& what) const;

@@ -202,7 +202,8 @@ std::string Finder::class_of(const std::string& path) {
       break;
     }
   const auto slash = rest.find('/');
-  (slash == std::string_view::npos ? first_flat_ : first_in_folder_) = path;
+  auto& first = slash == std::string_view::npos ? first_flat_ : first_in_folder_;
+  if (first.empty() || path < first) first = path;
   return slash == std::string_view::npos ? "all" : std::string(rest.substr(0, slash));
 }
 

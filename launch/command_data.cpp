@@ -98,11 +98,12 @@ std::string describe(const ImageStore& store, std::uint64_t most) {
   std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(),
                                  store.count(), extent_text(store.shape()));
   text += store.shards() > 1 ? fmt::format(", in {} shards\n", store.shards()) : "\n";
-  if (!record.source.empty())
-    text +=
-        fmt::format("source      {}, part {}, crop {}, size {}, {} a picture, seed {}, skipped {}{}\n", record.source,
-                    record.split, record.crop, record.size == 0 ? "as it was" : fmt::format("{}", record.size),
-                    record.crop_copies, record.seed, record.skipped, record.scaled_decoding ? ", scaled decoding" : "");
+  if (!record.source.empty()) {
+    text += fmt::format("source      {} ({}), {} left out as damaged\n", record.source, record.split, record.skipped);
+    text += fmt::format("crop        {}", record.crop);
+    if (record.size > 0) text += fmt::format(", size {}, {} per image, seed {}", record.size, record.crop_copies, record.seed);
+    text += record.scaled_decoding ? ", scaled decoding\n" : "\n";
+  }
   text += statistics(store, most);
   std::vector<std::uint64_t> counts(store.classes().size(), 0);
   for (const auto label : store.labels()) ++counts[static_cast<std::size_t>(label)];
