@@ -64,7 +64,7 @@ TEST(Classifier, PublishedAccuracyOnTestImages) {
   for (SourceReader::Item item; reader.next(item);) {
     const auto& entry = source.entries[item.index];
     if (taken[entry.label]++ >= kPerClass) continue;
-    const auto raster = decode_entry(source, entry, item.bytes, {});
+    const auto raster = decode_entry(entry, item.bytes, {});
     ASSERT_EQ(raster.bytes(), static_cast<std::size_t>(pixels[row].numel()));
     std::copy(raster.pixels.begin(), raster.pixels.end(), pixels[row].data_ptr<std::uint8_t>());
     labels[row++] = static_cast<std::int64_t>(entry.label);

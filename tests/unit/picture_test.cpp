@@ -1,6 +1,9 @@
 // PNG files and sample grids, read back with libpng's simple reader.
 #include <gtest/gtest.h>
+
 #include <png.h>
+
+#include <cmath>
 
 #include <cstdlib>
 #include <filesystem>

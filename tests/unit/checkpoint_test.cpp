@@ -1,0 +1,112 @@
+// Checkpoint folders: what is durable, what is damaged, what is used.
+#include "data/checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "core/error.h"
+#include "data/durable.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Checkpoints : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "langrun-checkpoint.XXXXXX").string();
+    run_ = mkdtemp(name.data());
+    fs::create_directories(run_ / "checkpoint");
+  }
+  void TearDown() override { fs::remove_all(run_); }
+
+  fs::path folder(std::int64_t step) const { return run_ / "checkpoint" / checkpoint_name(step); }
+
+  void write(std::int64_t step, std::int64_t keep = 9) {
+    const fs::path partial = folder(step).string() + ".partial";
+    fs::create_directories(partial);
+    std::vector<CheckpointFile> files;
+    for (const char* name : {"weights.h5", "bank-0.h5"}) {
+      write_durably(partial / name, "content of " + std::string(name) + std::to_string(step));
+      files.push_back(seal(partial / name));
+    }
+    write_manifest(partial, {step, 1, 1, 0, "steps = 5\n", files});
+    publish_checkpoint(run_, step, keep);
+  }
+
+  fs::path run_;
+};
+
+TEST_F(Checkpoints, AreFoundAndGood) {
+  EXPECT_EQ(checkpoint_name(42), "00000042");
+  std::vector<std::string> damaged;
+  EXPECT_FALSE(newest_good_checkpoint(run_, damaged).has_value());
+  write(5);
+  write(10);
+  EXPECT_EQ(newest_good_checkpoint(run_, damaged), 10);
+  EXPECT_TRUE(damaged.empty());
+  EXPECT_EQ(fs::read_symlink(run_ / "checkpoint" / "latest"), "00000010");
+  EXPECT_EQ(read_manifest(folder(10)).configuration, "steps = 5\n");
+}
+
+TEST_F(Checkpoints, OldOnesGoOnlyAfterNewOnesAreThere) {
+  for (const std::int64_t step : {1, 2, 3, 4}) write(step, 2);
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{3, 4}));
+}
+
+TEST_F(Checkpoints, EveryFlippedBitIsNamedAndTheOlderOneUsed) {
+  write(5);
+  write(10);
+  for (const char* name : {"weights.h5", "bank-0.h5", "manifest.json"}) {
+    const auto path = folder(10) / name;
+    const auto good = read_text(path);
+    for (std::size_t at = 0; at < good.size(); at += 7) {
+      auto bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ 1);
+      std::ofstream(path, std::ios::binary) << bad;
+      std::vector<std::string> damaged;
+      ASSERT_EQ(newest_good_checkpoint(run_, damaged), 5) << name << " byte " << at;
+      ASSERT_FALSE(damaged.empty());
+      ASSERT_NE(damaged[0].find(name), std::string::npos) << damaged[0];
+    }
+    std::ofstream(path, std::ios::binary) << good;
+  }
+  EXPECT_TRUE(problems_of(folder(10)).empty());
+}
+
+TEST_F(Checkpoints, MissingTruncatedAndSwappedFilesAreNamed) {
+  write(5);
+  fs::resize_file(folder(5) / "weights.h5", 3);
+  EXPECT_EQ(problems_of(folder(5)).size(), 1u);
+  fs::remove(folder(5) / "bank-0.h5");
+  EXPECT_EQ(problems_of(folder(5)).size(), 2u);
+  write(6);
+  fs::rename(folder(6), folder(7));
+  EXPECT_FALSE(problems_of(folder(7)).empty());
+  std::vector<std::string> damaged;
+  try {
+    newest_good_checkpoint(run_, damaged);
+    FAIL() << "all are damaged";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::storage);
+  }
+}
+
+TEST_F(Checkpoints, AnUnfinishedOneIsNoCheckpoint) {
+  write(5);
+  fs::create_directories(folder(9).string() + ".partial");
+  std::vector<std::string> damaged;
+  EXPECT_EQ(newest_good_checkpoint(run_, damaged), 5);
+}
+
+TEST(Durable, LeavesWhatWasThereWhenItFails) {
+  EXPECT_THROW(write_durably("/proc/langrun-cannot-write", "x"), Error);
+  EXPECT_EQ(checksum_of_text("abc").size(), 32u);
+  EXPECT_NE(checksum_of_text("abc"), checksum_of_text("abd"));
+}
+
+}  // namespace
+}  // namespace langrun

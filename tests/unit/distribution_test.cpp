@@ -1,0 +1,82 @@
+// Lanes and the tree over them, without MPI.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "core/noise.h"
+#include "distributed/lanes.h"
+#include "distributed/tree_reducer.h"
+
+namespace langrun {
+namespace {
+
+ExitCode code_of(const std::function<void()>& part) {
+  try {
+    part();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ExitCode::done;
+}
+
+std::vector<std::vector<float>> lane_vectors(std::int64_t lanes, std::size_t length) {
+  std::vector<std::vector<float>> vectors(static_cast<std::size_t>(lanes), std::vector<float>(length));
+  for (std::size_t l = 0; l < vectors.size(); ++l) fill_normal(noise_key(1, Stream::sample), {l, 0}, vectors[l]);
+  return vectors;
+}
+
+float tree(const std::vector<std::vector<float>>& lanes, std::size_t first, std::size_t count, std::size_t at) {
+  if (count == 1) return lanes[first][at];
+  return tree(lanes, first, count / 2, at) + tree(lanes, first + count / 2, count / 2, at);
+}
+
+TEST(Lanes, DivideSlotsAndBatch) {
+  const auto lanes = lanes_of(8, 1, 4);
+  EXPECT_EQ(lanes.first, 2);
+  EXPECT_EQ(lanes.owned, 2);
+  std::int64_t rows = 0;
+  for (std::int64_t l = 0; l < 8; ++l) rows += lanes.rows(l, 1003);
+  EXPECT_EQ(rows, 1003);
+  EXPECT_EQ(lanes.rows(2, 1003), 126);
+  EXPECT_EQ(lanes.rows(3, 1003), 125);
+  EXPECT_EQ(lanes.slot(2, 125), 1002);
+  EXPECT_EQ(lane_batch(128, 8), 16);
+}
+
+TEST(Lanes, RefuseWhatDoesNotDivide) {
+  EXPECT_EQ(code_of([] { lanes_of(6, 0, 1); }), ExitCode::usage);
+  EXPECT_EQ(code_of([] { lanes_of(8, 0, 3); }), ExitCode::usage);
+  EXPECT_EQ(code_of([] { lanes_of(8, 0, 16); }), ExitCode::usage);
+  EXPECT_EQ(code_of([] { lane_batch(13, 8); }), ExitCode::usage);
+  EXPECT_EQ(code_of([] { lane_batch(4, 8); }), ExitCode::usage);
+}
+
+TEST(TreeReducer, AddsAsABalancedTreeBitForBit) {
+  for (const std::int64_t count : {1, 2, 8, 16}) {
+    const auto vectors = lane_vectors(count, 1000);
+    const auto world = make_solo_communicator();
+    TreeReducer reducer(*world, lanes_of(count, 0, 1), 1000);
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      for (const auto& lane : vectors) reducer.add(lane);
+      const auto sum = reducer.finalize("test");
+      for (std::size_t i = 0; i < sum.size(); ++i) {
+        const float expected = tree(vectors, 0, vectors.size(), i);
+        ASSERT_EQ(std::memcmp(&sum[i], &expected, sizeof(float)), 0) << count << " lanes, element " << i;
+      }
+    }
+  }
+}
+
+TEST(TreeReducer, ForgottenLanesAreNoticed) {
+  const auto world = make_solo_communicator();
+  TreeReducer reducer(*world, lanes_of(4, 0, 1), 10);
+  const std::vector<float> lane(10), wrong(9);
+  for (int i = 0; i < 3; ++i) reducer.add(lane);
+  EXPECT_EQ(code_of([&] { reducer.finalize("test"); }), ExitCode::internal);
+  EXPECT_EQ(code_of([&] { reducer.add(wrong); }), ExitCode::internal);
+}
+
+}  // namespace
+}  // namespace langrun

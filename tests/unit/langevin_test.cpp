@@ -1,0 +1,88 @@
+// The sampler against the law of the discretised chain itself, on a Gaussian.
+#include "core/langevin.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/torch.h"
+
+namespace langrun {
+namespace {
+
+// U(x) = lambda / 2 ||x||^2
+GradientFunction quadratic(double lambda) {
+  return [lambda](const at::Tensor& x) {
+    return EnergyGradient{0.5 * lambda * x.square().sum({1, 2, 3}), lambda * x};
+  };
+}
+
+ChainNoise noise_for(std::int64_t count) {
+  ChainNoise noise{noise_key(5, Stream::langevin), {}, 0};
+  for (std::int64_t i = 0; i < count; ++i) noise.identities.push_back(static_cast<std::uint64_t>(i));
+  return noise;
+}
+
+TEST(Langevin, VarianceIsThatOfTheDiscretisedChain) {
+  // Stationary variance of x <- (1 - eta^2 lambda / (2T)) x + eta z: (T / lambda) / (1 - eta^2 lambda / (4T)).
+  LangevinConfig config;
+  config.steps = 60;
+  config.eta = 0.1;
+  config.temperature = 0.01;
+  const double lambda = 0.5;
+  const auto start = torch::zeros({64, 3, 16, 16});
+  const auto x = run_langevin(quadratic(lambda), start, config, noise_for(64));
+  const double law = config.temperature / lambda / (1 - config.eta * config.eta * lambda / (4 * config.temperature));
+  const auto n = static_cast<double>(x.numel());
+  EXPECT_NEAR(x.square().mean().item<double>(), law, 4 * law * std::sqrt(2 / n));
+  EXPECT_NEAR(x.mean().item<double>(), 0, 4 * std::sqrt(law / n));
+}
+
+TEST(Langevin, ChainsDoNotDependOnTheirPlace) {
+  LangevinConfig config;
+  config.steps = 7;
+  const auto start = torch::linspace(-1, 1, 4 * 3 * 8 * 8).view({4, 3, 8, 8});
+  auto noise = noise_for(4);
+  const auto forward = run_langevin(quadratic(1), start, config, noise);
+  const auto order = torch::tensor({2, 0, 3, 1});
+  ChainNoise moved{noise.key, {2, 0, 3, 1}, 0};
+  EXPECT_TRUE(torch::equal(run_langevin(quadratic(1), start.index_select(0, order), config, moved),
+                           forward.index_select(0, order)));
+}
+
+TEST(Langevin, StepsContinueWhereTheyStopped) {
+  LangevinConfig config;
+  config.steps = 6;
+  const auto start = torch::full({2, 3, 4, 4}, 0.3);
+  const auto whole = run_langevin(quadratic(2), start, config, noise_for(2));
+  config.steps = 3;
+  auto noise = noise_for(2);
+  const auto half = run_langevin(quadratic(2), start, config, noise);
+  noise.first_step = 3;
+  EXPECT_TRUE(torch::equal(run_langevin(quadratic(2), half, config, noise), whole));
+}
+
+TEST(Langevin, RecordsMagnitudeAndClipsBySample) {
+  LangevinConfig config;
+  config.steps = 1;
+  config.eta = 0.2;
+  config.temperature = 0.5;
+  const auto start = torch::full({2, 1, 2, 2}, 3.0);
+  LangevinRecord record;
+  const auto free = run_langevin(quadratic(1), start, config, noise_for(2), &record);
+  const double magnitude = config.gradient_weight() * 6;  // ||(3, 3, 3, 3)|| = 6
+  EXPECT_NEAR(record.gradient_magnitude[0].item<double>(), magnitude, 1e-6);
+  EXPECT_NEAR(record.first_energy[1].item<double>(), 18, 1e-5);
+  config.max_norm = magnitude / 4;
+  const auto clipped = run_langevin(quadratic(1), start, config, noise_for(2));
+  const double difference = (clipped - free).mean().item<double>();
+  EXPECT_NEAR(difference, config.gradient_weight() * 3 * 0.75, 1e-6);
+}
+
+TEST(Langevin, EveryChainWantsItsOwnNoise) {
+  EXPECT_THROW(run_langevin(quadratic(1), torch::zeros({3, 1, 2, 2}), {}, noise_for(2)), Error);
+}
+
+}  // namespace
+}  // namespace langrun
