@@ -18,7 +18,7 @@ struct Plan {
 };
 
 Plan plan_of(std::int64_t size) {
-  if (size == 64) return {{1, 1, 2, 2, 4, 4, 8, 8, 16, 16}, false, 1};
+  if (size == 64) return {{1, 1, 2, 2, 4, 4, 8, 8, 16}, false, 1};
   if (size == 128) return {{1, 2, 2, 4, 4, 8, 8, 16, 16, 16, 16}, true, 2};
   return {{1, 2, 2, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16}, true, 4};
 }
