@@ -30,6 +30,8 @@ struct Upsample2 : torch::autograd::Function<Upsample2> {
 
 }  // namespace
 
-at::Tensor upsample2(const at::Tensor& x) { return Upsample2::apply(x); }
+at::Tensor upsample2(const at::Tensor& x) {
+  return Upsample2::apply(x);
+}
 
 }  // namespace langrun

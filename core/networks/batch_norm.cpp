@@ -8,7 +8,8 @@ constexpr double kEpsilon = 1e-3;
 constexpr double kMomentum = 0.01;
 
 /// Batch norm by given statistics.
-at::Tensor normalise(const LaneBatchNorm& norm, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& variance) {
+at::Tensor normalise(const LaneBatchNorm& norm, const at::Tensor& x, const at::Tensor& mean,
+                     const at::Tensor& variance) {
   return at::batch_norm(x, norm.weight, norm.bias, mean, variance, /*training=*/false, 0.0, kEpsilon, true);
 }
 

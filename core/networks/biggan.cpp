@@ -9,29 +9,18 @@
 namespace langrun {
 namespace {
 
-/// A bottleneck block of networks.md: widths are multiples of ch.
-struct Stage {
-  bool pool;
-  std::int64_t in, out;
-};
-
+/// The bottleneck blocks of networks.md. Their widths, in multiples of ch, chain: block i goes from widths[i] to
+/// widths[i + 1]; every second one pools.
 struct Plan {
-  std::vector<Stage> stages;
+  std::vector<std::int64_t> widths;
+  bool first_pools;
   std::size_t attention_before;
 };
 
 Plan plan_of(std::int64_t size) {
-  if (size == 64)
-    return {{{false, 1, 1}, {true, 1, 2}, {false, 2, 2}, {true, 2, 4}, {false, 4, 4}, {true, 4, 8}, {false, 8, 8},
-             {true, 8, 16}, {false, 16, 16}},
-            1};
-  if (size == 128)
-    return {{{true, 1, 2}, {false, 2, 2}, {true, 2, 4}, {false, 4, 4}, {true, 4, 8}, {false, 8, 8}, {true, 8, 16},
-             {false, 16, 16}, {true, 16, 16}, {false, 16, 16}},
-            2};
-  return {{{true, 1, 2}, {false, 2, 2}, {true, 2, 4}, {false, 4, 4}, {true, 4, 8}, {false, 8, 8}, {true, 8, 8},
-           {false, 8, 8}, {true, 8, 16}, {false, 16, 16}, {true, 16, 16}, {false, 16, 16}},
-          4};
+  if (size == 64) return {{1, 1, 2, 2, 4, 4, 8, 8, 16}, false, 1};
+  if (size == 128) return {{1, 2, 2, 4, 4, 8, 8, 16, 16, 16, 16}, true, 2};
+  return {{1, 2, 2, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16}, true, 4};
 }
 
 }  // namespace
@@ -83,9 +72,9 @@ class BigganEnergy::Attention : public torch::nn::Module {
   }
 
   at::Tensor forward(const at::Tensor& x) const {
-    const auto theta = theta_->forward(x).flatten(2);                   // [B, c/8, HW]
-    const auto phi = at::max_pool2d(phi_->forward(x), 2).flatten(2);    // [B, c/8, HW/4]
-    const auto g = at::max_pool2d(g_->forward(x), 2).flatten(2);        // [B, c/2, HW/4]
+    const auto theta = theta_->forward(x).flatten(2);                       // [B, c/8, HW]
+    const auto phi = at::max_pool2d(phi_->forward(x), 2).flatten(2);        // [B, c/8, HW/4]
+    const auto g = at::max_pool2d(g_->forward(x), 2).flatten(2);            // [B, c/2, HW/4]
     const auto beta = at::softmax(at::bmm(theta.transpose(1, 2), phi), 2);  // [B, HW, HW/4]
     auto mixed = at::bmm(g, beta.transpose(1, 2)).view({x.size(0), -1, x.size(2), x.size(3)});
     mixed = mixed.contiguous(at::MemoryFormat::ChannelsLast);
@@ -105,18 +94,21 @@ BigganEnergy::BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_nor
   first.spectral_norm = spectral_norm;
   conv_ = register_module("conv", std::make_shared<Conv>(first));
   auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
-  for (const auto& [pool, in, out] : plan.stages) {
-    auto block = std::make_shared<Bottleneck>(in * ch, out * ch, pool, spectral_norm);
-    blocks_.push_back(blocks->register_module(std::to_string(blocks_.size()), block));
+  for (std::size_t i = 0; i + 1 < plan.widths.size(); ++i) {
+    const bool pool = (i % 2 == 0) == plan.first_pools;
+    auto block = std::make_shared<Bottleneck>(plan.widths[i] * ch, plan.widths[i + 1] * ch, pool, spectral_norm);
+    blocks_.push_back(blocks->register_module(std::to_string(i), block));
   }
-  const auto attended = plan.stages[attention_before_].in * ch;
+  const auto attended = plan.widths[attention_before_] * ch;
   attention_ = register_module("attention", std::make_shared<Attention>(attended, spectral_norm));
-  linear_ = register_module("linear", std::make_shared<Linear>(plan.stages.back().out * ch, 1, false, spectral_norm));
+  linear_ = register_module("linear", std::make_shared<Linear>(plan.widths.back() * ch, 1, false, spectral_norm));
 }
 
 BigganEnergy::~BigganEnergy() = default;
 
-at::Tensor& BigganEnergy::gamma() { return attention_->gamma; }
+at::Tensor& BigganEnergy::gamma() {
+  return attention_->gamma;
+}
 
 at::Tensor BigganEnergy::energy(const at::Tensor& x) {
   check_images(x, input());
@@ -135,8 +127,7 @@ std::shared_ptr<BigganEnergy> make_biggan_energy(std::int64_t size, const Energy
     throw Error(ExitCode::usage, fmt::format("biggan{} at width {}: expected a multiple of {}", size, ch, unit),
                 "its blocks have a quarter of their width inside, its attention an eighth");
   if (config.attention_gamma != "random" && config.attention_gamma != "zero")
-    throw Error(ExitCode::usage,
-                fmt::format("attention gamma '{}': expected random or zero", config.attention_gamma));
+    throw Error(ExitCode::usage, fmt::format("attention gamma '{}': expected random or zero", config.attention_gamma));
   auto energy = std::make_shared<BigganEnergy>(size, ch, config.spectral_norm);
   if (config.attention_gamma == "random") draw_uniform(energy->gamma(), -1.7f, 1.7f, seed, "energy.attention.gamma");
   return energy;

@@ -62,8 +62,8 @@ std::shared_ptr<Energy> light(const EnergyConfig& config, std::uint64_t) {
   return std::make_shared<LightEnergy>(config.width);
 }
 
-constexpr Builtin kBuiltins[] = {{"light", light},           {"sngan32", sngan<32>},     {"sngan64", sngan<64>},
-                                 {"sngan128", sngan<128>},   {"biggan64", biggan<64>},   {"biggan128", biggan<128>},
+constexpr Builtin kBuiltins[] = {{"light", light},          {"sngan32", sngan<32>},   {"sngan64", sngan<64>},
+                                 {"sngan128", sngan<128>},  {"biggan64", biggan<64>}, {"biggan128", biggan<128>},
                                  {"biggan224", biggan<224>}};
 
 const Builtin& builtin(const std::string& name) {
@@ -88,7 +88,8 @@ std::shared_ptr<Energy> make_energy(const EnergyConfig& config, std::uint64_t se
     throw Error(ExitCode::usage,
                 fmt::format("energy of width {}: expected at least 1, or 0 for the paper's", config.width));
   if (config.spectral_norm && !config.network.starts_with("biggan"))
-    throw Error(ExitCode::usage, fmt::format("spectral normalisation of {}: only biggan energies have it", config.network),
+    throw Error(ExitCode::usage,
+                fmt::format("spectral normalisation of {}: only biggan energies have it", config.network),
                 "leave the option out");
   auto energy = known.make(config, seed);
   const auto law = config.network == "light" ? WeightLaw::torch_default : WeightLaw::glorot;

@@ -21,7 +21,9 @@ at::Tensor call(const char* name, Values stack) {
   return std::move(stack.front()).toTensor();
 }
 
-bool registered(const char* name) { return c10::Dispatcher::singleton().findSchema({name, ""}).has_value(); }
+bool registered(const char* name) {
+  return c10::Dispatcher::singleton().findSchema({name, ""}).has_value();
+}
 
 bool packable(const at::Tensor& x) {
   static const bool known = at::globalContext().hasMKLDNN() && registered(kForward) && registered(kTranspose) &&
@@ -29,7 +31,9 @@ bool packable(const at::Tensor& x) {
   return known && x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
-c10::IValue optional_tensor(const at::Tensor& tensor) { return tensor.defined() ? c10::IValue(tensor) : c10::IValue(); }
+c10::IValue optional_tensor(const at::Tensor& tensor) {
+  return tensor.defined() ? c10::IValue(tensor) : c10::IValue();
+}
 
 }  // namespace
 

@@ -37,9 +37,9 @@ class FrozenConv {
   std::vector<std::int64_t> packed_for_;  ///< input sizes they were laid out for
 };
 
-/// The first convolution of a network (kernel 3, stride 1, padding 1, images of even height and width). Its gradient has
-/// the images' 3 channels, a fifth of a vector register; four neighbouring pixels at once are 12 channels, found by one
-/// convolution of stride 2 with a 4x4 kernel.
+/// The first convolution of a network (kernel 3, stride 1, padding 1, images of even height and width). Its gradient
+/// has the images' 3 channels, a fifth of a vector register; four neighbouring pixels at once are 12 channels, found by
+/// one convolution of stride 2 with a 4x4 kernel.
 class FrozenFirstConv {
  public:
   void set(const at::Tensor& weight, const at::Tensor& bias);

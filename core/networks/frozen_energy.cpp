@@ -50,7 +50,8 @@ at::ScalarType scalar_type(const std::string& precision, const at::Device& devic
   if (precision != "bf16")
     throw Error(ExitCode::usage, fmt::format("precision '{}': expected fp32 or bf16", precision));
   if (device.is_cpu() && !processor_has_bf16())
-    throw Error(ExitCode::usage, "precision bf16: this processor has neither AVX512_BF16 nor AMX", "use --precision fp32");
+    throw Error(ExitCode::usage, "precision bf16: this processor has neither AVX512_BF16 nor AMX",
+                "use --precision fp32");
   return at::kBFloat16;
 }
 
@@ -73,9 +74,12 @@ bool processor_has_bf16() {
 FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device)
     : image_(input_of(config)) {
   const FrozenPlace place{scalar_type(precision, device), device};
-  if (config.network == "light") network_ = freeze_light(place);
-  else if (config.network.starts_with("sngan")) network_ = freeze_sngan(place);
-  else network_ = freeze_by_autograd(config, place);
+  if (config.network == "light")
+    network_ = freeze_light(place);
+  else if (config.network.starts_with("sngan"))
+    network_ = freeze_sngan(place);
+  else
+    network_ = freeze_by_autograd(config, place);
 }
 
 FrozenEnergy::~FrozenEnergy() = default;

@@ -21,12 +21,14 @@ enum class BatchNormUse {
 };
 
 /// Batch norm whose running statistics move only when told to, from statistics averaged over all lanes (design
-/// invariant 1). eps 1e-3, momentum 0.01 in PyTorch's sense. Parameters weight, bias; buffers running_mean, running_var.
+/// invariant 1). eps 1e-3, momentum 0.01 in PyTorch's sense. Parameters weight, bias; buffers running_mean,
+/// running_var.
 class LaneBatchNorm : public torch::nn::Module {
  public:
   explicit LaneBatchNorm(std::int64_t channels);
   /// x [B, channels, H, W]. With `lane`, a call under autograd (the generator's phase) records lane_mean and
-  /// lane_variance; a call without (rejuvenation, under at::NoGradGuard) normalises in the same way and records nothing.
+  /// lane_variance; a call without (rejuvenation, under at::NoGradGuard) normalises in the same way and records
+  /// nothing.
   at::Tensor forward(const at::Tensor& x, BatchNormUse use);
   /// Mean and unbiased variance [channels] of the last recorded `lane` call (undefined before the first); the trainer
   /// averages them over lanes in tree order. Each call records into new tensors: a copy of the handle stays valid.
@@ -48,8 +50,8 @@ class Generator : public torch::nn::Module {
 
 /// Names that make_generator knows: sngan32, sngan64, sngan128, by the size of the images they make.
 std::vector<std::string> generator_names();
-/// A new generator: Glorot-uniform kernels, zero biases, drawn from `seed`. Throws Error(usage) for an unknown name, and
-/// for a width or latent length that cannot be.
+/// A new generator: Glorot-uniform kernels, zero biases, drawn from `seed`. Throws Error(usage) for an unknown name,
+/// and for a width or latent length that cannot be.
 std::shared_ptr<Generator> make_generator(const GeneratorConfig& config, std::uint64_t seed);
 
 }  // namespace langrun

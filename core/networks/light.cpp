@@ -18,8 +18,7 @@ LightEnergy::LightEnergy(std::int64_t width) {
 at::Tensor LightEnergy::energy(const at::Tensor& x) {
   check_images(x, input());
   auto h = x.contiguous(at::MemoryFormat::ChannelsLast);
-  for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i)
-    h = at::leaky_relu(convolutions_[i]->forward(h), kSlope);
+  for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i) h = at::leaky_relu(convolutions_[i]->forward(h), kSlope);
   return convolutions_.back()->forward(h).flatten();
 }
 

@@ -91,7 +91,9 @@ std::vector<std::int64_t> channel_widths(const std::string& network, std::int64_
 
 }  // namespace
 
-std::vector<std::string> generator_names() { return {"sngan32", "sngan64", "sngan128"}; }
+std::vector<std::string> generator_names() {
+  return {"sngan32", "sngan64", "sngan128"};
+}
 
 std::shared_ptr<Generator> make_generator(const GeneratorConfig& config, std::uint64_t seed) {
   const auto widths = channel_widths(config.network, config.width);
@@ -102,7 +104,8 @@ std::shared_ptr<Generator> make_generator(const GeneratorConfig& config, std::ui
                 close.empty() ? "" : fmt::format("did you mean {}?", close));
   }
   if (config.width < 0)
-    throw Error(ExitCode::usage, fmt::format("generator of width {}: expected at least 1, or 0 for the paper's", config.width));
+    throw Error(ExitCode::usage,
+                fmt::format("generator of width {}: expected at least 1, or 0 for the paper's", config.width));
   if (config.network != "sngan32" && config.width % 16 != 0)
     throw Error(ExitCode::usage, fmt::format("{} at width {}: expected a multiple of 16", config.network, config.width),
                 "its last block has a sixteenth of the width");

@@ -51,8 +51,9 @@ TEST_P(EachFrozen, KeepsItsWeightsUntilRefreshed) {
   }
   EXPECT_TRUE(at::equal(pair.frozen.energy_and_gradient(x).gradient, before.gradient));
   pair.frozen.refresh(*pair.source);
-  EXPECT_LT(relative_difference(pair.frozen.energy_and_gradient(x).gradient, pair.source->energy_and_gradient(x).gradient),
-            1e-5);
+  EXPECT_LT(
+      relative_difference(pair.frozen.energy_and_gradient(x).gradient, pair.source->energy_and_gradient(x).gradient),
+      1e-5);
 }
 
 TEST_P(EachFrozen, PermutingABatchPermutesItsBits) {
@@ -86,8 +87,8 @@ TEST_P(EachFrozen, Bf16IsCloseToFp32) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Energies, EachFrozen,
-                         testing::Values(EnergyConfig{"light", 8}, EnergyConfig{"sngan32", 8}, EnergyConfig{"sngan64", 32},
-                                         EnergyConfig{"sngan128", 16},
+                         testing::Values(EnergyConfig{"light", 8}, EnergyConfig{"sngan32", 8},
+                                         EnergyConfig{"sngan64", 32}, EnergyConfig{"sngan128", 16},
                                          EnergyConfig{"biggan224", 8, true}),
                          [](const auto& each) { return each.param.network; });
 

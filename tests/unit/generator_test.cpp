@@ -22,8 +22,8 @@ TEST(Generator, HasItsShapeAndWeightCount) {
   EXPECT_EQ(weight_count(*paper), ends_weights(128, 256, 256) + 3 * up_weights(256, 256));
   EXPECT_EQ(paper->output(), (ImageShape{3, 32, 32}));
   const auto g64 = make_generator({.network = "sngan64", .width = 32, .latent = 7}, 1);
-  EXPECT_EQ(weight_count(*g64), ends_weights(7, 32, 2) + up_weights(32, 16) + up_weights(16, 8) + up_weights(8, 4) +
-                                    up_weights(4, 2));
+  EXPECT_EQ(weight_count(*g64),
+            ends_weights(7, 32, 2) + up_weights(32, 16) + up_weights(16, 8) + up_weights(8, 4) + up_weights(4, 2));
   const auto g128 = make_generator({.network = "sngan128", .width = 16}, 1);
   EXPECT_EQ(weight_count(*g128), ends_weights(128, 16, 1) + up_weights(16, 16) + up_weights(16, 8) + up_weights(8, 4) +
                                      up_weights(4, 2) + up_weights(2, 1));
@@ -99,7 +99,8 @@ TEST(Generator, SamplesTouchEachOtherOnlyThroughLaneStatistics) {
   const auto z = at::randn({4, 8}), other = at::cat({z.narrow(0, 0, 1), at::randn({3, 8})});
   for (const auto use : {BatchNormUse::off, BatchNormUse::running})
     EXPECT_TRUE(at::equal(generator->generate(z, use)[0], generator->generate(other, use)[0]));
-  EXPECT_FALSE(at::equal(generator->generate(z, BatchNormUse::lane)[0], generator->generate(other, BatchNormUse::lane)[0]));
+  EXPECT_FALSE(
+      at::equal(generator->generate(z, BatchNormUse::lane)[0], generator->generate(other, BatchNormUse::lane)[0]));
 }
 
 TEST(LaneBatchNorm, AgreesWithTorch) {
@@ -117,7 +118,8 @@ TEST(LaneBatchNorm, AgreesWithTorch) {
   };
   EXPECT_TRUE(at::allclose(norm.forward(x, BatchNormUse::running),
                            torch_norm(norm.running_mean, norm.running_variance, false), 1e-5, 1e-6));
-  EXPECT_TRUE(at::allclose(norm.forward(x, BatchNormUse::off), torch_norm(at::zeros({5}), at::ones({5}), false), 1e-5, 1e-6));
+  EXPECT_TRUE(
+      at::allclose(norm.forward(x, BatchNormUse::off), torch_norm(at::zeros({5}), at::ones({5}), false), 1e-5, 1e-6));
   auto mean = norm.running_mean.clone(), variance = norm.running_variance.clone();
   const auto expected = torch_norm(mean, variance, true);
   EXPECT_TRUE(at::allclose(norm.forward(x, BatchNormUse::lane), expected, 1e-5, 1e-6));

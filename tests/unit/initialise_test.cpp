@@ -57,7 +57,8 @@ TEST(Initialise, NumbersComeFromSeedAndNameAlone) {
     EXPECT_TRUE(at::equal(item.value(), b->named_parameters()[item.key()])) << item.key();
     EXPECT_FALSE(at::equal(item.value(), c->named_parameters()[item.key()])) << item.key();
   }
-  EXPECT_FALSE(at::equal(a->named_parameters()["blocks.1.conv1.weight"], a->named_parameters()["blocks.2.conv1.weight"]));
+  EXPECT_FALSE(
+      at::equal(a->named_parameters()["blocks.1.conv1.weight"], a->named_parameters()["blocks.2.conv1.weight"]));
 }
 
 TEST(Initialise, NameIdentityIsFnv1a) {

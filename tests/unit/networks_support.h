@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+
 #include "core/torch.h"
 
 namespace langrun {
