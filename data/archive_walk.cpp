@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/archive_reason.h"
 #include "data/mapped_file.h"
 
 namespace langrun {
@@ -112,7 +113,7 @@ struct ArchiveWalk::Level {
     *out = level.piece.data();
     if (n < 0)
       archive_set_error(reader, archive_errno(level.parent->reader.get()), "%s",
-                        archive_error_string(level.parent->reader.get()));
+                        archive_reason(level.parent->reader.get()));
     return n;
   }
 
@@ -134,7 +135,7 @@ ArchiveWalk::ArchiveWalk(const std::filesystem::path& path) : path_(path), file_
   level->reader = new_reader();
   level->memory = bytes;
   if (archive_read_open_memory(level->reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
-    throw Error(ExitCode::input, fmt::format("{}: {}", path.string(), archive_error_string(level->reader.get())));
+    throw Error(ExitCode::input, fmt::format("{}: {}", path.string(), archive_reason(level->reader.get())));
   levels_.push_back(std::move(level));
 }
 
@@ -158,7 +159,7 @@ std::optional<ArchiveMember> ArchiveWalk::next() {
       leave();
       continue;
     }
-    if (status < ARCHIVE_WARN) fail(archive_error_string(level.reader.get()));
+    if (status < ARCHIVE_WARN) fail(archive_reason(level.reader.get()));
     if (archive_entry_filetype(entry) == AE_IFDIR) continue;
     ArchiveMember member;
     try {
@@ -210,7 +211,7 @@ bool ArchiveWalk::enter_if_archive(const ArchiveMember& member) {
   const int status = inner->memory.empty()
                          ? archive_read_open(inner->reader.get(), inner.get(), nullptr, Level::feed, nullptr)
                          : archive_read_open_memory(inner->reader.get(), inner->memory.data(), inner->memory.size());
-  if (status != ARCHIVE_OK) fail(fmt::format("'{}': {}", member.path, archive_error_string(inner->reader.get())));
+  if (status != ARCHIVE_OK) fail(fmt::format("'{}': {}", member.path, archive_reason(inner->reader.get())));
   levels_.push_back(std::move(inner));
   return true;
 }
@@ -228,7 +229,7 @@ void ArchiveWalk::leave() {
 std::span<const std::uint8_t> ArchiveWalk::head() {
   auto& level = *levels_.back();
   if (!level.direct.empty()) return level.direct.first(std::min(level.direct.size(), kHeadBytes));
-  if (level.content.empty() && !level.pull(kHeadBytes)) fail(archive_error_string(level.reader.get()));
+  if (level.content.empty() && !level.pull(kHeadBytes)) fail(archive_reason(level.reader.get()));
   return {level.content.data(), std::min(level.content.size(), kHeadBytes)};
 }
 
@@ -238,7 +239,7 @@ std::span<const std::uint8_t> ArchiveWalk::read() {
   if (level.size > kMostMemberBytes)
     fail(fmt::format("a file of {} bytes, expected at most {}", level.size, kMostMemberBytes));
   if (!level.pull(level.size - std::min<std::uint64_t>(level.size, level.content.size())))
-    fail(archive_error_string(level.reader.get()));
+    fail(archive_reason(level.reader.get()));
   if (level.content.size() != level.size) fail("a file is cut off");
   return level.content;
 }

@@ -99,10 +99,20 @@ std::vector<std::uint8_t> on_black(const std::vector<std::uint8_t>& rgba) {
 
 }  // namespace
 
+/// Width and height as the header chunk says, before libpng sees a byte: nothing is allocated for an absurd size.
+void check_header_extent(Bytes bytes) {
+  constexpr std::size_t kWidth = 16, kHeight = 20, kEnd = 24;
+  if (bytes.size() < kEnd) throw Error(ExitCode::input, "damaged PNG: the file ends early");
+  const auto number = [&](std::size_t at) {
+    return static_cast<std::int64_t>(bytes[at]) << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3];
+  };
+  check_image_extent(number(kWidth), number(kHeight));
+}
+
 Raster decode_png(Bytes bytes) {
+  check_header_extent(bytes);
   PngRead png(bytes);
   png.read_header();
-  check_image_extent(png.width(), png.height());
   const auto height = static_cast<std::size_t>(png.height()), stride = static_cast<std::size_t>(png.width()) * 4;
   std::vector<std::uint8_t> rgba(height * stride);
   std::vector<png_bytep> rows(height);

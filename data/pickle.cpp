@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/archive_reason.h"
 #include "data/pickle_tree.h"
 
 namespace langrun {
@@ -103,7 +104,7 @@ Archive open_zip(const std::filesystem::path& path) {
   Archive zip(archive_read_new(), archive_read_free);
   archive_read_support_format_zip_seekable(zip.get());
   if (archive_read_open_filename(zip.get(), path.c_str(), 1 << 16) != ARCHIVE_OK)
-    bad(path, fmt::format("not a readable zip archive ({})", archive_error_string(zip.get())));
+    bad(path, fmt::format("not a readable zip archive ({})", archive_reason(zip.get())));
   return zip;
 }
 
@@ -113,7 +114,7 @@ Bytes read_entry(archive* zip, const std::filesystem::path& path, const std::str
   std::array<std::byte, 1 << 16> block;
   for (;;) {
     const auto got = archive_read_data(zip, block.data(), block.size());
-    if (got < 0) bad(path, fmt::format("cannot read {} ({})", name, archive_error_string(zip)));
+    if (got < 0) bad(path, fmt::format("cannot read {} ({})", name, archive_reason(zip)));
     if (got == 0) return bytes;
     if (bytes.size() + static_cast<std::size_t>(got) > most) bad(path, fmt::format("{} is longer than it may be ({} bytes)", name, most));
     bytes.insert(bytes.end(), block.begin(), block.begin() + got);
@@ -126,7 +127,7 @@ void each_entry(const std::filesystem::path& path, const std::function<void(arch
   for (;;) {
     const int status = archive_read_next_header(zip.get(), &entry);
     if (status == ARCHIVE_EOF) return;
-    if (status < ARCHIVE_WARN) bad(path, fmt::format("damaged zip archive ({})", archive_error_string(zip.get())));
+    if (status < ARCHIVE_WARN) bad(path, fmt::format("damaged zip archive ({})", archive_reason(zip.get())));
     const char* name = archive_entry_pathname(entry);
     if (name != nullptr) use(zip.get(), name);
   }

@@ -62,6 +62,10 @@ void StoreTarget::prepare() const {
     if (fs::exists(path, failure))
       throw Error(ExitCode::usage, fmt::format("{} exists already", path.string()),
                   "nothing is written over; remove it or choose another name");
+  const auto parent = out_.has_parent_path() ? out_.parent_path() : fs::path(".");
+  if (!fs::is_directory(parent, failure))
+    throw Error(ExitCode::storage, fmt::format("cannot write {}: there is no folder {}", out_.string(), parent.string()),
+                "make the folder first");
   std::vector<fs::path> leftovers{partial()};
   for (const auto& entry : fs::directory_iterator(partial_folder(), failure)) leftovers.push_back(entry.path());
   for (const auto& path : leftovers)
