@@ -1,0 +1,90 @@
+#include "jobs/bench.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "launch/commands.h"
+
+namespace langrun {
+namespace {
+
+BenchConfig tiny() {
+  BenchConfig config;
+  config.width = 8;
+  config.batch = 4;
+  config.lanes = 2;
+  config.steps = 1;
+  config.repeats = 2;
+  return config;
+}
+
+TEST(Bench, SpreadIsMedianLowestHighest) {
+  const auto odd = spread_of({3, 1, 2}), even = spread_of({4, 1, 2, 3}), none = spread_of({});
+  EXPECT_EQ(odd.median, 2);
+  EXPECT_EQ(odd.low, 1);
+  EXPECT_EQ(odd.high, 3);
+  EXPECT_EQ(even.median, 2.5);
+  EXPECT_EQ(none.high, 0);
+}
+
+TEST(Bench, CasesAreMeasuredInTurns) {
+  std::string order;
+  const std::vector<BenchCase> cases{{"a", 1, [&] { order += 'a'; }}, {"b", 1, [&] { order += 'b'; }}};
+  const auto figures = measure_in_turns(cases, "runs/s", 3, 0);
+  EXPECT_EQ(order, "aabbababab");  // two warm-up runs each, then three turns
+  ASSERT_EQ(figures.size(), 2u);
+  EXPECT_EQ(figures[1].values.size(), 3u);
+  EXPECT_EQ(figures[1].per_core_second.size(), 3u);
+}
+
+TEST(Bench, RatiosAreTakenRepeatByRepeat) {
+  const auto ratio = ratio_of({"ours", "x/s", {2, 9}, {4, 8}}, {"theirs", "x/s", {1, 3}, {1, 4}});
+  EXPECT_EQ(ratio.what, "ours / theirs");
+  EXPECT_EQ(ratio.values, (std::vector<double>{2, 3}));
+  EXPECT_EQ(ratio.per_core_second, (std::vector<double>{4, 2}));
+}
+
+// The plain loop of PyTorch has our weights and gives our gradient, or bench_langevin would throw.
+TEST(Bench, LangevinMeasuresTheSameWorkBothWays) {
+  for (const char* network : {"light", "sngan32"}) {
+    auto config = tiny();
+    config.network = network;
+    const auto report = bench_langevin(config);
+    EXPECT_EQ(report.figures.size(), 3u);
+    for (const auto& figure : report.figures) EXPECT_GT(spread_of(figure.values).low, 0) << figure.what;
+  }
+}
+
+TEST(Bench, LanesMustDivideTheBatch) {
+  auto config = tiny();
+  config.lanes = 3;
+  try {
+    bench_langevin(config);
+    FAIL() << "3 lanes of 4 images were taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+  }
+}
+
+TEST(Bench, CommandWritesItsFigures) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
+  std::filesystem::remove(path);
+  const auto world = make_solo_communicator();
+  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, "langrun", {"langrun"}};
+  EXPECT_EQ(launch::run_bench(call), 0);
+  const auto written = nlohmann::json::parse(std::ifstream(path));
+  EXPECT_EQ(written["benchmarks"][0]["name"], "noise");
+  EXPECT_EQ(written["benchmarks"][0]["figures"][0]["what"], "fill_normal");
+  EXPECT_GT(written["benchmarks"][0]["figures"][0]["median"], 0);
+  std::filesystem::remove(path);
+
+  launch::Call wrong{*world, {"nois"}, "langrun", {"langrun"}};
+  EXPECT_THROW(launch::run_bench(wrong), Error);
+}
+
+}  // namespace
+}  // namespace langrun
