@@ -21,8 +21,9 @@ std::recursive_mutex& library_mutex() {
 class Lock {
  public:
   Lock() : lock_(library_mutex()) {
-    // HDF5 prints its error stack to stderr by default; errors reach the user through Error instead.
-    static const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+    // HDF5 prints its error stack to stderr by default; errors reach the user through Error instead. Builds that know
+    // threads keep one such setting per thread.
+    thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
     (void)silenced;
   }
 
