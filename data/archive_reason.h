@@ -3,12 +3,18 @@
 
 #include <archive.h>
 
+#include <algorithm>
+#include <string>
+
 namespace langrun {
 
-/// libarchive's reason for its last failure; never null, which its own call may be where the archive is damaged.
-inline const char* archive_reason(archive* reader) {
+/// libarchive's reason for its last failure, on one line: its own words may be missing, or end in a line break.
+inline std::string archive_reason(archive* reader) {
   const char* text = archive_error_string(reader);
-  return text == nullptr ? "no reason given" : text;
+  std::string reason = text == nullptr ? "no reason given" : text;
+  while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  return reason;
 }
 
 }  // namespace langrun

@@ -1,5 +1,7 @@
 #include "launch/training_options.h"
 
+#include "core/networks/names.h"
+
 namespace langrun::launch {
 
 void bind_training(OptionTable& table, TrainingConfig& c) {
@@ -42,14 +44,14 @@ void bind_learning(OptionTable& table, const std::string& section, LearningConfi
 }
 
 void bind_energy(OptionTable& table, EnergyConfig& c) {
-  table.text("energy.network", c.network, "energy: light, sngan32, sngan64, sngan128 or biggan224");
+  table.choice("energy.network", c.network, energy_names(), "energy");
   table.integer("energy.width", c.width, "channels", "base width n of the energy; 0: the paper's", {0, 8192});
   table.choice("energy.attention-gamma", c.attention_gamma, {"random", "zero"}, "biggan: start of the attention's gamma");
   table.flag("energy.spectral-norm", c.spectral_norm, "biggan: spectral normalisation (the papers' program ran without)");
 }
 
 void bind_generator(OptionTable& table, GeneratorConfig& c) {
-  table.text("generator.network", c.network, "generator: sngan32, sngan64 or sngan128");
+  table.choice("generator.network", c.network, generator_names(), "generator");
   table.integer("generator.width", c.width, "channels", "base width n of the generator; 0: the paper's", {0, 8192});
   table.integer("generator.latent", c.latent, "numbers", "length nz of the latent", {1, 65536});
 }

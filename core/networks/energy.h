@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/networks/names.h"
 #include "core/settings.h"
 
 namespace langrun {
@@ -48,9 +49,6 @@ class ConstantWeights {
   std::vector<at::Tensor> held_;  ///< those that required a gradient before
 };
 
-/// Names that make_energy knows: light, sngan32, sngan64, sngan128, biggan64, biggan128, biggan224. The number is the
-/// size of the images (3 channels); light takes 32x32.
-std::vector<std::string> energy_names();
 /// A new energy with weights drawn from `seed` (the same on every rank): PyTorch's default for light, Glorot-uniform
 /// kernels and zero biases for the others. Throws Error(usage) for an unknown name, with the nearest as hint, for a
 /// width that the network's channel counts do not allow, and for biggan's options given to another network.

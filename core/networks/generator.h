@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/networks/names.h"
 #include "core/settings.h"
 
 namespace langrun {
@@ -48,8 +49,6 @@ class Generator : public torch::nn::Module {
   virtual std::vector<std::shared_ptr<LaneBatchNorm>> batch_norms() const = 0;
 };
 
-/// Names that make_generator knows: sngan32, sngan64, sngan128, by the size of the images they make.
-std::vector<std::string> generator_names();
 /// A new generator: Glorot-uniform kernels, zero biases, drawn from `seed`. Throws Error(usage) for an unknown name,
 /// and for a width or latent length that cannot be.
 std::shared_ptr<Generator> make_generator(const GeneratorConfig& config, std::uint64_t seed);
