@@ -113,7 +113,7 @@ struct ArchiveWalk::Level {
     *out = level.piece.data();
     if (n < 0)
       archive_set_error(reader, archive_errno(level.parent->reader.get()), "%s",
-                        archive_reason(level.parent->reader.get()));
+                        archive_reason(level.parent->reader.get()).c_str());
     return n;
   }
 
