@@ -12,7 +12,6 @@
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 #include "jobs/weights_import.h"
-#include "jobs/weights_io.h"
 
 namespace langrun {
 namespace {
@@ -31,12 +30,12 @@ FeatureNet from_pytorch(const NetworkSpec& spec) {
 }
 
 FeatureNet from_hdf5(const NetworkSpec& spec) {
-  const WeightsReader reader(spec.file);
-  const auto config = classifier_config(reader.file().facts("classifier"), spec.file);
+  const WeightsFile file(spec.file);
+  const auto config = classifier_config(file.facts("classifier"), spec.file);
   if (!spec.network.empty() && spec.network != config.network)
     throw Error(ExitCode::input, fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
   FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
-  reader.into("classifier", named_state(*net.classifier));
+  read_part(file, "classifier", named_state(*net.classifier));
   return net;
 }
 

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/updates.h"
 #include "jobs/network_facts.h"
+#include "jobs/network_facts.h"
 
 namespace langrun {
 namespace {
@@ -20,6 +21,12 @@ std::shared_ptr<Generator> generator_on(const GeneratorConfig& config, std::int6
   auto network = make_generator(config, static_cast<std::uint64_t>(seed));
   network->to(device);
   return network;
+}
+
+NamedTensors prefixed(const std::string& prefix, const NamedTensors& tensors) {
+  NamedTensors renamed;
+  for (const auto& [name, tensor] : tensors) renamed.emplace_back(prefix + name, tensor);
+  return renamed;
 }
 
 NamedTensors without_prefix(const std::string& prefix, const NamedTensors& tensors) {
@@ -84,15 +91,14 @@ void EnergyLearner::apply(std::int64_t step) {
   if (average_) move_average(*network_, *average_, config_.average);
 }
 
-void EnergyLearner::save(WeightsWriter& writer) const {
-  const auto facts = facts_of(energy_);
-  writer.part("energy", named_state(*network_), facts);
-  if (average_) writer.part("energy_average", named_state(*average_), facts);
+void EnergyLearner::save(h5::File& file) const {
+  write_part(file, "energy", named_state(*network_), facts_of(energy_));
+  if (average_) write_part(file, "energy_average", named_state(*average_), facts_of(energy_));
 }
 
-void EnergyLearner::load(const WeightsReader& reader) {
-  reader.into("energy", named_state(*network_));
-  if (average_) reader.into("energy_average", named_state(*average_));
+void EnergyLearner::load(const WeightsFile& file) {
+  read_part(file, "energy", named_state(*network_));
+  if (average_) read_part(file, "energy_average", named_state(*average_));
 }
 
 NamedTensors EnergyLearner::optimizer_state() const { return prefixed("energy.", optimizer_.state()); }
@@ -170,16 +176,16 @@ void GeneratorLearner::apply(std::int64_t step) {
   if (average_) move_average(*network_, *average_, config_.average);
 }
 
-void GeneratorLearner::save(WeightsWriter& writer) const {
+void GeneratorLearner::save(h5::File& file) const {
   auto facts = facts_of(generator_);
   facts["batch_norm"] = evaluation_use_ == BatchNormUse::running ? "running" : "off";
-  writer.part("generator", named_state(*network_), facts);
-  if (average_) writer.part("generator_average", named_state(*average_), facts);
+  write_part(file, "generator", named_state(*network_), facts);
+  if (average_) write_part(file, "generator_average", named_state(*average_), facts);
 }
 
-void GeneratorLearner::load(const WeightsReader& reader) {
-  reader.into("generator", named_state(*network_));
-  if (average_) reader.into("generator_average", named_state(*average_));
+void GeneratorLearner::load(const WeightsFile& file) {
+  read_part(file, "generator", named_state(*network_));
+  if (average_) read_part(file, "generator_average", named_state(*average_));
 }
 
 NamedTensors GeneratorLearner::optimizer_state() const { return prefixed("generator.", optimizer_.state()); }

@@ -14,9 +14,9 @@
 #include "core/networks/generator.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
+#include "jobs/module_weights.h"
 #include "jobs/reduction.h"
 #include "jobs/shortrun.h"
-#include "jobs/weights_io.h"
 
 namespace langrun {
 
@@ -61,8 +61,8 @@ class EnergyLearner {
   void apply(std::int64_t step);
 
   /// The parts `energy` and `energy_average`.
-  void save(WeightsWriter& writer) const;
-  void load(const WeightsReader& reader);
+  void save(h5::File& file) const;
+  void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "energy.".
   NamedTensors optimizer_state() const;
   void restore_optimizer(const NamedTensors& state);
@@ -99,8 +99,8 @@ class GeneratorLearner {
   void apply(std::int64_t step);
 
   /// The parts `generator` and `generator_average`.
-  void save(WeightsWriter& writer) const;
-  void load(const WeightsReader& reader);
+  void save(h5::File& file) const;
+  void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "generator.".
   NamedTensors optimizer_state() const;
   void restore_optimizer(const NamedTensors& state);

@@ -70,4 +70,21 @@ void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arr
   }
 }
 
+void write_part(h5::File& file, const std::string& part, const NamedTensors& tensors, const WeightFacts& facts) {
+  write_weights(file, {part, facts, arrays_of(tensors)});
+}
+
+void read_part(const WeightsFile& file, const std::string& part, const NamedTensors& tensors) {
+  NamedShapes given;
+  for (const auto& entry : file.entries(part)) given[entry.name] = entry.shape;
+  check_tensors(tensors, given, fmt::format("{}: {}", file.path().string(), part));
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : tensors) {
+    auto values = torch::empty(tensor.sizes());
+    file.read_into(part, name, {values.mutable_data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+    auto target = tensor;
+    target.copy_(values);
+  }
+}
+
 }  // namespace langrun

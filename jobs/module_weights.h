@@ -7,6 +7,7 @@
 
 #include "core/module_tensors.h"
 #include "data/named_array.h"
+#include "data/weights_file.h"
 
 namespace langrun {
 
@@ -23,5 +24,11 @@ std::vector<NamedArray> arrays_of(const NamedTensors& tensors);
 
 /// Copies `arrays` into `tensors` (named_state of a network), after check_tensors.
 void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arrays, const std::string& where);
+
+/// Adds `tensors` to an open file of weights as one part. Throws Error(storage).
+void write_part(h5::File& file, const std::string& part, const NamedTensors& tensors, const WeightFacts& facts);
+
+/// Fills `tensors` from a part of a file of weights, after check_tensors. Throws Error(input).
+void read_part(const WeightsFile& file, const std::string& part, const NamedTensors& tensors);
 
 }  // namespace langrun

@@ -12,9 +12,9 @@
 #include "distributed/agreement.h"
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
+#include "jobs/module_weights.h"
 #include "jobs/run_keys.h"
 #include "jobs/training_data.h"
-#include "jobs/weights_io.h"
 
 namespace langrun {
 namespace {
@@ -56,12 +56,12 @@ class Sampler {
 
  private:
   void load() {
-    const WeightsReader reader(config_.checkpoint / "weights.h5");
+    const WeightsFile file(config_.checkpoint / "weights.h5");
     const std::string suffix = config_.weights == "average" ? "_average" : "";
-    if (!suffix.empty() && !reader.file().has("energy" + suffix))
+    if (!suffix.empty() && !file.has("energy" + suffix))
       throw Error(ExitCode::usage, "this run keeps no average of its weights", "use --weights raw");
-    reader.into("energy" + suffix, named_state(*energy_));
-    if (generator_) reader.into("generator" + suffix, named_state(*generator_));
+    read_part(file, "energy" + suffix, named_state(*energy_));
+    if (generator_) read_part(file, "generator" + suffix, named_state(*generator_));
   }
 
   at::Tensor begin(const std::vector<std::uint64_t>& places) {

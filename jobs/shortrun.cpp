@@ -17,9 +17,9 @@
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
 #include "jobs/learner.h"
+#include "jobs/module_weights.h"
 #include "jobs/run_keys.h"
 #include "jobs/training_data.h"
-#include "jobs/weights_io.h"
 
 namespace langrun {
 namespace {
@@ -122,11 +122,11 @@ class Shortrun final : public TrainingJob {
   std::vector<std::string> save(const fs::path& folder) override {
     std::vector<std::string> names;
     if (world_.rank() == 0) {
-      WeightsWriter writer(folder / "weights.h5");
-      energy_.save(writer);
-      if (generator_) generator_->save(writer);
-      writer.part("optimizer", optimizer_state(), {});
-      writer.close();
+      auto file = h5::File::create(folder / "weights.h5");
+      energy_.save(file);
+      if (generator_) generator_->save(file);
+      write_part(file, "optimizer", optimizer_state(), {});
+      file.close();
       names.push_back("weights.h5");
     }
     for (std::size_t i = 0; i < bank_.size(); ++i)
@@ -135,12 +135,12 @@ class Shortrun final : public TrainingJob {
   }
 
   void load(const fs::path& folder) override {
-    const WeightsReader reader(folder / "weights.h5");
-    energy_.load(reader);
-    if (generator_) generator_->load(reader);
+    const WeightsFile file(folder / "weights.h5");
+    energy_.load(file);
+    if (generator_) generator_->load(file);
     auto state = optimizer_state();
     for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
-    reader.into("optimizer", state);
+    read_part(file, "optimizer", state);
     energy_.restore_optimizer(state);
     if (generator_) generator_->restore_optimizer(state);
     if (!uses_bank(start_)) return;

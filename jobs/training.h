@@ -53,7 +53,6 @@ class TrainingObserver {
   virtual void pictures(std::int64_t step, const std::vector<Panel>& panels) = 0;
   /// Before the checkpoint of `step` becomes visible: what the observer wrote up to it must be durable.
   virtual void settle(std::int64_t step) = 0;
-  virtual void note(const std::string& text) = 0;
 };
 
 /// A derived number for the start table.

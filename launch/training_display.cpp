@@ -39,15 +39,12 @@ class Display final : public TrainingObserver {
     for (const auto& panel : panels)
       drawn.push_back({panel.title, panel.pixels, panel.count, {panel.channels, panel.height, panel.width}, true});
     const auto picture = draw_grid(drawn);
-    make_folder(run_ / "samples");
     const auto png = encode_png(picture);
-    write_png(run_ / "samples" / (checkpoint_name(step) + ".png"), picture);
+    write_durably(run_ / "samples" / (checkpoint_name(step) + ".png"), png);
     events_->image(step, "pictures", picture.width, picture.height, 3, png);
   }
 
   void settle(std::int64_t) override { metrics_.sync(); }
-
-  void note(const std::string& text) override { progress_->note(text); }
 
  private:
   fs::path run_;
@@ -63,7 +60,6 @@ class Silent final : public TrainingObserver {
   void step(const StepRecord&) override {}
   void pictures(std::int64_t, const std::vector<langrun::Panel>&) override {}
   void settle(std::int64_t) override {}
-  void note(const std::string&) override {}
 };
 
 }  // namespace
