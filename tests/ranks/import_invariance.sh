@@ -74,7 +74,7 @@ for name, kind in (("images", "uint8"), ("labels", "int64")):
     assert one[name].dtype == kind and (one[name][:] == four[name][:]).all(), name
 assert one["images"].shape == (135, 24, 24, 3) and four["images"].is_virtual
 assert list(one.attrs["classes"]) == list(four.attrs["classes"]) == list("0123456789")
-assert four["images"][:].any()
+assert four["images"][:].std() > 20  # shards that are not found would be black
 PYTHON
   echo "h5py reads the shards as one file"
 fi
