@@ -1,9 +1,9 @@
 #include "core/frechet.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 

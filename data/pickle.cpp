@@ -27,7 +27,8 @@ using Bytes = std::vector<std::byte>;
 constexpr std::uint64_t kLargestPickle = 64u << 20;
 constexpr char kSaveAgain[] = "the file is truncated or damaged; fetch or save it again";
 
-[[noreturn]] void bad(const std::filesystem::path& path, const std::string& what, const std::string& hint = kSaveAgain) {
+[[noreturn]] void bad(const std::filesystem::path& path, const std::string& what,
+                      const std::string& hint = kSaveAgain) {
   throw Error(ExitCode::input, fmt::format("{}: {}", path.string(), what), hint);
 }
 
@@ -46,7 +47,8 @@ std::string first_bytes(const std::filesystem::path& path, std::size_t count) {
 /// storage that is seen through many tensors would.
 class Budget {
  public:
-  explicit Budget(const std::filesystem::path& path) : path_(path), left_(std::filesystem::file_size(path) * 64 + (16u << 20)) {}
+  explicit Budget(const std::filesystem::path& path)
+      : path_(path), left_(std::filesystem::file_size(path) * 64 + (16u << 20)) {}
   void take(std::uint64_t bytes) {
     if (bytes > left_) bad(path_, "its tensors are far larger than the file");
     left_ -= bytes;
@@ -78,12 +80,14 @@ class Collector {
   void give(const std::string& key, std::span<const std::byte> bytes) {
     const auto& made_of = storage(key);
     for (const auto i : wanted_.at(key))
-      out_.tensors[i] = pickle::decode(found_.tensors[i].first, machine_.tensors()[found_.tensors[i].second], made_of, bytes);
+      out_.tensors[i] =
+          pickle::decode(found_.tensors[i].first, machine_.tensors()[found_.tensors[i].second], made_of, bytes);
     wanted_.erase(key);
   }
   /// The result; every storage must have come.
   StateDict finish(const std::filesystem::path& path) {
-    if (!wanted_.empty()) bad(path, fmt::format("storage {} is not in the file", wanted_.begin()->first));
+    if (!wanted_.empty())
+      bad(path, fmt::format("storage {} is not in the file", pickle::printable(wanted_.begin()->first)));
     return std::move(out_);
   }
   Budget& budget() { return budget_; }
@@ -114,9 +118,10 @@ Bytes read_entry(archive* zip, const std::filesystem::path& path, const std::str
   std::array<std::byte, 1 << 16> block;
   for (;;) {
     const auto got = archive_read_data(zip, block.data(), block.size());
-    if (got < 0) bad(path, fmt::format("cannot read {} ({})", name, archive_reason(zip)));
+    if (got < 0) bad(path, fmt::format("cannot read {} ({})", pickle::printable(name), archive_reason(zip)));
     if (got == 0) return bytes;
-    if (bytes.size() + static_cast<std::size_t>(got) > most) bad(path, fmt::format("{} is longer than it may be ({} bytes)", name, most));
+    if (bytes.size() + static_cast<std::size_t>(got) > most)
+      bad(path, fmt::format("{} is longer than it may be ({} bytes)", pickle::printable(name), most));
     bytes.insert(bytes.end(), block.begin(), block.begin() + got);
   }
 }
@@ -152,7 +157,8 @@ StateDict read_zip(const std::filesystem::path& path, const std::string& key) {
     }
   });
   if (script)
-    bad(path, "is a TorchScript program; langrun reads weights from state dictionaries", "save the weights: torch.save(model.state_dict(), FILE)");
+    bad(path, "is a TorchScript program; langrun reads weights from state dictionaries",
+        "save the weights: torch.save(model.state_dict(), FILE)");
   if (program.empty()) bad(path, "a zip archive without data.pkl", "expected a file written by torch.save");
 
   Machine machine(program, path.string());
@@ -166,7 +172,8 @@ StateDict read_zip(const std::filesystem::path& path, const std::string& key) {
     const auto size = static_cast<std::uint64_t>(storage.count) * bytes_of(storage.element);
     collector.budget().take(size);
     const auto bytes = read_entry(zip, path, name, size);
-    if (bytes.size() != size) bad(path, fmt::format("{} has {} bytes, {} expected", name, bytes.size(), size));
+    if (bytes.size() != size)
+      bad(path, fmt::format("{} has {} bytes, {} expected", pickle::printable(name), bytes.size(), size));
     collector.give(storage_key, bytes);
   });
   return collector.finish(path);
@@ -180,15 +187,18 @@ constexpr std::int64_t kProtocol = 1001;
 Bytes read_whole(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   Bytes bytes(std::filesystem::file_size(path));
-  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()))) bad(path, "cannot be read");
+  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
+    bad(path, "cannot be read");
   return bytes;
 }
 
 void check_head(const std::filesystem::path& path, Machine& machine) {
   const auto& magic = machine.value(machine.run());
-  if (magic.kind != pickle::Kind::big_integer || magic.text != kMagic) bad(path, "a pickle, but not one of torch.save", "expected a file written by torch.save");
+  if (magic.kind != pickle::Kind::big_integer || magic.text != kMagic)
+    bad(path, "a pickle, but not one of torch.save", "expected a file written by torch.save");
   const auto& protocol = machine.value(machine.run());
-  if (protocol.kind != pickle::Kind::integer || protocol.integer != kProtocol) bad(path, "an unknown version of PyTorch's legacy format");
+  if (protocol.kind != pickle::Kind::integer || protocol.integer != kProtocol)
+    bad(path, "an unknown version of PyTorch's legacy format");
   const auto& system = machine.value(machine.run());
   for (std::size_t i = 0; i + 1 < system.items.size(); i += 2)
     if (machine.value(system.items[i]).text == "little_endian" && machine.value(system.items[i + 1]).integer == 0)
@@ -214,17 +224,25 @@ StateDict read_legacy(const std::filesystem::path& path, const std::string& key)
     std::int64_t count = 0;
     std::copy_n(file.begin() + static_cast<std::ptrdiff_t>(at), 8, reinterpret_cast<std::byte*>(&count));
     at += 8;
-    if (count != storage.count) bad(path, fmt::format("storage {} has {} elements, {} expected", storage.key, count, storage.count));
+    if (count != storage.count)
+      bad(path,
+          fmt::format("storage {} has {} elements, {} expected", pickle::printable(storage.key), count, storage.count));
     const auto size = static_cast<std::uint64_t>(count) * bytes_of(storage.element);
-    if (size > left()) bad(path, fmt::format("truncated: storage {} wants {} bytes, {} are left", storage.key, size, left()));
+    if (size > left())
+      bad(path, fmt::format("truncated: storage {} wants {} bytes, {} are left", pickle::printable(storage.key), size,
+                            left()));
     if (collector.wants(storage.key)) collector.give(storage.key, std::span(file).subspan(at, size));
     at += size;
   }
   return collector.finish(path);
 }
 
-bool is_zip(const std::string& head) { return head.starts_with("PK\x03\x04"); }
-bool is_pickle(const std::string& head) { return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5; }
+bool is_zip(const std::string& head) {
+  return head.starts_with("PK\x03\x04");
+}
+bool is_pickle(const std::string& head) {
+  return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
+}
 
 }  // namespace
 
@@ -237,7 +255,8 @@ StateDict read_pytorch(const std::filesystem::path& path, const std::string& key
   const auto head = first_bytes(path, 4);
   if (is_zip(head)) return read_zip(path, key);
   if (is_pickle(head)) return read_legacy(path, key);
-  bad(path, head.empty() ? "is empty" : "is not a PyTorch file (neither zip nor pickle)", "expected a file written by torch.save");
+  bad(path, head.empty() ? "is empty" : "is not a PyTorch file (neither zip nor pickle)",
+      "expected a file written by torch.save");
 }
 
 }  // namespace langrun

@@ -13,7 +13,7 @@ namespace langrun {
 
 /// One tensor of a PyTorch file. Floating types come as float32, whole numbers and truth values as int64.
 struct PickledTensor {
-  std::string name;                    ///< key in its dictionary
+  std::string name;  ///< key in its dictionary
   ArrayShape shape;
   std::string type;                    ///< as stored: "float32", "bfloat16", "int64", ...
   std::vector<float> reals;            ///< row-major; empty for whole numbers
@@ -23,7 +23,7 @@ struct PickledTensor {
 
 /// A dictionary of tensors found in a PyTorch file.
 struct StateDict {
-  std::string key;                     ///< where it stood: "state_dict", "net.energy"; empty for the file's outermost value
+  std::string key;  ///< where it stood: "state_dict", "net.energy"; empty for the file's outermost value
   std::vector<PickledTensor> tensors;  ///< in the file's order
 };
 
@@ -31,8 +31,8 @@ struct StateDict {
 /// the outermost value if it holds tensors, else its `state_dict`, else the only one there is (an optimiser's state,
 /// whose keys are numbers, does not count). Where all names begin with `module.` or `_orig_mod.`, as wrappers put it
 /// there, that is taken off.
-/// Throws Error(input) for a missing, truncated or foreign file, for a pickle that asks for anything but weights (naming
-/// it), and where the choice is not clear (listing the keys). Sizes are checked before memory is taken.
+/// Throws Error(input) for a missing, truncated or foreign file, for a pickle that asks for anything but weights
+/// (naming it), and where the choice is not clear (listing the keys). Sizes are checked before memory is taken.
 StateDict read_pytorch(const std::filesystem::path& path, const std::string& key = {});
 
 /// True where the file begins as a PyTorch file of either form does.

@@ -16,21 +16,36 @@ namespace langrun::pickle {
 /// nested a million deep, costs neither a leak nor a stack.
 using Ref = std::uint32_t;
 
-enum class Kind : std::uint8_t { none, boolean, integer, big_integer, real, text, tuple, list, dict, global, storage, tensor };
+enum class Kind : std::uint8_t {
+  none,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  tuple,
+  list,
+  dict,
+  global,
+  storage,
+  tensor
+};
 
 struct Value {
   Kind kind = Kind::none;
   std::int64_t integer = 0;  ///< integer, boolean; number of the storage or tensor
   double real = 0;
-  std::string text;          ///< text; "module name" of a global; the bytes of a big integer
-  std::vector<Ref> items;    ///< of a tuple or list; key, value, key, value, ... of a dictionary
+  std::string text;        ///< text; "module name" of a global; the bytes of a big integer
+  std::vector<Ref> items;  ///< of a tuple or list; key, value, key, value, ... of a dictionary
 };
 
 /// Element types of PyTorch's storages that can be read.
 enum class Element : std::uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, boolean };
 std::size_t bytes_of(Element element);
 const char* name_of(Element element);
-constexpr bool is_floating(Element element) { return element <= Element::f64; }
+constexpr bool is_floating(Element element) {
+  return element <= Element::f64;
+}
 
 /// Memory that tensors are views of; the numbers themselves stand elsewhere in the file, under `key`.
 struct Storage {
@@ -45,6 +60,9 @@ struct Tensor {
   std::int64_t offset = 0;
   std::vector<std::int64_t> shape, stride;
 };
+
+/// A text from a file as it may stand in a one-line message: at most 100 letters, other bytes as '?'.
+std::string printable(const std::string& text);
 
 /// Runs pickles one after the other over the same bytes.
 class Machine {

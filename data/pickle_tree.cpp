@@ -20,6 +20,12 @@ constexpr std::size_t kLongestName = 256;
 constexpr std::string_view kWrappers[] = {"_orig_mod.", "module.", "_orig_mod."};
 constexpr std::size_t kMostVisits = 1'000'000;  // shared dictionaries can be reached on exponentially many ways
 
+/// Names of modules and tensors are short and printable; what is not is no weight, and must not reach a message.
+bool ordinary(const std::string& name) {
+  return name.size() <= kLongestName &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 /// Walks dictionaries and lists that hold dictionaries of tensors, from the outside in.
 class Search {
  public:
@@ -34,7 +40,7 @@ class Search {
     if (!here.tensors.empty()) found.push_back(std::move(here));
     for (std::size_t i = 0; i + 1 < value.items.size(); i += 2) {
       const auto& name = machine_.value(value.items[i]);
-      if (name.kind != Kind::text || name.text.size() > kLongestName) continue;
+      if (name.kind != Kind::text || !ordinary(name.text)) continue;
       visit(value.items[i + 1], key.empty() ? name.text : key + "." + name.text, depth + 1);
     }
   }
@@ -47,12 +53,14 @@ class Search {
     std::unordered_map<std::string, std::size_t> places;
     for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const auto &name = machine_.value(dict.items[i]), &tensor = machine_.value(dict.items[i + 1]);
-      if (name.kind != Kind::text || name.text.size() > kLongestName || tensor.kind != Kind::tensor) continue;
+      if (name.kind != Kind::text || tensor.kind != Kind::tensor || !ordinary(name.text)) continue;
       // As in Python, a key that is set twice keeps its place and takes the later value.
       const auto [place, fresh] = places.try_emplace(name.text, out.size());
       const auto number = static_cast<std::size_t>(tensor.integer);
-      if (fresh) out.emplace_back(name.text, number);
-      else out[place->second].second = number;
+      if (fresh)
+        out.emplace_back(name.text, number);
+      else
+        out[place->second].second = number;
     }
     return out;
   }
@@ -63,7 +71,8 @@ class Search {
 
 void strip_wrappers(NamedTensors& tensors) {
   for (const std::string_view prefix : kWrappers) {
-    const bool all = std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first.starts_with(prefix); });
+    const bool all =
+        std::all_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first.starts_with(prefix); });
     if (!all) continue;
     for (auto& tensor : tensors) tensor.first.erase(0, prefix.size());
   }
@@ -86,21 +95,31 @@ T load(const std::byte* at) {
 
 float real_at(Element element, const std::byte* at) {
   switch (element) {
-    case Element::f16: return from_half(load<std::uint16_t>(at));
-    case Element::bf16: return std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(at)) << 16);
-    case Element::f64: return static_cast<float>(load<double>(at));
-    default: return load<float>(at);
+    case Element::f16:
+      return from_half(load<std::uint16_t>(at));
+    case Element::bf16:
+      return std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(at)) << 16);
+    case Element::f64:
+      return static_cast<float>(load<double>(at));
+    default:
+      return load<float>(at);
   }
 }
 
 std::int64_t integer_at(Element element, const std::byte* at) {
   switch (element) {
-    case Element::u8: return load<std::uint8_t>(at);
-    case Element::i8: return load<std::int8_t>(at);
-    case Element::i16: return load<std::int16_t>(at);
-    case Element::i32: return load<std::int32_t>(at);
-    case Element::boolean: return load<std::uint8_t>(at) != 0;
-    default: return load<std::int64_t>(at);
+    case Element::u8:
+      return load<std::uint8_t>(at);
+    case Element::i8:
+      return load<std::int8_t>(at);
+    case Element::i16:
+      return load<std::int16_t>(at);
+    case Element::i32:
+      return load<std::int32_t>(at);
+    case Element::boolean:
+      return load<std::uint8_t>(at) != 0;
+    default:
+      return load<std::int64_t>(at);
   }
 }
 
@@ -146,8 +165,9 @@ FoundDict find_state_dict(const Machine& machine, Ref root, const std::string& k
   if (chosen == search.found.end()) {
     keys.resize(std::min<std::size_t>(keys.size(), 20));
     throw Error(ExitCode::input,
-                key.empty() ? fmt::format("{} holds several dictionaries of tensors: {}", where, fmt::join(keys, ", "))
-                            : fmt::format("{} has no dictionary of tensors '{}'; it has {}", where, key, fmt::join(keys, ", ")),
+                key.empty()
+                    ? fmt::format("{} holds several dictionaries of tensors: {}", where, fmt::join(keys, ", "))
+                    : fmt::format("{} has no dictionary of tensors '{}'; it has {}", where, key, fmt::join(keys, ", ")),
                 "say which with --key");
   }
   strip_wrappers(chosen->tensors);
@@ -164,10 +184,12 @@ PickledTensor decode(const std::string& name, const Tensor& tensor, const Storag
   const auto width = bytes_of(storage.element);
   if (is_floating(storage.element)) {
     out.reals.reserve(static_cast<std::size_t>(count));
-    each_element(tensor, count, [&](std::size_t at) { out.reals.push_back(real_at(storage.element, &bytes[at * width])); });
+    each_element(tensor, count,
+                 [&](std::size_t at) { out.reals.push_back(real_at(storage.element, &bytes[at * width])); });
   } else {
     out.integers.reserve(static_cast<std::size_t>(count));
-    each_element(tensor, count, [&](std::size_t at) { out.integers.push_back(integer_at(storage.element, &bytes[at * width])); });
+    each_element(tensor, count,
+                 [&](std::size_t at) { out.integers.push_back(integer_at(storage.element, &bytes[at * width])); });
   }
   return out;
 }

@@ -9,7 +9,9 @@
 namespace langrun {
 namespace {
 
-std::string dataset_name(const std::string& part, const std::string& name) { return fmt::format("/{}/{}", part, name); }
+std::string dataset_name(const std::string& part, const std::string& name) {
+  return fmt::format("/{}/{}", part, name);
+}
 
 }  // namespace
 
@@ -20,10 +22,12 @@ void write_weights(h5::File& file, const WeightsPart& part) {
   for (const auto& array : part.arrays) {
     // A slash would make a group of its own, which no reader looks into.
     if (array.name.empty() || array.name.find('/') != std::string::npos)
-      throw Error(ExitCode::input, fmt::format("'{}' cannot be the name of a tensor in {}", array.name, file.path().string()));
+      throw Error(ExitCode::input,
+                  fmt::format("'{}' cannot be the name of a tensor in {}", array.name, file.path().string()));
     const auto values = array.data();
     if (static_cast<std::int64_t>(values.size()) != elements(array.shape))
-      throw Error(ExitCode::internal, fmt::format("{} has {} values for shape {}", array.name, values.size(), to_text(array.shape)));
+      throw Error(ExitCode::internal,
+                  fmt::format("{} has {} values for shape {}", array.name, values.size(), to_text(array.shape)));
     file.write(dataset_name(part.part, array.name), h5::Shape(array.shape.begin(), array.shape.end()), values.data());
   }
 }
@@ -31,7 +35,8 @@ void write_weights(h5::File& file, const WeightsPart& part) {
 void write_weights_file(const std::filesystem::path& path, const std::vector<WeightsPart>& parts) {
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored))
-    throw Error(ExitCode::usage, fmt::format("{} exists already", path.string()), "nothing is written over; remove it or choose another name");
+    throw Error(ExitCode::usage, fmt::format("{} exists already", path.string()),
+                "nothing is written over; remove it or choose another name");
   auto partial = path;
   partial += ".partial";
   // What an interrupted run left under this name was never visible as weights.
@@ -57,7 +62,9 @@ std::vector<std::string> WeightsFile::parts() const {
   return names;
 }
 
-bool WeightsFile::has(const std::string& part) const { return file_.has("/" + part) && file_.is_group("/" + part); }
+bool WeightsFile::has(const std::string& part) const {
+  return file_.has("/" + part) && file_.is_group("/" + part);
+}
 
 void WeightsFile::require(const std::string& part) const {
   if (has(part)) return;
@@ -79,7 +86,8 @@ std::vector<WeightsFile::Entry> WeightsFile::entries(const std::string& part) co
   std::vector<Entry> entries;
   for (const auto& name : file_.children("/" + part)) {
     if (file_.is_group(dataset_name(part, name)))
-      throw Error(ExitCode::input, fmt::format("{}: {} is a group, expected a tensor", path().string(), dataset_name(part, name)));
+      throw Error(ExitCode::input,
+                  fmt::format("{}: {} is a group, expected a tensor", path().string(), dataset_name(part, name)));
     const auto shape = file_.dataset(dataset_name(part, name)).shape();
     entries.push_back({name, ArrayShape(shape.begin(), shape.end())});
   }

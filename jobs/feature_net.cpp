@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "core/torch.h"
 
 #include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "data/pickle.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
@@ -17,7 +17,8 @@ namespace langrun {
 namespace {
 
 [[noreturn]] void name_network(const std::string& what) {
-  throw Error(ExitCode::usage, what, fmt::format("write FILE:NETWORK; built-in networks: {}", fmt::join(classifier_names(), ", ")));
+  throw Error(ExitCode::usage, what,
+              fmt::format("write FILE:NETWORK; built-in networks: {}", fmt::join(classifier_names(), ", ")));
 }
 
 FeatureNet from_pytorch(const NetworkSpec& spec) {
@@ -33,7 +34,8 @@ FeatureNet from_hdf5(const NetworkSpec& spec) {
   const WeightsFile file(spec.file);
   const auto config = classifier_config(file.facts("classifier"), spec.file);
   if (!spec.network.empty() && spec.network != config.network)
-    throw Error(ExitCode::input, fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
+    throw Error(ExitCode::input,
+                fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
   FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
   read_part(file, "classifier", named_state(*net.classifier));
   return net;

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "core/torch.h"
 
 #include <algorithm>
 #include <set>
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -19,7 +19,9 @@ std::string some(std::vector<std::string> names) {
   return fmt::format("{}{}", fmt::join(names, ", "), all > kMost ? fmt::format(", and {} more", all - kMost) : "");
 }
 
-ArrayShape shape_of(const at::Tensor& tensor) { return {tensor.sizes().begin(), tensor.sizes().end()}; }
+ArrayShape shape_of(const at::Tensor& tensor) {
+  return {tensor.sizes().begin(), tensor.sizes().end()};
+}
 
 }  // namespace
 
@@ -29,9 +31,11 @@ void check_tensors(const NamedTensors& tensors, const NamedShapes& given, const 
   for (const auto& [name, tensor] : tensors) {
     wanted.insert(name);
     const auto found = given.find(name);
-    if (found == given.end()) missing.push_back(name);
+    if (found == given.end())
+      missing.push_back(name);
     else if (found->second != shape_of(tensor))
-      wrong.push_back(fmt::format("{} ({} given, {} expected)", name, to_text(found->second), to_text(shape_of(tensor))));
+      wrong.push_back(
+          fmt::format("{} ({} given, {} expected)", name, to_text(found->second), to_text(shape_of(tensor))));
   }
   for (const auto& [name, shape] : given)
     if (!wanted.contains(name)) unexpected.push_back(name);
@@ -40,7 +44,8 @@ void check_tensors(const NamedTensors& tensors, const NamedShapes& given, const 
   if (!unexpected.empty()) faults.push_back("unexpected: " + some(unexpected));
   if (!wrong.empty()) faults.push_back("of another shape: " + some(wrong));
   if (faults.empty()) return;
-  throw Error(ExitCode::input, fmt::format("the weights in {} do not fit the network; {}", where, fmt::join(faults, "; ")),
+  throw Error(ExitCode::input,
+              fmt::format("the weights in {} do not fit the network; {}", where, fmt::join(faults, "; ")),
               "check the network's name and width");
 }
 
@@ -49,8 +54,10 @@ std::vector<NamedArray> arrays_of(const NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     const auto values = tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous();
     const std::span<const float> view(values.const_data_ptr<float>(), static_cast<std::size_t>(values.numel()));
-    if (values.is_alias_of(tensor)) arrays.emplace_back(name, shape_of(tensor), view);
-    else arrays.emplace_back(name, shape_of(tensor), std::vector<float>(view.begin(), view.end()));
+    if (values.is_alias_of(tensor))
+      arrays.emplace_back(name, shape_of(tensor), view);
+    else
+      arrays.emplace_back(name, shape_of(tensor), std::vector<float>(view.begin(), view.end()));
   }
   return arrays;
 }
@@ -66,7 +73,8 @@ void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arr
   const torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : tensors) {
     auto target = tensor;
-    target.copy_(torch::from_blob(const_cast<float*>(by_name.at(name)->data().data()), tensor.sizes(), torch::kFloat32));
+    target.copy_(
+        torch::from_blob(const_cast<float*>(by_name.at(name)->data().data()), tensor.sizes(), torch::kFloat32));
   }
 }
 

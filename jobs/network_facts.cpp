@@ -19,7 +19,8 @@ class Reader {
   }
   void required(const char* key, std::string& field) const {
     if (!facts_.contains(key))
-      throw Error(ExitCode::input, fmt::format("{} does not say its {}", where_, key), "import the weights again with `langrun weights import`");
+      throw Error(ExitCode::input, fmt::format("{} does not say its {}", where_, key),
+                  "import the weights again with `langrun weights import`");
     text(key, field);
   }
   void integer(const char* key, std::int64_t& field) const {
@@ -54,7 +55,8 @@ WeightFacts facts_of(const EnergyConfig& config) {
 }
 
 WeightFacts facts_of(const GeneratorConfig& config) {
-  return {{"network", config.network}, {"width", std::to_string(config.width)}, {"latent", std::to_string(config.latent)}};
+  return {
+      {"network", config.network}, {"width", std::to_string(config.width)}, {"latent", std::to_string(config.latent)}};
 }
 
 WeightFacts facts_of(const ClassifierConfig& config) {

@@ -1,7 +1,6 @@
 #include "jobs/score.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "core/frechet.h"
 #include "core/noise.h"
+#include "core/torch.h"
 #include "data/image_store.h"
 #include "jobs/feature_net.h"
 
@@ -23,7 +23,8 @@ class Pictures {
  public:
   explicit Pictures(const std::string& path) : store_(ImageStore::open(path)) {
     if (store_.shape().channels != 3)
-      throw Error(ExitCode::input, fmt::format("{} holds images of {} channel, expected 3", path, store_.shape().channels));
+      throw Error(ExitCode::input,
+                  fmt::format("{} holds images of {} channel, expected 3", path, store_.shape().channels));
   }
   std::int64_t size() const { return static_cast<std::int64_t>(store_.count()); }
   StoreFacts facts() const { return {store_.path().string(), size(), store_.shape().height, store_.shape().width}; }
@@ -36,13 +37,17 @@ class Pictures {
     std::sort(chosen_.begin(), chosen_.end());
   }
 
-  /// Images [first, first + count) of those chosen, as [block, 3, H, W] float32 in [-1, 1]; rows from `count` on are grey.
+  /// Images [first, first + count) of those chosen, as [block, 3, H, W] float32 in [-1, 1]; rows from `count` on are
+  /// grey.
   at::Tensor read(std::int64_t first, std::int64_t count, std::int64_t block) const {
     const auto shape = store_.shape();
     auto raw = torch::full({block, shape.height, shape.width, 3}, 127, torch::kUInt8);
     const auto wanted = std::span(chosen_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     store_.read(wanted, {raw.mutable_data_ptr<std::uint8_t>(), wanted.size() * store_.image_bytes()});
-    return raw.permute({0, 3, 1, 2}).to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous).mul_(2.0 / 255).sub_(1);
+    return raw.permute({0, 3, 1, 2})
+        .to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous)
+        .mul_(2.0 / 255)
+        .sub_(1);
   }
 
  private:
@@ -51,7 +56,8 @@ class Pictures {
     const auto key = noise_key(static_cast<std::uint64_t>(config.seed), Stream::sample);
     for (std::int64_t i = 0; i < count; ++i) {
       const auto rest = static_cast<std::uint64_t>(size() - i);
-      const auto other = static_cast<std::uint64_t>(i) + uniform_integer(key, {store, 0}, static_cast<std::uint32_t>(i), rest);
+      const auto other =
+          static_cast<std::uint64_t>(i) + uniform_integer(key, {store, 0}, static_cast<std::uint32_t>(i), rest);
       std::swap(chosen_[static_cast<std::size_t>(i)], chosen_[other]);
     }
   }
@@ -73,10 +79,12 @@ std::int64_t agreed_count(const ScoreConfig& config, const Pictures& a, const Pi
   const auto count = config.count > 0 ? config.count : most;
   const auto& smaller = a.size() <= b.size() ? a : b;
   if (count > most)
-    throw Error(ExitCode::usage, fmt::format("--count {} given, {} holds {} images", count, smaller.facts().path, most));
+    throw Error(ExitCode::usage,
+                fmt::format("--count {} given, {} holds {} images", count, smaller.facts().path, most));
   if (count <= length)
-    throw Error(ExitCode::usage, fmt::format("{} images of each store are too few for features of length {}: at least {} are needed",
-                                             count, length, length + 1),
+    throw Error(ExitCode::usage,
+                fmt::format("{} images of each store are too few for features of length {}: at least {} are needed",
+                            count, length, length + 1),
                 "with fewer the covariance is singular and the distance says nothing; several thousand are usual");
   return count;
 }
@@ -89,11 +97,16 @@ struct Round {
   std::vector<float> own, all;
 
   Round(Communicator& world_, const ScoreConfig& config_, std::int64_t count_, std::int64_t length_)
-      : world(world_), config(config_), count(count_), length(length_),
+      : world(world_),
+        config(config_),
+        count(count_),
+        length(length_),
         own(static_cast<std::size_t>(config_.block * length_)),
         all(own.size() * static_cast<std::size_t>(world_.size())) {}
 
-  std::int64_t rows(std::int64_t block) const { return std::clamp<std::int64_t>(count - block * config.block, 0, config.block); }
+  std::int64_t rows(std::int64_t block) const {
+    return std::clamp<std::int64_t>(count - block * config.block, 0, config.block);
+  }
 
   /// Blocks first .. first + ranks - 1. Collective.
   void run(Classifier& net, const Pictures& pictures, std::int64_t first, FeatureStatistics& statistics) {
@@ -106,7 +119,8 @@ struct Round {
     if (world.rank() != 0) return;
     // By block number, whichever rank it came from: the sums' bits depend on their order.
     for (std::int64_t r = 0; r < world.size() && rows(first + r) > 0; ++r)
-      statistics.add(torch::from_blob(all.data() + static_cast<std::size_t>(r) * own.size(), {rows(first + r), length}));
+      statistics.add(
+          torch::from_blob(all.data() + static_cast<std::size_t>(r) * own.size(), {rows(first + r), length}));
   }
 };
 
@@ -115,7 +129,7 @@ struct Round {
 ScoreResult score(const ScoreConfig& config, Communicator& world, const ScoreProgress& progress) {
   const auto start = std::chrono::steady_clock::now();
   at::set_num_threads(static_cast<int>(config.threads));
-  const torch::InferenceMode inference;
+  const torch::NoGradGuard constant;
   const auto net = load_feature_net(config.features);
   const auto length = net.classifier->feature_length();
   Pictures a(config.a), b(config.b);

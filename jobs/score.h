@@ -15,19 +15,19 @@ struct ScoreConfig {
   std::int64_t count = 0;        ///< images of each store; 0: all of the smaller one
   std::string choice = "first";  ///< which: "first", or "random" (keyed by seed, without repetition)
   std::int64_t seed = 1;
-  std::int64_t block = 250;      ///< images a call of the network takes; part of the result's last bits
-  std::int64_t threads = 1;      ///< per rank
+  std::int64_t block = 250;  ///< images a call of the network takes; part of the result's last bits
+  std::int64_t threads = 1;  ///< per rank
 };
 
 struct StoreFacts {
   std::string path;
-  std::int64_t images = 0;       ///< in the store
+  std::int64_t images = 0;  ///< in the store
   std::int64_t height = 0, width = 0;
 };
 
 struct ScoreResult {
   double distance = 0;
-  std::int64_t count = 0;        ///< images used of each store
+  std::int64_t count = 0;  ///< images used of each store
   StoreFacts a, b;
   std::string network, weights, weights_checksum;
   std::int64_t feature_length = 0;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "core/torch.h"
 
 #include <algorithm>
 
@@ -11,6 +10,7 @@
 #include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
+#include "core/torch.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 
@@ -71,7 +71,8 @@ std::vector<NamedArray> weight_arrays(StateDict state, const std::string& where)
   for (auto& tensor : state.tensors) {
     if (tensor.name.ends_with("num_batches_tracked")) continue;
     if (!tensor.floating())
-      throw Error(ExitCode::input, fmt::format("{}: {} holds {}, weights are floating-point", where, tensor.name, tensor.type));
+      throw Error(ExitCode::input,
+                  fmt::format("{}: {} holds {}, weights are floating-point", where, tensor.name, tensor.type));
     arrays.emplace_back(std::move(tensor.name), std::move(tensor.shape), std::move(tensor.reals));
   }
   return arrays;

@@ -11,20 +11,20 @@
 namespace langrun {
 
 struct WeightsImport {
-  std::string source;              ///< PyTorch file
-  std::string target;              ///< HDF5 file to make
-  std::string part;                ///< energy, generator or classifier; empty: whichever knows the network
+  std::string source;  ///< PyTorch file
+  std::string target;  ///< HDF5 file to make
+  std::string part;    ///< energy, generator or classifier; empty: whichever knows the network
   std::string network;
-  std::string key;                 ///< which dictionary of the source; empty: read_pytorch's choice
-  std::int64_t width = 0;          ///< energies and generators; 0: the paper's
-  std::int64_t latent = 128;       ///< generators
+  std::string key;            ///< which dictionary of the source; empty: read_pytorch's choice
+  std::int64_t width = 0;     ///< energies and generators; 0: the paper's
+  std::int64_t latent = 128;  ///< generators
 };
 
 struct ImportedWeights {
   std::string part;
   std::int64_t tensors = 0;
-  std::int64_t weights = 0;        ///< trainable numbers
-  std::string checksum;            ///< weights_checksum of what the network holds
+  std::int64_t weights = 0;  ///< trainable numbers
+  std::string checksum;      ///< weights_checksum of what the network holds
 };
 
 /// Throws Error(input) where tensors are missing, unexpected or of another shape, naming them; Error(usage) for an

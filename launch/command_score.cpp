@@ -24,13 +24,15 @@ void print_table(const ScoreConfig& config, const ScoreResult& result) {
   fmt::print("A          {}\nB          {}\n", describe(result.a, result), describe(result.b, result));
   fmt::print("images     {} of each, {}{}\n", result.count, config.choice,
              config.choice == "random" ? fmt::format(" (seed {})", config.seed) : "");
-  fmt::print("features   {} of length {}, weights {} ({})\n", result.network, result.feature_length, result.weights, result.weights_checksum);
+  fmt::print("features   {} of length {}, weights {} ({})\n", result.network, result.feature_length, result.weights,
+             result.weights_checksum);
   fmt::print("distance   {:.6f}\n", result.distance);
 }
 
 std::string as_json(const ScoreConfig& config, const ScoreResult& result) {
   const auto store = [](const StoreFacts& facts) {
-    return nlohmann::ordered_json{{"store", facts.path}, {"images", facts.images}, {"height", facts.height}, {"width", facts.width}};
+    return nlohmann::ordered_json{
+        {"store", facts.path}, {"images", facts.images}, {"height", facts.height}, {"width", facts.width}};
   };
   nlohmann::ordered_json json;
   json["distance"] = result.distance;
@@ -40,12 +42,9 @@ std::string as_json(const ScoreConfig& config, const ScoreResult& result) {
   json["block"] = config.block;
   json["a"] = store(result.a);
   json["b"] = store(result.b);
-  json["features"] = {{"network", result.network},
-                      {"length", result.feature_length},
-                      {"input_height", result.input_height},
-                      {"input_width", result.input_width},
-                      {"weights", result.weights},
-                      {"checksum", result.weights_checksum}};
+  json["features"] = {{"network", result.network},           {"length", result.feature_length},
+                      {"input_height", result.input_height}, {"input_width", result.input_width},
+                      {"weights", result.weights},           {"checksum", result.weights_checksum}};
   json["seconds"] = result.seconds;
   return json.dump(2) + "\n";
 }
@@ -68,12 +67,16 @@ int run_score(Call& call) {
   OptionTable table("score");
   table.positional("A", config.a, "image store (HDF5)");
   table.positional("B", config.b, "image store (HDF5)");
-  table.text("features", config.features, "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), or a network's name with --classifier");
+  table.text(
+      "features", config.features,
+      "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), or a network's name with --classifier");
   table.text("classifier", classifier, "file of weights for a network that --features names");
   table.integer("count", config.count, "images", "images used of each store; 0: all of the smaller one", {0});
-  table.choice("choice", config.choice, {"first", "random"}, "which images: the first, or drawn by seed without repetition");
+  table.choice("choice", config.choice, {"first", "random"},
+               "which images: the first, or drawn by seed without repetition");
   table.integer("seed", config.seed, "", "seed of the random choice", {0});
-  table.integer("block", config.block, "images", "images in one call of the network; results differ in their last bits", {1, 1 << 16});
+  table.integer("block", config.block, "images", "images in one call of the network; results differ in their last bits",
+                {1, 1 << 16});
   table.integer("threads", config.threads, "", "threads per rank", {1, 4096});
   table.text("json", json, "file for the result; must not exist", Keep::transient);
   table.parse(call.arguments);
@@ -87,11 +90,13 @@ int run_score(Call& call) {
     return 0;
   }
   if (config.features.empty())
-    throw Error(ExitCode::usage, "langrun score: --features is missing", "name the feature net: --features FILE[:network]");
+    throw Error(ExitCode::usage, "langrun score: --features is missing",
+                "name the feature net: --features FILE[:network]");
   if (!classifier.empty()) config.features = classifier + ":" + config.features;
   std::error_code ignored;
   if (!json.empty() && std::filesystem::exists(json, ignored))
-    throw Error(ExitCode::usage, fmt::format("{} exists already", json), "nothing is written over; remove it or choose another name");
+    throw Error(ExitCode::usage, fmt::format("{} exists already", json),
+                "nothing is written over; remove it or choose another name");
   const auto result = score(config, call.world, progress_lines());
   if (speaks) {
     print_table(config, result);

@@ -15,14 +15,17 @@ int run_weights_import(Call& call) {
   table.positional("FILE", import.source, "PyTorch file, zip or legacy, as torch.save writes a state dict");
   table.positional("OUT", import.target, "file of weights to make (HDF5); must not exist");
   table.text("network", import.network, "name of the network that the weights belong to");
-  table.choice("part", part, {"auto", "energy", "generator", "classifier"}, "kind of network; auto: whichever has that name");
+  table.choice("part", part, {"auto", "energy", "generator", "classifier"},
+               "kind of network; auto: whichever has that name");
   table.text("key", import.key, "which dictionary of FILE, keys joined by dots; none: the outermost, or state_dict");
-  table.integer("width", import.width, "channels", "base width n of an energy or generator; 0: the paper's", {0, 1 << 16});
+  table.integer("width", import.width, "channels", "base width n of an energy or generator; 0: the paper's",
+                {0, 1 << 16});
   table.integer("latent", import.latent, "numbers", "length of a generator's latent", {1, 1 << 20});
   table.parse(call.arguments);
   const bool speaks = call.world.rank() == 0;
   if (table.help_asked()) {
-    if (speaks) fmt::print("{}", table.help("Reads PyTorch weights (weights only, nothing is executed) into a file of weights."));
+    if (speaks)
+      fmt::print("{}", table.help("Reads PyTorch weights (weights only, nothing is executed) into a file of weights."));
     return 0;
   }
   if (table.dry_run()) {
@@ -30,12 +33,13 @@ int run_weights_import(Call& call) {
     return 0;
   }
   if (import.network.empty())
-    throw Error(ExitCode::usage, "langrun weights import: --network is missing", "name the network that the weights belong to, such as --network resnet20");
+    throw Error(ExitCode::usage, "langrun weights import: --network is missing",
+                "name the network that the weights belong to, such as --network resnet20");
   if (part != "auto") import.part = part;
   if (speaks) {
     const auto done = import_weights(import);
-    fmt::print("{}: /{} {}, {} tensors, {} weights, checksum {}\n", import.target, done.part, import.network, done.tensors,
-               done.weights, done.checksum);
+    fmt::print("{}: /{} {}, {} tensors, {} weights, checksum {}\n", import.target, done.part, import.network,
+               done.tensors, done.weights, done.checksum);
   }
   call.world.barrier("weights import");
   return 0;

@@ -1,8 +1,8 @@
 #include "core/networks/resnet_cifar.h"
 
-#include "core/torch.h"
-
 #include <utility>
+
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -72,7 +72,8 @@ class Group : public torch::nn::Module {
  public:
   Group(std::int64_t in, std::int64_t out, std::int64_t stride, std::int64_t blocks) {
     for (std::int64_t i = 0; i < blocks; ++i)
-      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(i == 0 ? in : out, out, i == 0 ? stride : 1)));
+      blocks_.push_back(
+          register_module(std::to_string(i), std::make_shared<Block>(i == 0 ? in : out, out, i == 0 ? stride : 1)));
   }
   at::Tensor forward(at::Tensor x) {
     for (auto& block : blocks_) x = block->forward(x);
@@ -86,7 +87,8 @@ class Group : public torch::nn::Module {
 class Linear : public torch::nn::Module {
  public:
   Linear(std::int64_t in, std::int64_t out)
-      : weight_(register_parameter("weight", torch::zeros({out, in}))), bias_(register_parameter("bias", torch::zeros({out}))) {}
+      : weight_(register_parameter("weight", torch::zeros({out, in}))),
+        bias_(register_parameter("bias", torch::zeros({out}))) {}
   at::Tensor forward(const at::Tensor& x) { return at::linear(x, weight_, bias_); }
 
  private:

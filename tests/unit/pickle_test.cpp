@@ -32,7 +32,8 @@ whole = {'state_dict': state, 'optimizer': adam, 'epoch': 3, 'best': 0.5, 'name'
 )";
 
 const PickledTensor& find(const StateDict& state, const std::string& name) {
-  const auto found = std::find_if(state.tensors.begin(), state.tensors.end(), [&](const auto& t) { return t.name == name; });
+  const auto found =
+      std::find_if(state.tensors.begin(), state.tensors.end(), [&](const auto& t) { return t.name == name; });
   if (found == state.tensors.end()) throw std::runtime_error("no tensor " + name);
   return *found;
 }
@@ -46,7 +47,8 @@ void expect_model(const StateDict& state) {
   EXPECT_EQ(find(state, "a.turned").reals, (std::vector<float>{0, 0.375f, 0.125f, 0.5f, 0.25f, 0.625f}));
   EXPECT_EQ(find(state, "a.part").reals, (std::vector<float>{0.75f, 1, 1.25f, 1.5f, 1.75f, 2}));
   EXPECT_EQ(find(state, "half").type, "float16");
-  EXPECT_EQ(find(state, "half").reals, (std::vector<float>{1.5f, -0.25f, 65504, 0x1p-24f, std::numeric_limits<float>::infinity()}));
+  EXPECT_EQ(find(state, "half").reals,
+            (std::vector<float>{1.5f, -0.25f, 65504, 0x1p-24f, std::numeric_limits<float>::infinity()}));
   EXPECT_EQ(find(state, "brain").reals[0], 1.5f);
   EXPECT_NEAR(find(state, "brain").reals[1], -3e38f, 2e36f);
   EXPECT_EQ(find(state, "double").reals, (std::vector<float>{0.1f}));
@@ -58,7 +60,7 @@ void expect_model(const StateDict& state) {
 }
 
 /// Skips the test without PyTorch; else runs kModel and then `script`.
-#define MAKE_WITH_TORCH(scratch, script)                                                   \
+#define MAKE_WITH_TORCH(scratch, script)                                                             \
   if (const auto why = testing::without_python(scratch, "torch"); !why.empty()) GTEST_SKIP() << why; \
   ASSERT_TRUE(testing::python(scratch, std::string(kModel) + (script))) << testing::read_file(scratch / "python.log")
 
@@ -77,8 +79,9 @@ TEST(Pickle, ReadsLegacy) {
 
 TEST(Pickle, ReadsLaterProtocols) {
   const Scratch scratch;
-  MAKE_WITH_TORCH(scratch, "torch.save(whole, 'a.pth', pickle_protocol=4)\n"
-                           "torch.save(whole, 'b.pth', pickle_protocol=4, _use_new_zipfile_serialization=False)");
+  MAKE_WITH_TORCH(scratch,
+                  "torch.save(whole, 'a.pth', pickle_protocol=4)\n"
+                  "torch.save(whole, 'b.pth', pickle_protocol=4, _use_new_zipfile_serialization=False)");
   expect_model(read_pytorch(scratch / "a.pth"));
   expect_model(read_pytorch(scratch / "b.pth"));
 }
@@ -96,8 +99,9 @@ with zipfile.ZipFile('a.pth') as old, zipfile.ZipFile('b.pth', 'w', zipfile.ZIP_
 
 TEST(Pickle, ChoosesTheDictionary) {
   const Scratch scratch;
-  MAKE_WITH_TORCH(scratch, "torch.save(state, 'bare.pth'); torch.save({'net': state, 'opt': adam}, 'one.pth')\n"
-                           "torch.save({'f': state, 'g': {'net': state}}, 'two.pth'); torch.save(base, 'tensor.pth')");
+  MAKE_WITH_TORCH(scratch,
+                  "torch.save(state, 'bare.pth'); torch.save({'net': state, 'opt': adam}, 'one.pth')\n"
+                  "torch.save({'f': state, 'g': {'net': state}}, 'two.pth'); torch.save(base, 'tensor.pth')");
   EXPECT_EQ(read_pytorch(scratch / "bare.pth").key, "");
   EXPECT_EQ(read_pytorch(scratch / "one.pth").key, "net");
   EXPECT_EQ(read_pytorch(scratch / "two.pth", "g.net").tensors.size(), 10u);
@@ -110,8 +114,9 @@ TEST(Pickle, ChoosesTheDictionary) {
 
 TEST(Pickle, RefusesProgramsAndModules) {
   const Scratch scratch;
-  MAKE_WITH_TORCH(scratch, "m = torch.nn.Linear(2, 2); torch.save(m, 'module.pth')\n"
-                           "torch.jit.script(m).save('script.pt')");
+  MAKE_WITH_TORCH(scratch,
+                  "m = torch.nn.Linear(2, 2); torch.save(m, 'module.pth')\n"
+                  "torch.jit.script(m).save('script.pt')");
   const auto module = error_of(ExitCode::input, [&] { read_pytorch(scratch / "module.pth"); });
   EXPECT_NE(module.find("torch.nn.modules.linear.Linear"), std::string::npos) << module;
   const auto script = error_of(ExitCode::input, [&] { read_pytorch(scratch / "script.pt"); });
@@ -136,8 +141,12 @@ std::string le(std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i) & 0xff));
   return out;
 }
-std::string unicode(const std::string& text) { return "X" + le(text.size(), 4) + text; }
-std::string integer(std::int64_t value) { return "\x8a" + le(8, 1) + le(static_cast<std::uint64_t>(value), 8); }
+std::string unicode(const std::string& text) {
+  return "X" + le(text.size(), 4) + text;
+}
+std::string integer(std::int64_t value) {
+  return "\x8a" + le(8, 1) + le(static_cast<std::uint64_t>(value), 8);
+}
 
 /// A legacy file around one object's pickle (without its protocol and stop) and what follows it.
 std::string legacy(const std::string& object, const std::string& rest = {}) {
@@ -151,7 +160,9 @@ std::string tensor(std::int64_t count, std::int64_t offset, std::int64_t extent,
          unicode("cpu") + integer(count) + "tQ" + integer(offset) + "(" + integer(extent) + "t(" + integer(stride) +
          "t\x89" + "}tR";
 }
-std::string one_tensor(const std::string& made) { return "}" + unicode("w") + made + "s"; }
+std::string one_tensor(const std::string& made) {
+  return "}" + unicode("w") + made + "s";
+}
 std::string storages(std::int64_t count, const std::string& bytes) {
   return "\x80\x02](" + unicode("0") + "e." + le(static_cast<std::uint64_t>(count), 8) + bytes;
 }
@@ -164,7 +175,8 @@ std::string refusal(const std::string& bytes) {
 
 TEST(HostilePickle, HandMadeFileIsReadWhereItIsWhole) {
   const Scratch scratch;
-  testing::write_file(scratch / "x.pth", legacy(one_tensor(tensor(2, 0, 2, 1)), storages(2, std::string("\0\0\x80\x3f\0\0\0\x40", 8))));
+  testing::write_file(scratch / "x.pth",
+                      legacy(one_tensor(tensor(2, 0, 2, 1)), storages(2, std::string("\0\0\x80\x3f\0\0\0\x40", 8))));
   const auto state = read_pytorch(scratch / "x.pth");
   ASSERT_EQ(state.tensors.size(), 1u);
   EXPECT_EQ(state.tensors[0].reals, (std::vector<float>{1, 2}));
@@ -182,12 +194,15 @@ TEST(HostilePickle, RefusesGlobalsByName) {
 
 TEST(HostilePickle, RefusesImpossibleSizes) {
   constexpr auto huge = std::int64_t{1} << 40;
-  EXPECT_NE(refusal(legacy(one_tensor(tensor(huge, 0, huge, 1)), storages(huge, ""))).find("far larger"), std::string::npos);
-  EXPECT_NE(refusal(legacy(one_tensor(tensor(1 << 20, 0, 2, 1)), storages(1 << 20, "abcd"))).find("truncated"), std::string::npos);
+  EXPECT_NE(refusal(legacy(one_tensor(tensor(huge, 0, huge, 1)), storages(huge, ""))).find("far larger"),
+            std::string::npos);
+  EXPECT_NE(refusal(legacy(one_tensor(tensor(1 << 20, 0, 2, 1)), storages(1 << 20, "abcd"))).find("truncated"),
+            std::string::npos);
   EXPECT_NE(refusal(legacy(one_tensor(tensor(2, 0, huge, 0)))).find("does not fit its storage"), std::string::npos);
   EXPECT_NE(refusal(legacy(one_tensor(tensor(2, 1, 2, 1)))).find("does not fit its storage"), std::string::npos);
   EXPECT_NE(refusal(legacy(one_tensor(tensor(2, -1, 2, 1)))).find("storage"), std::string::npos);
-  EXPECT_NE(refusal(legacy(one_tensor(tensor(4, 0, 3, std::int64_t{1} << 62)))).find("does not fit its storage"), std::string::npos);
+  EXPECT_NE(refusal(legacy(one_tensor(tensor(4, 0, 3, std::int64_t{1} << 62)))).find("does not fit its storage"),
+            std::string::npos);
   EXPECT_NE(refusal(legacy("X\xff\xff\xff\xffzz")).find("bytes wanted"), std::string::npos);
   EXPECT_NE(refusal(legacy("\x8d" + le(~std::uint64_t{0}, 8))).find("bytes wanted"), std::string::npos);
 }
@@ -203,16 +218,17 @@ TEST(HostilePickle, SurvivesCyclesAndDepth) {
   EXPECT_NE(refusal(legacy(deeper)).find("no dictionary of tensors"), std::string::npos);
   std::string wide = "}q" + le(0, 1);
   for (int i = 1; i <= 40; ++i)
-    wide += "}q" + le(static_cast<std::uint64_t>(i), 1) + unicode("a") + "h" + le(static_cast<std::uint64_t>(i - 1), 1) + "s" +
-            unicode("b") + "h" + le(static_cast<std::uint64_t>(i - 1), 1) + "s";
+    wide += "}q" + le(static_cast<std::uint64_t>(i), 1) + unicode("a") + "h" +
+            le(static_cast<std::uint64_t>(i - 1), 1) + "s" + unicode("b") + "h" +
+            le(static_cast<std::uint64_t>(i - 1), 1) + "s";
   refusal(legacy(wide));
 }
 
 TEST(HostilePickle, BoundsWhatASmallFileCanAskFor) {
-  refusal(legacy("}" + std::string(3'000'000, '2')));              // a deep stack
-  refusal(legacy("]" + std::string(3'000'000, '\x94')));           // many memo slots
-  refusal(legacy(std::string(3'000'000, '(')));                    // many marks
-  refusal(legacy(std::string(3'000'000, 'N')));                    // many values
+  refusal(legacy("}" + std::string(3'000'000, '2')));     // a deep stack
+  refusal(legacy("]" + std::string(3'000'000, '\x94')));  // many memo slots
+  refusal(legacy(std::string(3'000'000, '(')));           // many marks
+  refusal(legacy(std::string(3'000'000, 'N')));           // many values
   refusal(legacy("0"));
   refusal(legacy("t"));
   refusal(legacy("h\x07"));

@@ -63,7 +63,8 @@ inline std::string without_python(const Scratch& scratch, const std::string& mod
 inline std::filesystem::path shared_file(const std::string& name) {
   const char* shared = std::getenv("LANGRUN_SHARED");
   const char* source = std::getenv("LANGRUN_SOURCE");
-  const std::filesystem::path root = shared != nullptr ? shared : std::filesystem::path(source != nullptr ? source : ".") / "../shared";
+  const std::filesystem::path root =
+      shared != nullptr ? shared : std::filesystem::path(source != nullptr ? source : ".") / "../shared";
   return root / "data" / name;
 }
 
