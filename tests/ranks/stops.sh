@@ -4,13 +4,6 @@
 data=$scratch/data.h5
 synth "$data" 256
 
-train() { # train RUN RANKS OPTIONS...
-  local run=$scratch/$1 n=$2
-  shift 2
-  ranks "$n" "$program" shortrun --data "$data" --run "$run" --energy.network light --energy.width 4 \
-    --generator.network sngan32 --generator.width 4 --generator.latent 8 --batch 16 --bank.size 60 --langevin.steps 3 \
-    --seed 11 "$@" >"$run.out" 2>"$run.err"
-}
 started() { # started RUN: until its first metrics line is there
   local i
   for i in {1..300}; do [[ -s $scratch/$1/metrics.jsonl ]] && return; sleep 0.1; done
