@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -21,6 +22,9 @@ std::recursive_mutex& library_mutex() {
 class Lock {
  public:
   Lock() : lock_(library_mutex()) {
+    // Files are closed by their handles. What HDF5 could not write on a full disk it would try again at exit, and crash.
+    static const bool exits_quietly = H5dont_atexit() >= 0;
+    (void)exits_quietly;
     // HDF5 prints its error stack to stderr by default, as set for each thread; errors reach the user through Error instead.
     thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
     (void)silenced;
@@ -36,10 +40,16 @@ herr_t first_description(unsigned, const H5E_error2_t* error, void* out) {
   return 0;
 }
 
-/// The innermost reason that HDF5 gives for its last failure.
+/// The innermost reason that HDF5 gives for its last failure, on one line; of a failed read or write the system's own.
 std::string reason() {
   std::string text;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_description, &text);
+  constexpr std::string_view kSystem = "error message = '";
+  if (const auto at = text.find(kSystem); at != std::string::npos) {
+    text.erase(0, at + kSystem.size());
+    text.erase(std::min(text.find('\''), text.size()));
+  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
   return text.empty() ? "no reason given" : text;
 }
 

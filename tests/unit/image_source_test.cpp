@@ -190,7 +190,7 @@ TEST(Source, BadArchivesAreNamed) {
   const Octets words{'w', 'o', 'r', 'd', 's'};
   EXPECT_NE(failure_with(text.add("a/words", words)).find("a/words: text"), std::string::npos);
   write_file(scratch / "words.txt", "words");
-  EXPECT_NE(failure_of(scratch / "words.txt").find("neither a folder nor a tar"), std::string::npos);
+  EXPECT_NE(failure_of(scratch / "words.txt").find("is text, expected a folder"), std::string::npos);
   write_file(scratch / "empty.tar", "");
   EXPECT_NE(failure_of(scratch / "empty.tar").find("empty"), std::string::npos);
   EXPECT_NE(failure_of(scratch / "none.tar").find("no file"), std::string::npos);
