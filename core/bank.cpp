@@ -1,11 +1,11 @@
 #include "core/bank.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -66,7 +66,8 @@ at::Tensor BankLane::take_latents(const std::vector<std::int64_t>& which) const 
   return latents.index_select(0, index_of(which));
 }
 
-void BankLane::put(const std::vector<std::int64_t>& which, const at::Tensor& new_images, const at::Tensor& new_latents) {
+void BankLane::put(const std::vector<std::int64_t>& which, const at::Tensor& new_images,
+                   const at::Tensor& new_latents) {
   images.index_copy_(0, index_of(which), new_images.to(torch::kCPU));
   if (latents.size(1) > 0) latents.index_copy_(0, index_of(which), new_latents.to(torch::kCPU));
 }

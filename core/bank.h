@@ -18,12 +18,13 @@ std::vector<std::int64_t> draw_rows(NoiseKey key, std::int64_t lane, std::int64_
                                     std::int64_t count);
 
 /// True where the slot, `updates` rounds after its last start, starts anew in this step.
-bool rejuvenates(NoiseKey key, std::uint64_t slot, std::int64_t step, std::int64_t updates, const RejuvenationRule& rule);
+bool rejuvenates(NoiseKey key, std::uint64_t slot, std::int64_t step, std::int64_t updates,
+                 const RejuvenationRule& rule);
 
 /// The rows that one lane owns of a bank; row r is slot lane + L * r. In host memory on every device.
 struct BankLane {
-  at::Tensor images;   ///< [rows, C, H, W] float32, channels-last
-  at::Tensor latents;  ///< [rows, nz] float32; nz = 0 where the bank has no latents
+  at::Tensor images;                  ///< [rows, C, H, W] float32, channels-last
+  at::Tensor latents;                 ///< [rows, nz] float32; nz = 0 where the bank has no latents
   std::vector<std::int64_t> updates;  ///< [rows] rounds since rejuvenation
   std::vector<std::int64_t> visits;   ///< [rows] all rounds
 

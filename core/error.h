@@ -9,13 +9,13 @@ namespace langrun {
 /// Exit codes of the program; scripts rely on the numbers (docs/files.md lists them).
 enum class ExitCode : int {
   done = 0,
-  internal = 1,   ///< a bug of ours; `run diff`: different
-  usage = 2,      ///< unknown or wrong option, run folder in use, lanes that ranks do not divide
-  input = 3,      ///< data, stores or weights that are missing, damaged, of the wrong size or type
-  diverged = 4,   ///< a non-finite value, or a run that left its bounds
-  rank = 5,       ///< a rank or a collective failed or timed out
-  storage = 6,    ///< full, not writable, no good checkpoint left
-  stopped = 75,   ///< asked to stop: checkpoint written, run again to go on
+  internal = 1,  ///< a bug of ours; `run diff`: different
+  usage = 2,     ///< unknown or wrong option, run folder in use, lanes that ranks do not divide
+  input = 3,     ///< data, stores or weights that are missing, damaged, of the wrong size or type
+  diverged = 4,  ///< a non-finite value, or a run that left its bounds
+  rank = 5,      ///< a rank or a collective failed or timed out
+  storage = 6,   ///< full, not writable, no good checkpoint left
+  stopped = 75,  ///< asked to stop: checkpoint written, run again to go on
 };
 
 /// An error a person can act on. `what()` says what was given and what was expected; `hint()` says what to do and may

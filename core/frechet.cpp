@@ -8,8 +8,7 @@
 namespace langrun {
 
 FeatureStatistics::FeatureStatistics(std::int64_t length)
-    : length_(length),
-      mean_(torch::zeros({length}, torch::kFloat64)),
+    : length_(length), mean_(torch::zeros({length}, torch::kFloat64)),
       scatter_(torch::zeros({length, length}, torch::kFloat64)) {}
 
 void FeatureStatistics::take(std::int64_t count, const at::Tensor& mean, const at::Tensor& scatter) {

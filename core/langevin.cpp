@@ -1,9 +1,9 @@
 #include "core/langevin.h"
 
 #include <ATen/Parallel.h>
-#include "core/torch.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 
 #ifdef LANGRUN_HAVE_CUDA
 #include "core/noise_cuda.h"
@@ -58,9 +58,11 @@ at::Tensor run_langevin(const GradientFunction& gradient, const at::Tensor& x, c
     auto [energy, slope] = gradient(chains);
     slope = slope.contiguous(at::MemoryFormat::ChannelsLast);
     if (record != nullptr || config.max_norm > 0) {
-      const auto magnitude = torch::linalg_vector_norm(slope.permute({0, 2, 3, 1}).flatten(1), 2, {1}) * config.gradient_weight();
+      const auto magnitude =
+          torch::linalg_vector_norm(slope.permute({0, 2, 3, 1}).flatten(1), 2, {1}) * config.gradient_weight();
       magnitude_sum += magnitude;
-      if (config.max_norm > 0) slope = clipped(slope, magnitude, config.max_norm).contiguous(at::MemoryFormat::ChannelsLast);
+      if (config.max_norm > 0)
+        slope = clipped(slope, magnitude, config.max_norm).contiguous(at::MemoryFormat::ChannelsLast);
     }
     if (step == 0) first_energy = energy;
     last_energy = energy;

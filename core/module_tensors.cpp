@@ -1,10 +1,9 @@
 #include "core/module_tensors.h"
 
-#include "core/torch.h"
-
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 

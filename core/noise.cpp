@@ -99,8 +99,8 @@ std::uint64_t uniform_integer(NoiseKey key, NoisePlace place, std::uint32_t inde
 void langevin_update(NoiseKey key, NoisePlace place, float gradient_weight, float noise_weight,
                      std::span<const float> gradient, std::span<float> x) {
   if (gradient.size() != x.size()) {
-    throw Error(ExitCode::internal, fmt::format("langevin_update: {} gradient elements for {} of x", gradient.size(),
-                                                x.size()));
+    throw Error(ExitCode::internal,
+                fmt::format("langevin_update: {} gradient elements for {} of x", gradient.size(), x.size()));
   }
   check_count(x.size());
   fastest().langevin(counter_of(key, place), {-gradient_weight, noise_weight}, gradient.data(), x.data(), x.size());

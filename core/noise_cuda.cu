@@ -39,8 +39,7 @@ template <class Use>
 __global__ void __launch_bounds__(kThreads) each_normal(std::uint32_t key0, std::uint32_t key1, std::uint32_t step,
                                                         Identities identities, std::int64_t length, Use use) {
   const std::uint32_t block = blockIdx.x * kThreads + threadIdx.x;
-  const std::int64_t first =
-      static_cast<std::int64_t>(block / kGroupBlocks) * kNoiseGroup + block % kGroupBlocks;
+  const std::int64_t first = static_cast<std::int64_t>(block / kGroupBlocks) * kNoiseGroup + block % kGroupBlocks;
   if (first >= length) return;
   const std::uint64_t identity = identities.of[blockIdx.y];
   std::uint32_t words[4] = {block, step, static_cast<std::uint32_t>(identity),
@@ -67,11 +66,12 @@ Move shifted(Move use, std::int64_t by) {
 }
 
 template <class Use>
-void launch(NoiseKey key, const std::vector<std::uint64_t>& identities, std::uint32_t step, std::int64_t length, Use use,
-            void* stream) {
+void launch(NoiseKey key, const std::vector<std::uint64_t>& identities, std::uint32_t step, std::int64_t length,
+            Use use, void* stream) {
   if (length <= 0) return;
   if (length > std::int64_t{1} << 34) {
-    throw Error(ExitCode::internal, std::to_string(length) + " random numbers asked for at one place, at most 2^34 exist");
+    throw Error(ExitCode::internal,
+                std::to_string(length) + " random numbers asked for at one place, at most 2^34 exist");
   }
   const std::int64_t groups = (length + kNoiseGroup - 1) / kNoiseGroup;
   const auto columns = static_cast<unsigned>((groups * kGroupBlocks + kThreads - 1) / kThreads);

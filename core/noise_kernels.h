@@ -30,8 +30,7 @@ struct NoiseKernels {
   void (*bits)(const NoiseCounter& at, std::uint32_t* out, std::size_t count);
   void (*uniform)(const NoiseCounter& at, float* out, std::size_t count);
   void (*normal)(const NoiseCounter& at, float* out, std::size_t count);
-  void (*langevin)(const NoiseCounter& at, LangevinWeights weights, const float* gradient, float* x,
-                   std::size_t count);
+  void (*langevin)(const NoiseCounter& at, LangevinWeights weights, const float* gradient, float* x, std::size_t count);
 };
 
 // One per noise_lanes_*.cpp; call only what the processor supports.

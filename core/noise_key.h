@@ -8,20 +8,20 @@ namespace langrun {
 
 /// What a random number is for. The numbers are part of every run's bits: never renumber.
 enum class Stream : std::uint32_t {
-  weights = 1,         ///< initial weights
-  data_order = 2,      ///< epoch permutations
-  bank_draw = 3,       ///< which slots a step draws
-  rejuvenation = 4,    ///< which of them are rejuvenated, and their new latents
-  langevin = 5,        ///< noise of training chains
-  data_noise = 6,      ///< noise added to data
-  data_flip = 7,       ///< horizontal flips
+  weights = 1,       ///< initial weights
+  data_order = 2,    ///< epoch permutations
+  bank_draw = 3,     ///< which slots a step draws
+  rejuvenation = 4,  ///< which of them are rejuvenated, and their new latents
+  langevin = 5,      ///< noise of training chains
+  data_noise = 6,    ///< noise added to data
+  data_flip = 7,     ///< horizontal flips
   attack_start = 8,
   attack_chain = 9,
   judge_chain = 10,
-  crop = 11,           ///< random crops at import
-  sample = 12,         ///< latents and chains of `sample` and pictures
-  synthetic = 13,      ///< the procedural image set
-  bank_fill = 14,      ///< latents and noise a bank starts from
+  crop = 11,       ///< random crops at import
+  sample = 12,     ///< latents and chains of `sample` and pictures
+  synthetic = 13,  ///< the procedural image set
+  bank_fill = 14,  ///< latents and noise a bank starts from
 };
 
 /// Key of one stream of one run.

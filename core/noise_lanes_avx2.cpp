@@ -31,11 +31,17 @@ struct Avx2Ops {
   LANGRUN_LANE Bits bit_and(Bits a, Bits b) { return _mm256_and_si256(a, b); }
   LANGRUN_LANE Bits bit_xor(Bits a, Bits b) { return _mm256_xor_si256(a, b); }
   template <int n>
-  LANGRUN_LANE Bits shift_left(Bits a) { return _mm256_slli_epi32(a, n); }
+  LANGRUN_LANE Bits shift_left(Bits a) {
+    return _mm256_slli_epi32(a, n);
+  }
   template <int n>
-  LANGRUN_LANE Bits shift_right(Bits a) { return _mm256_srli_epi32(a, n); }
+  LANGRUN_LANE Bits shift_right(Bits a) {
+    return _mm256_srli_epi32(a, n);
+  }
   template <int n>
-  LANGRUN_LANE Bits shift_sign(Bits a) { return _mm256_srai_epi32(a, n); }
+  LANGRUN_LANE Bits shift_sign(Bits a) {
+    return _mm256_srai_epi32(a, n);
+  }
   LANGRUN_LANE Float select_odd(Bits which, Float a, Float b) {
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(_mm256_slli_epi32(which, 31)));
   }
@@ -65,9 +71,7 @@ struct Avx2Lanes {
   }
   LANGRUN_LANE __m256 load(const float* from) { return _mm256_loadu_ps(from); }
   LANGRUN_LANE void store(float* to, __m256 x) { _mm256_storeu_ps(to, x); }
-  LANGRUN_LANE void store_bits(std::uint32_t* to, __m256i x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x);
-  }
+  LANGRUN_LANE void store_bits(std::uint32_t* to, __m256i x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x); }
 };
 
 }  // namespace

@@ -31,11 +31,17 @@ struct Avx512Ops {
   LANGRUN_LANE Bits bit_and(Bits a, Bits b) { return _mm512_and_si512(a, b); }
   LANGRUN_LANE Bits bit_xor(Bits a, Bits b) { return _mm512_xor_si512(a, b); }
   template <int n>
-  LANGRUN_LANE Bits shift_left(Bits a) { return _mm512_slli_epi32(a, n); }
+  LANGRUN_LANE Bits shift_left(Bits a) {
+    return _mm512_slli_epi32(a, n);
+  }
   template <int n>
-  LANGRUN_LANE Bits shift_right(Bits a) { return _mm512_srli_epi32(a, n); }
+  LANGRUN_LANE Bits shift_right(Bits a) {
+    return _mm512_srli_epi32(a, n);
+  }
   template <int n>
-  LANGRUN_LANE Bits shift_sign(Bits a) { return _mm512_srai_epi32(a, n); }
+  LANGRUN_LANE Bits shift_sign(Bits a) {
+    return _mm512_srai_epi32(a, n);
+  }
   LANGRUN_LANE Float select_odd(Bits which, Float a, Float b) {
     return _mm512_mask_blend_ps(_mm512_test_epi32_mask(which, _mm512_set1_epi32(1)), b, a);
   }
@@ -54,10 +60,9 @@ struct Avx512Lanes {
 
   LANGRUN_LANE void blocks(const NoiseCounter& at, std::uint32_t first, __m512i (&words)[4]) {
     const __m512i start = _mm512_set1_epi32(static_cast<int>(first));
-    __m512i even[4] = {_mm512_add_epi32(start, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14)),
-                       Ops::splat_word(at.step), Ops::splat_word(at.identity[0]), Ops::splat_word(at.identity[1])};
-    __m512i odd[4] = {_mm512_add_epi32(start, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15)), even[1], even[2],
-                      even[3]};
+    __m512i even[4] = {_mm512_add_epi32(start, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14)), Ops::splat_word(at.step),
+                       Ops::splat_word(at.identity[0]), Ops::splat_word(at.identity[1])};
+    __m512i odd[4] = {_mm512_add_epi32(start, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15)), even[1], even[2], even[3]};
     philox_rounds<Ops>(even, at.key[0], at.key[1]);
     philox_rounds<Ops>(odd, at.key[0], at.key[1]);
     for (int word = 0; word < 4; ++word) {

@@ -54,9 +54,8 @@ struct NoiseLoops {
       }
     }
     void move(int place, Float z) const {
-      Lanes::store(x + place,
-                   langevin_step<Ops>(Ops::splat(weights.minus_gradient), Ops::splat(weights.noise),
-                                      Lanes::load(gradient + place), z, Lanes::load(x + place)));
+      Lanes::store(x + place, langevin_step<Ops>(Ops::splat(weights.minus_gradient), Ops::splat(weights.noise),
+                                                 Lanes::load(gradient + place), z, Lanes::load(x + place)));
     }
   };
 

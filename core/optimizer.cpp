@@ -1,9 +1,9 @@
 #include "core/optimizer.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -30,8 +30,7 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& con
     : weights_(named_weights(module)), config_(config) {
   if (config.kind == "adam")
     optimizer_ = std::make_unique<torch::optim::Adam>(
-        tensors_of(weights_),
-        torch::optim::AdamOptions().betas({config.beta1, config.beta2}).eps(config.epsilon));
+        tensors_of(weights_), torch::optim::AdamOptions().betas({config.beta1, config.beta2}).eps(config.epsilon));
   else if (config.kind == "sgd")
     optimizer_ = std::make_unique<torch::optim::SGD>(tensors_of(weights_),
                                                      torch::optim::SGDOptions(1).momentum(config.momentum));

@@ -45,12 +45,18 @@ struct ScalarOps {
   static LANGRUN_HOST_DEVICE Bits bit_and(Bits a, Bits b) { return a & b; }
   static LANGRUN_HOST_DEVICE Bits bit_xor(Bits a, Bits b) { return a ^ b; }
   template <int n>
-  static LANGRUN_HOST_DEVICE Bits shift_left(Bits a) { return a << n; }
+  static LANGRUN_HOST_DEVICE Bits shift_left(Bits a) {
+    return a << n;
+  }
   template <int n>
-  static LANGRUN_HOST_DEVICE Bits shift_right(Bits a) { return a >> n; }
+  static LANGRUN_HOST_DEVICE Bits shift_right(Bits a) {
+    return a >> n;
+  }
   /// Arithmetic: copies the sign.
   template <int n>
-  static LANGRUN_HOST_DEVICE Bits shift_sign(Bits a) { return static_cast<Bits>(static_cast<std::int32_t>(a) >> n); }
+  static LANGRUN_HOST_DEVICE Bits shift_sign(Bits a) {
+    return static_cast<Bits>(static_cast<std::int32_t>(a) >> n);
+  }
   /// a where the lowest bit of `which` is set, else b.
   static LANGRUN_HOST_DEVICE Float select_odd(Bits which, Float a, Float b) { return (which & 1u) != 0u ? a : b; }
 
@@ -166,10 +172,10 @@ LANGRUN_HOST_DEVICE typename Ops::Float minus_two_log(typename Ops::Float u) {
 }
 
 /// cos and sin of 2 pi word / 2^32. The word's nearest quarter turn is exact integer arithmetic; what is left is
-/// v pi / 4 with v in [-1, 1]: sin = v (pi/4 + v^2 S(v^2)), cos = 1 + v^2 C(v^2), minimax of relative error 2^-28, 2^-34.
+/// v pi / 4 with v in [-1, 1]: sin = v (pi/4 + v^2 S(v^2)), cos = 1 + v^2 C(v^2), minimax of relative error 2^-28,
+/// 2^-34.
 template <class Ops>
-LANGRUN_HOST_DEVICE void cos_sin_turn(typename Ops::Bits word, typename Ops::Float& cosine,
-                                      typename Ops::Float& sine) {
+LANGRUN_HOST_DEVICE void cos_sin_turn(typename Ops::Bits word, typename Ops::Float& cosine, typename Ops::Float& sine) {
   using Float = typename Ops::Float;
   using Bits = typename Ops::Bits;
   const Bits quarter = Ops::template shift_right<30>(Ops::add(word, Ops::splat_bits(0x20000000u)));
@@ -187,8 +193,7 @@ LANGRUN_HOST_DEVICE void cos_sin_turn(typename Ops::Bits word, typename Ops::Flo
   c = Ops::fma(c, v2, Ops::splat(-0x1.3bd3ccp-2f));
   c = Ops::fma(c, v2, Ops::splat(1.0f));
   // Quarter turns 0, 1, 2, 3: (c, s), (-s, c), (-c, -s), (s, -c). Only bit 0 of what is shifted by 31 counts.
-  const Bits cosine_sign = Ops::template shift_left<31>(
-      Ops::bit_xor(quarter, Ops::template shift_right<1>(quarter)));
+  const Bits cosine_sign = Ops::template shift_left<31>(Ops::bit_xor(quarter, Ops::template shift_right<1>(quarter)));
   const Bits sine_sign = Ops::template shift_left<31>(Ops::template shift_right<1>(quarter));
   cosine = Ops::select_odd(quarter, s, c);
   sine = Ops::select_odd(quarter, c, s);
@@ -203,8 +208,8 @@ template <class Ops>
 LANGRUN_HOST_DEVICE void box_muller(typename Ops::Bits word0, typename Ops::Bits word1, typename Ops::Float& z0,
                                     typename Ops::Float& z1) {
   using Float = typename Ops::Float;
-  const Float u1 = Ops::fma(Ops::to_float(Ops::template shift_right<1>(word0)), Ops::splat(0x1p-31f),
-                            Ops::splat(0x1p-32f));
+  const Float u1 =
+      Ops::fma(Ops::to_float(Ops::template shift_right<1>(word0)), Ops::splat(0x1p-31f), Ops::splat(0x1p-32f));
   const Float r = Ops::square_root(minus_two_log<Ops>(u1));
   Float cosine, sine;
   cos_sin_turn<Ops>(word1, cosine, sine);

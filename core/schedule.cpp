@@ -37,7 +37,8 @@ Schedule parse_schedule(double start, const std::string& drops) {
                       parse_whole(part.substr(colon + 1), rate);
     const auto before = schedule.drops.empty() ? 0 : schedule.drops.back().first;
     if (!read || step <= before || !(rate > 0))
-      throw Error(ExitCode::usage, fmt::format("learning-rate drops '{}': '{}' is not STEP:RATE with rising steps", drops, part),
+      throw Error(ExitCode::usage,
+                  fmt::format("learning-rate drops '{}': '{}' is not STEP:RATE with rising steps", drops, part),
                   "for example 50000:1e-5,75000:1e-6");
     schedule.drops.emplace_back(step, rate);
   }

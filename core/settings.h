@@ -9,9 +9,9 @@ namespace langrun {
 
 /// Which energy, and how wide.
 struct EnergyConfig {
-  std::string network = "sngan32";  ///< one of energy_names()
-  std::int64_t width = 0;           ///< base width n; 0: the paper's
-  bool spectral_norm = false;       ///< biggan only; the papers' program ran without
+  std::string network = "sngan32";         ///< one of energy_names()
+  std::int64_t width = 0;                  ///< base width n; 0: the paper's
+  bool spectral_norm = false;              ///< biggan only; the papers' program ran without
   std::string attention_gamma = "random";  ///< biggan only: start of gamma, "random" (U(-1.7, 1.7)) or "zero"
 };
 
@@ -24,10 +24,10 @@ struct GeneratorConfig {
 
 /// The Langevin sampler.
 struct LangevinConfig {
-  std::int64_t steps = 100;     ///< K
-  double eta = 1e-2;            ///< step size; the noise is eta z
-  double temperature = 1e-4;    ///< T, divides the energy inside the gradient alone
-  double max_norm = 0;          ///< per-sample clip: ||grad U / T|| stays under max_norm / (eta^2 / 2); 0: none
+  std::int64_t steps = 100;   ///< K
+  double eta = 1e-2;          ///< step size; the noise is eta z
+  double temperature = 1e-4;  ///< T, divides the energy inside the gradient alone
+  double max_norm = 0;        ///< per-sample clip: ||grad U / T|| stays under max_norm / (eta^2 / 2); 0: none
 
   /// Weight of grad U in the update, eta^2 / (2 T).
   double gradient_weight() const { return eta * eta / (2 * temperature); }
@@ -35,13 +35,13 @@ struct LangevinConfig {
 
 /// When a drawn slot of a bank starts anew.
 struct RejuvenationRule {
-  double probability = 0.5;      ///< p
-  std::int64_t max_rounds = 2;   ///< w: also when it was updated more often than this; 0: no such limit
+  double probability = 0.5;     ///< p
+  std::int64_t max_rounds = 2;  ///< w: also when it was updated more often than this; 0: no such limit
 };
 
 /// One of LibTorch's optimisers.
 struct OptimizerConfig {
-  std::string kind = "adam";  ///< "adam" or "sgd"
+  std::string kind = "adam";                          ///< "adam" or "sgd"
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
   double momentum = 0;                                ///< sgd
 };

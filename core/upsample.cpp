@@ -1,4 +1,5 @@
 #include "core/upsample.h"
+
 #include "core/torch.h"
 
 namespace langrun {
@@ -30,8 +31,6 @@ struct Upsample2 : torch::autograd::Function<Upsample2> {
 
 }  // namespace
 
-at::Tensor upsample2(const at::Tensor& x) {
-  return Upsample2::apply(x);
-}
+at::Tensor upsample2(const at::Tensor& x) { return Upsample2::apply(x); }
 
 }  // namespace langrun

@@ -264,9 +264,7 @@ std::string without_archive_suffix(const std::string& path) {
   return path;
 }
 
-bool looks_like_archive(std::span<const std::uint8_t> head) {
-  return is_compressed(head) || is_tar_header(head);
-}
+bool looks_like_archive(std::span<const std::uint8_t> head) { return is_compressed(head) || is_tar_header(head); }
 
 bool has_image_suffix(const std::string& path) {
   const auto dot = path.rfind('.');

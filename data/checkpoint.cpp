@@ -23,9 +23,12 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
   json files = json::array();
   for (const auto& file : manifest.files)
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.checksum}});
-  json document{{"format", Manifest::kFormat},       {"step", manifest.step},
-                {"generation", manifest.generation}, {"lanes", manifest.lanes},
-                {"attempt", manifest.attempt},       {"configuration", manifest.configuration},
+  json document{{"format", Manifest::kFormat},
+                {"step", manifest.step},
+                {"generation", manifest.generation},
+                {"lanes", manifest.lanes},
+                {"attempt", manifest.attempt},
+                {"configuration", manifest.configuration},
                 {"files", files}};
   document["xxh3_128"] = checksum_of_text(document.dump());
   write_durably(folder / "manifest.json", document.dump(1) + "\n");

@@ -22,8 +22,8 @@ struct Manifest {
   std::int64_t step = 0;
   std::int64_t generation = 0;  ///< which start of the run wrote it
   std::int64_t lanes = 0;
-  std::int64_t attempt = 0;     ///< rollbacks after divergence; part of every noise key
-  std::string configuration;    ///< run.cfg as it was
+  std::int64_t attempt = 0;   ///< rollbacks after divergence; part of every noise key
+  std::string configuration;  ///< run.cfg as it was
   std::vector<CheckpointFile> files;
 };
 

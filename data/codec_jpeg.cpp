@@ -62,9 +62,7 @@ tjscalingfactor scaling_for(int width, int height, std::int64_t shortest) {
 /// libjpeg goes on after a warning and fills what is missing with grey, so a warning is an error here. The one
 /// exception: stray bytes before the end marker, as some cameras leave. Only the first warning is kept, and with this
 /// one everything before the end was read without any.
-bool is_harmless(const char* warning) {
-  return std::strstr(warning, "extraneous bytes before marker 0xd9") != nullptr;
-}
+bool is_harmless(const char* warning) { return std::strstr(warning, "extraneous bytes before marker 0xd9") != nullptr; }
 
 void decompress(tjhandle handle, Bytes bytes, std::uint8_t* out, int width, int height, int format) {
   const int result = tjDecompress2(handle, bytes.data(), static_cast<unsigned long>(bytes.size()), out, width, 0,

@@ -53,12 +53,9 @@ void check_image_extent(std::int64_t width, std::int64_t height) {
 
 Raster decode_image(Bytes bytes, const DecodeSettings& settings) {
   switch (sniff_image(bytes)) {
-    case ImageFormat::jpeg:
-      return decode_jpeg(bytes, settings);
-    case ImageFormat::png:
-      return decode_png(bytes);
-    case ImageFormat::unknown:
-      break;
+    case ImageFormat::jpeg: return decode_jpeg(bytes, settings);
+    case ImageFormat::png: return decode_png(bytes);
+    case ImageFormat::unknown: break;
   }
   throw Error(ExitCode::input, fmt::format("not an image: {}", describe_content(bytes)), "langrun reads JPEG and PNG");
 }

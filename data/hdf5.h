@@ -15,12 +15,30 @@ enum class Type { u8, i32, i64, u64, f32, f64 };
 
 template <typename T>
 constexpr Type type_of();
-template <> constexpr Type type_of<std::uint8_t>() { return Type::u8; }
-template <> constexpr Type type_of<std::int32_t>() { return Type::i32; }
-template <> constexpr Type type_of<std::int64_t>() { return Type::i64; }
-template <> constexpr Type type_of<std::uint64_t>() { return Type::u64; }
-template <> constexpr Type type_of<float>() { return Type::f32; }
-template <> constexpr Type type_of<double>() { return Type::f64; }
+template <>
+constexpr Type type_of<std::uint8_t>() {
+  return Type::u8;
+}
+template <>
+constexpr Type type_of<std::int32_t>() {
+  return Type::i32;
+}
+template <>
+constexpr Type type_of<std::int64_t>() {
+  return Type::i64;
+}
+template <>
+constexpr Type type_of<std::uint64_t>() {
+  return Type::u64;
+}
+template <>
+constexpr Type type_of<float>() {
+  return Type::f32;
+}
+template <>
+constexpr Type type_of<double>() {
+  return Type::f64;
+}
 
 /// Size of one element, bytes.
 std::size_t bytes_of(Type type);

@@ -29,9 +29,7 @@ std::string_view file_name(std::string_view path) {
 }
 
 /// Class names that stand beside CIFAR's binary files.
-bool is_cifar_names(std::string_view name) {
-  return name == "batches.meta.txt" || name == "fine_label_names.txt";
-}
+bool is_cifar_names(std::string_view name) { return name == "batches.meta.txt" || name == "fine_label_names.txt"; }
 
 /// Which part an image belongs to, by its first folder or its CIFAR file's name.
 Split split_of(const SourceEntry& entry, std::string_view cifar_file) {

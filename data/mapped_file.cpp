@@ -63,9 +63,7 @@ PositionedFile::PositionedFile(const std::filesystem::path& path) : path_(path) 
   std::tie(fd_, size_) = open_regular(path);
 }
 
-PositionedFile::~PositionedFile() {
-  ::close(fd_);
-}
+PositionedFile::~PositionedFile() { ::close(fd_); }
 
 void PositionedFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
   for (std::size_t done = 0; done < out.size();) {

@@ -14,9 +14,7 @@ std::int64_t elements(const ArrayShape& shape) {
   return n;
 }
 
-std::string to_text(const ArrayShape& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
+std::string to_text(const ArrayShape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 std::string weights_checksum(const std::vector<NamedArray>& arrays) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), XXH3_freeState);

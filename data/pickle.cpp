@@ -237,9 +237,7 @@ StateDict read_legacy(const std::filesystem::path& path, const std::string& key)
   return collector.finish(path);
 }
 
-bool is_zip(const std::string& head) {
-  return head.starts_with("PK\x03\x04");
-}
+bool is_zip(const std::string& head) { return head.starts_with("PK\x03\x04"); }
 bool is_pickle(const std::string& head) {
   return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
 }

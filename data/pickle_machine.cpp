@@ -30,18 +30,14 @@ std::size_t bytes_of(Element element) {
   switch (element) {
     case Element::u8:
     case Element::i8:
-    case Element::boolean:
-      return 1;
+    case Element::boolean: return 1;
     case Element::f16:
     case Element::bf16:
-    case Element::i16:
-      return 2;
+    case Element::i16: return 2;
     case Element::f32:
-    case Element::i32:
-      return 4;
+    case Element::i32: return 4;
     case Element::f64:
-    case Element::i64:
-      return 8;
+    case Element::i64: return 8;
   }
   return 8;
 }
@@ -171,18 +167,12 @@ bool Machine::constant(std::uint8_t op) {
   };
   const auto integer = [&](std::int64_t value) { return push(make(Kind::integer, value)), true; };
   switch (op) {
-    case kNone:
-      return push(make(Kind::none)), true;
-    case kNewTrue:
-      return push(make(Kind::boolean, 1)), true;
-    case kNewFalse:
-      return push(make(Kind::boolean, 0)), true;
-    case kBinInt:
-      return integer(static_cast<std::int32_t>(number(4)));
-    case kBinInt1:
-      return integer(static_cast<std::int64_t>(number(1)));
-    case kBinInt2:
-      return integer(static_cast<std::int64_t>(number(2)));
+    case kNone: return push(make(Kind::none)), true;
+    case kNewTrue: return push(make(Kind::boolean, 1)), true;
+    case kNewFalse: return push(make(Kind::boolean, 0)), true;
+    case kBinInt: return integer(static_cast<std::int32_t>(number(4)));
+    case kBinInt1: return integer(static_cast<std::int64_t>(number(1)));
+    case kBinInt2: return integer(static_cast<std::int64_t>(number(2)));
     case kLong1: {
       const auto length = number(1);
       Value value;
@@ -205,34 +195,24 @@ bool Machine::constant(std::uint8_t op) {
     }
     case kBinUnicode:
     case kBinString:
-    case kBinBytes:
-      return words(4);
+    case kBinBytes: return words(4);
     case kShortBinUnicode:
     case kShortBinString:
-    case kShortBinBytes:
-      return words(1);
-    case kBinUnicode8:
-      return words(8);
-    default:
-      return false;
+    case kShortBinBytes: return words(1);
+    case kBinUnicode8: return words(8);
+    default: return false;
   }
 }
 
 bool Machine::container(std::uint8_t op) {
   switch (op) {
-    case kEmptyDict:
-      return push(make(Kind::dict)), true;
+    case kEmptyDict: return push(make(Kind::dict)), true;
     case kEmptyList:
-    case kEmptySet:
-      return push(make(Kind::list)), true;
-    case kEmptyTuple:
-      return push(make(Kind::tuple)), true;
-    case kTuple1:
-      return push_items(Kind::tuple, 1), true;
-    case kTuple2:
-      return push_items(Kind::tuple, 2), true;
-    case kTuple3:
-      return push_items(Kind::tuple, 3), true;
+    case kEmptySet: return push(make(Kind::list)), true;
+    case kEmptyTuple: return push(make(Kind::tuple)), true;
+    case kTuple1: return push_items(Kind::tuple, 1), true;
+    case kTuple2: return push_items(Kind::tuple, 2), true;
+    case kTuple3: return push_items(Kind::tuple, 3), true;
     case kTuple:
     case kFrozenSet: {
       Value value;
@@ -258,23 +238,17 @@ bool Machine::container(std::uint8_t op) {
       const auto items = pop_to_mark();
       return set_items(top(), items), true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
 bool Machine::memory(std::uint8_t op) {
   switch (op) {
-    case kBinPut:
-      return remember(number(1)), true;
-    case kLongBinPut:
-      return remember(number(4)), true;
-    case kMemoize:
-      return remember(memo_.size()), true;
-    case kBinGet:
-      return recall(number(1)), true;
-    case kLongBinGet:
-      return recall(number(4)), true;
+    case kBinPut: return remember(number(1)), true;
+    case kLongBinPut: return remember(number(4)), true;
+    case kMemoize: return remember(memo_.size()), true;
+    case kBinGet: return recall(number(1)), true;
+    case kLongBinGet: return recall(number(4)), true;
     case kMark:
       if (marks_.size() >= kMostValues) damaged("more marks than any weights need");
       return marks_.push_back(stack_.size()), true;
@@ -285,12 +259,9 @@ bool Machine::memory(std::uint8_t op) {
       else
         pop();
       return true;
-    case kPopMark:
-      return pop_to_mark(), true;
-    case kDup:
-      return push(top()), true;
-    default:
-      return false;
+    case kPopMark: return pop_to_mark(), true;
+    case kDup: return push(top()), true;
+    default: return false;
   }
 }
 
@@ -299,8 +270,7 @@ void Machine::structure(std::uint8_t op) {
     case kProto:
       if (number(1) > 5) damaged("a pickle protocol above 5");
       return;
-    case kFrame:
-      return static_cast<void>(number(8));
+    case kFrame: return static_cast<void>(number(8));
     case kGlobal: {
       const auto module = line();
       return global(module, line());
@@ -319,10 +289,8 @@ void Machine::structure(std::uint8_t op) {
       // Attributes of an object, such as the version numbers (`_metadata`) of a state dictionary: none is needed.
       pop();
       return static_cast<void>(top());
-    case kBinPersId:
-      return push(load_storage(pop()));
-    default:
-      damaged(fmt::format("opcode 0x{:02x}, which weights do not use", op));
+    case kBinPersId: return push(load_storage(pop()));
+    default: damaged(fmt::format("opcode 0x{:02x}, which weights do not use", op));
   }
 }
 

@@ -43,9 +43,7 @@ struct Value {
 enum class Element : std::uint8_t { f16, bf16, f32, f64, u8, i8, i16, i32, i64, boolean };
 std::size_t bytes_of(Element element);
 const char* name_of(Element element);
-constexpr bool is_floating(Element element) {
-  return element <= Element::f64;
-}
+constexpr bool is_floating(Element element) { return element <= Element::f64; }
 
 /// Memory that tensors are views of; the numbers themselves stand elsewhere in the file, under `key`.
 struct Storage {

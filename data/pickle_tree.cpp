@@ -95,31 +95,21 @@ T load(const std::byte* at) {
 
 float real_at(Element element, const std::byte* at) {
   switch (element) {
-    case Element::f16:
-      return from_half(load<std::uint16_t>(at));
-    case Element::bf16:
-      return std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(at)) << 16);
-    case Element::f64:
-      return static_cast<float>(load<double>(at));
-    default:
-      return load<float>(at);
+    case Element::f16: return from_half(load<std::uint16_t>(at));
+    case Element::bf16: return std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(at)) << 16);
+    case Element::f64: return static_cast<float>(load<double>(at));
+    default: return load<float>(at);
   }
 }
 
 std::int64_t integer_at(Element element, const std::byte* at) {
   switch (element) {
-    case Element::u8:
-      return load<std::uint8_t>(at);
-    case Element::i8:
-      return load<std::int8_t>(at);
-    case Element::i16:
-      return load<std::int16_t>(at);
-    case Element::i32:
-      return load<std::int32_t>(at);
-    case Element::boolean:
-      return load<std::uint8_t>(at) != 0;
-    default:
-      return load<std::int64_t>(at);
+    case Element::u8: return load<std::uint8_t>(at);
+    case Element::i8: return load<std::int8_t>(at);
+    case Element::i16: return load<std::int16_t>(at);
+    case Element::i32: return load<std::int32_t>(at);
+    case Element::boolean: return load<std::uint8_t>(at) != 0;
+    default: return load<std::int64_t>(at);
   }
 }
 

@@ -48,9 +48,7 @@ void rename_new(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-std::string StoreTarget::shard_name(int writer) {
-  return fmt::format("shard-{:05}.h5", writer);
-}
+std::string StoreTarget::shard_name(int writer) { return fmt::format("shard-{:05}.h5", writer); }
 
 fs::path StoreTarget::shard_path(int writer) const {
   return sharded() ? partial_folder() / shard_name(writer) : partial();
@@ -64,7 +62,8 @@ void StoreTarget::prepare() const {
                   "nothing is written over; remove it or choose another name");
   const auto parent = out_.has_parent_path() ? out_.parent_path() : fs::path(".");
   if (!fs::is_directory(parent, failure))
-    throw Error(ExitCode::storage, fmt::format("cannot write {}: there is no folder {}", out_.string(), parent.string()),
+    throw Error(ExitCode::storage,
+                fmt::format("cannot write {}: there is no folder {}", out_.string(), parent.string()),
                 "make the folder first");
   std::vector<fs::path> leftovers{partial()};
   for (const auto& entry : fs::directory_iterator(partial_folder(), failure)) leftovers.push_back(entry.path());

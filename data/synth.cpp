@@ -16,30 +16,18 @@ constexpr float kPi = std::numbers::pi_v<float>;
 struct Point {
   float x = 0, y = 0;
 };
-Point operator+(Point a, Point b) {
-  return {a.x + b.x, a.y + b.y};
-}
-Point operator-(Point a, Point b) {
-  return {a.x - b.x, a.y - b.y};
-}
-Point operator*(Point a, float s) {
-  return {a.x * s, a.y * s};
-}
-float dot(Point a, Point b) {
-  return a.x * b.x + a.y * b.y;
-}
-float length(Point a) {
-  return std::sqrt(dot(a, a));
-}
+Point operator+(Point a, Point b) { return {a.x + b.x, a.y + b.y}; }
+Point operator-(Point a, Point b) { return {a.x - b.x, a.y - b.y}; }
+Point operator*(Point a, float s) { return {a.x * s, a.y * s}; }
+float dot(Point a, Point b) { return a.x * b.x + a.y * b.y; }
+float length(Point a) { return std::sqrt(dot(a, a)); }
 /// A turn, its sine and cosine taken once.
 struct Turn {
   explicit Turn(float angle = 0) : c(std::cos(angle)), s(std::sin(angle)) {}
   Point operator()(Point a) const { return {c * a.x - s * a.y, s * a.x + c * a.y}; }
   float c, s;
 };
-Point turn(Point a, float angle) {
-  return Turn(angle)(a);
-}
+Point turn(Point a, float angle) { return Turn(angle)(a); }
 
 struct Colour {
   float r = 0, g = 0, b = 0;
@@ -47,9 +35,7 @@ struct Colour {
 Colour mix(Colour a, Colour b, float t) {
   return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
-Colour lit(Colour a, float light) {
-  return {a.r * light, a.g * light, a.b * light};
-}
+Colour lit(Colour a, float light) { return {a.r * light, a.g * light, a.b * light}; }
 
 /// Hue in turns, saturation and value in [0, 1].
 Colour from_hue(float hue, float saturation, float value) {
@@ -171,19 +157,13 @@ Colour ground(const Scene& scene, Point p) {
   const float phase = scene.texture_phase * 2.0F * kPi;
   float t = 0;
   switch (scene.texture) {
-    case 0:
-      t = smooth(-1.2F, 1.2F, q.x);
-      break;
-    case 1:
-      t = smooth(0.1F, 1.6F, length(p - scene.spot));
-      break;
+    case 0: t = smooth(-1.2F, 1.2F, q.x); break;
+    case 1: t = smooth(0.1F, 1.6F, length(p - scene.spot)); break;
     case 2:
       t = 0.65F * lattice_noise(std::span(scene.lattice).first(64), q * scene.texture_pitch + Point{phase, phase}) +
           0.35F * lattice_noise(std::span(scene.lattice).last(64), q * (scene.texture_pitch * 2.6F) + Point{phase, 0});
       break;
-    case 3:
-      t = 0.5F + 0.5F * std::sin(q.x * scene.texture_pitch * kPi + phase);
-      break;
+    case 3: t = 0.5F + 0.5F * std::sin(q.x * scene.texture_pitch * kPi + phase); break;
     default:
       t = 0.5F + 0.25F * std::sin(q.x * scene.texture_pitch * kPi + phase) +
           0.25F * std::sin(q.y * scene.texture_pitch * kPi);
@@ -194,18 +174,14 @@ Colour ground(const Scene& scene, Point p) {
 /// Signed distance to the shape in its own coordinates, where it fills about the unit disc.
 float shape_distance(const Scene& scene, Point p) {
   switch (scene.kind) {
-    case disc:
-      return length(p) - 0.9F;
+    case disc: return length(p) - 0.9F;
     case ring: {
       const float width = 0.17F + 0.1F * scene.detail;
       return std::abs(length(p) - (0.95F - width)) - width;
     }
-    case square:
-      return box(p, 0.8F, 0.8F);
-    case triangle:
-      return polygon(std::span(scene.corners).first(3), p);
-    case star:
-      return polygon(scene.corners, p);
+    case square: return box(p, 0.8F, 0.8F);
+    case triangle: return polygon(std::span(scene.corners).first(3), p);
+    case star: return polygon(scene.corners, p);
     case cross: {
       const float arm = 0.24F + 0.12F * scene.detail;
       return std::min(box(p, 0.95F, arm), box(p, arm, 0.95F));
@@ -214,10 +190,8 @@ float shape_distance(const Scene& scene, Point p) {
       const float half = 0.15F + 0.05F * scene.detail;
       return std::min(box({p.x, std::abs(p.y) - 0.66F}, 0.92F, half), box(p, 0.92F, half));
     }
-    case checker:
-      return box(p, 0.9F, 0.9F);
-    case crescent:
-      return std::max(length(p) - 0.95F, 0.72F + 0.08F * scene.detail - length(p - Point{0.48F, 0}));
+    case checker: return box(p, 0.9F, 0.9F);
+    case crescent: return std::max(length(p) - 0.95F, 0.72F + 0.08F * scene.detail - length(p - Point{0.48F, 0}));
     case pair:
       return std::min(length(p - Point{-0.52F, 0}) - 0.46F, length(p - Point{0.5F, 0}) - (0.34F + 0.1F * scene.detail));
   }

@@ -9,9 +9,7 @@
 namespace langrun {
 namespace {
 
-std::string dataset_name(const std::string& part, const std::string& name) {
-  return fmt::format("/{}/{}", part, name);
-}
+std::string dataset_name(const std::string& part, const std::string& name) { return fmt::format("/{}/{}", part, name); }
 
 }  // namespace
 
@@ -62,9 +60,7 @@ std::vector<std::string> WeightsFile::parts() const {
   return names;
 }
 
-bool WeightsFile::has(const std::string& part) const {
-  return file_.has("/" + part) && file_.is_group("/" + part);
-}
+bool WeightsFile::has(const std::string& part) const { return file_.has("/" + part) && file_.is_group("/" + part); }
 
 void WeightsFile::require(const std::string& part) const {
   if (has(part)) return;

@@ -73,13 +73,14 @@ bool choose_cuda(const std::string& asked, const std::vector<DeviceClaim>& claim
   for (std::size_t rank = 0; rank < claims.size(); ++rank) {
     const auto& [host, gpu, reason] = claims[rank];
     if (gpu.empty())
-      throw Error(ExitCode::usage, fmt::format("--device {}: rank {} on {} sees no GPU ({})", asked, rank, host, reason),
-                  kNoGpuHint);
+      throw Error(ExitCode::usage,
+                  fmt::format("--device {}: rank {} on {} sees no GPU ({})", asked, rank, host, reason), kNoGpuHint);
     const auto [other, fresh] = taken.emplace(std::pair{host, gpu}, rank);
     if (!fresh && !share_gpus)
-      throw Error(ExitCode::usage,
-                  fmt::format("--device {}: ranks {} and {} on {} would share one GPU", asked, other->second, rank, host),
-                  "start as many ranks on a host as it has GPUs, or use --device cpu");
+      throw Error(
+          ExitCode::usage,
+          fmt::format("--device {}: ranks {} and {} on {} would share one GPU", asked, other->second, rank, host),
+          "start as many ranks on a host as it has GPUs, or use --device cpu");
   }
   return true;
 }

@@ -21,7 +21,8 @@ void check(int code, const char* name) {
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw Error(ExitCode::rank, fmt::format("collective '{}' failed: {}", name, std::string(text, static_cast<std::size_t>(length))));
+  throw Error(ExitCode::rank,
+              fmt::format("collective '{}' failed: {}", name, std::string(text, static_cast<std::size_t>(length))));
 }
 
 int as_count(std::size_t count, const char* name) {
@@ -72,7 +73,8 @@ class MpiCommunicator final : public Communicator {
     as_count(total, name);
     std::vector<std::byte> all(total);
     check(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
-                          &request), name);
+                          &request),
+          name);
     wait(name, request);
     sent_ += bytes.size() * static_cast<std::uint64_t>(size_ - 1);
     std::vector<std::vector<std::byte>> parts;
@@ -84,7 +86,8 @@ class MpiCommunicator final : public Communicator {
   void maximum(const char* name, std::span<std::int64_t> values) override {
     MPI_Request request;
     check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_INT64_T, MPI_MAX, comm_,
-                         &request), name);
+                         &request),
+          name);
     wait(name, request);
     sent_ += values.size_bytes();
   }

@@ -50,8 +50,9 @@ struct NcclCommunicator::State {
 
   void fail_nccl(const std::string& name, ncclResult_t code) {
     const char* last = ncclGetLastError(comm);
-    fail(name, fmt::format("failed: {}{}{}", ncclGetErrorString(code), last != nullptr && *last != '\0' ? ": " : "",
-                           last == nullptr ? "" : last),
+    fail(name,
+         fmt::format("failed: {}{}{}", ncclGetErrorString(code), last != nullptr && *last != '\0' ? ": " : "",
+                     last == nullptr ? "" : last),
          "NCCL_DEBUG=INFO makes NCCL say more");
   }
 
@@ -169,7 +170,8 @@ void NcclCommunicator::finish() {
   s.accepted(name, ncclCommFinalize(s.comm));
   const auto code = ncclCommDestroy(s.comm);
   s.comm = nullptr;
-  if (code != ncclSuccess) throw Error(ExitCode::rank, fmt::format("{} failed: {}", s.place(name), ncclGetErrorString(code)));
+  if (code != ncclSuccess)
+    throw Error(ExitCode::rank, fmt::format("{} failed: {}", s.place(name), ncclGetErrorString(code)));
 }
 
 }  // namespace langrun

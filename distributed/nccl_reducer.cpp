@@ -14,8 +14,8 @@ namespace {
 
 void check(int code, const char* what) {
   if (code != cudaSuccess)
-    throw Error(ExitCode::rank, fmt::format("reduction on the GPU: {}: {}", what,
-                                            cudaGetErrorString(static_cast<cudaError_t>(code))));
+    throw Error(ExitCode::rank,
+                fmt::format("reduction on the GPU: {}: {}", what, cudaGetErrorString(static_cast<cudaError_t>(code))));
 }
 
 /// float32 [count] on the current device.
@@ -44,7 +44,8 @@ struct NcclReducer::State {
 
   State(NcclCommunicator& communicator, const Lanes& owned, std::size_t count, DeviceSum how)
       : nccl(communicator), lanes(owned), elements(count), order(how),
-        slice((count + static_cast<std::size_t>(communicator.size()) - 1) / static_cast<std::size_t>(communicator.size())),
+        slice((count + static_cast<std::size_t>(communicator.size()) - 1) /
+              static_cast<std::size_t>(communicator.size())),
         total(padded()), received(how == DeviceSum::tree ? padded() : 1) {}
 
   std::size_t padded() const { return slice * static_cast<std::size_t>(nccl.size()); }
@@ -74,8 +75,9 @@ struct NcclReducer::State {
     nccl.exchange(name + ": slices", total.get(), received.get(), slice);
     for (std::size_t stride = 1; stride < ranks; stride *= 2)
       for (std::size_t block = 0; block + stride < ranks; block += 2 * stride)
-        check(device_add(received.get() + block * slice, received.get() + (block + stride) * slice, slice, nccl.stream()),
-              "addition");
+        check(
+            device_add(received.get() + block * slice, received.get() + (block + stride) * slice, slice, nccl.stream()),
+            "addition");
     nccl.gather_blocks(name + ": gather", received.get(), total.get(), slice);
   }
 
@@ -126,7 +128,8 @@ std::span<const float> NcclReducer::finalize(const std::string& name) {
   auto& s = *state_;
   const float* sum = finalize_device(name);
   s.host.resize(s.elements);
-  check(cudaMemcpyAsync(s.host.data(), sum, s.elements * sizeof(float), cudaMemcpyDeviceToHost, s.nccl.stream()), "copy");
+  check(cudaMemcpyAsync(s.host.data(), sum, s.elements * sizeof(float), cudaMemcpyDeviceToHost, s.nccl.stream()),
+        "copy");
   s.nccl.settle(name + ": copy to the host");
   return s.host;
 }

@@ -50,7 +50,8 @@ void TreeReducer::add(std::span<const float> lane) {
 
 std::span<const float> TreeReducer::finalize(const std::string& name) {
   if (stack_.size() != 1 || stack_[0].leaves != lanes_.owned)
-    throw Error(ExitCode::internal, fmt::format("reduction '{}' was finalised before all {} lanes were added", name, lanes_.owned));
+    throw Error(ExitCode::internal,
+                fmt::format("reduction '{}' was finalised before all {} lanes were added", name, lanes_.owned));
   std::swap(total_, stack_[0].sum);
   spare_.push_back(std::move(stack_[0].sum));
   stack_.clear();

@@ -44,8 +44,8 @@ class TreeReducer final : public Reducer {
   Communicator& world_;
   Lanes lanes_;
   std::size_t elements_;
-  std::vector<Node> stack_;                  // like the bits of a binary counter: leaves halve from node to node
-  std::vector<std::vector<float>> spare_;    // vectors to use again, so that a step allocates nothing
+  std::vector<Node> stack_;                // like the bits of a binary counter: leaves halve from node to node
+  std::vector<std::vector<float>> spare_;  // vectors to use again, so that a step allocates nothing
   std::vector<float> total_, send_, receive_, slice_;
 };
 

@@ -1,9 +1,9 @@
 #include "jobs/bank_file.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "data/hdf5.h"
 
 namespace langrun {
@@ -19,8 +19,9 @@ h5::Shape row_shape(const ImageShape& image) {
 
 void check_shape(const h5::Dataset& dataset, const h5::Shape& expected, const std::string& file) {
   if (dataset.shape() != expected)
-    throw Error(ExitCode::input, fmt::format("{}: {} is {}, expected {}", file, dataset.name(),
-                                             h5::to_text(dataset.shape()), h5::to_text(expected)),
+    throw Error(ExitCode::input,
+                fmt::format("{}: {} is {}, expected {}", file, dataset.name(), h5::to_text(dataset.shape()),
+                            h5::to_text(expected)),
                 "the snapshot belongs to another configuration");
 }
 
@@ -42,7 +43,8 @@ std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t la
   for (std::int64_t first = 0; first < bank.rows(); first += piece_rows(image)) {
     const auto count = std::min(piece_rows(image), bank.rows() - first);
     const auto piece = bank.images.narrow(0, first, count).contiguous(at::MemoryFormat::Contiguous);
-    images.write_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), piece.const_data_ptr<float>());
+    images.write_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count),
+                      piece.const_data_ptr<float>());
   }
   const auto latents = bank.latents.contiguous();
   file.write("/bank/latents", {rows, static_cast<std::uint64_t>(latents.size(1))}, latents.const_data_ptr<float>());
@@ -71,7 +73,8 @@ BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, 
   for (std::int64_t first = 0; first < rows; first += piece_rows(image)) {
     const auto count = std::min(piece_rows(image), rows - first);
     auto piece = torch::empty({count, image.channels, image.height, image.width});
-    images.read_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count), piece.mutable_data_ptr<float>());
+    images.read_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count),
+                     piece.mutable_data_ptr<float>());
     bank.images.narrow(0, first, count).copy_(piece);
   }
   latents.read_all(h5::Type::f32, bank.latents.mutable_data_ptr<float>());

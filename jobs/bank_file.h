@@ -10,7 +10,8 @@ namespace langrun {
 
 /// Writes `bank-<lane>.h5` with group /bank: images [rows, C, H, W] float32, latents [rows, nz] float32, updates and
 /// visits [rows] int64; row r is slot lane + L * r. Returns the file's name. Throws Error(storage).
-std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, const BankLane& bank);
+std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
+                            const BankLane& bank);
 
 /// Reads it back. Throws Error(input) where its shapes are not those expected.
 BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t rows,

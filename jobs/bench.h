@@ -22,8 +22,8 @@ struct BenchConfig {
 /// One figure, measured `repeats` times.
 struct BenchFigure {
   std::string what;
-  std::string unit;             ///< "normals/s", "image-steps/s", "x" for a ratio
-  std::vector<double> values;   ///< in the order of measuring, per second of wall time
+  std::string unit;                     ///< "normals/s", "image-steps/s", "x" for a ratio
+  std::vector<double> values;           ///< in the order of measuring, per second of wall time
   std::vector<double> per_core_second;  ///< likewise, per second of processor time: what else runs counts for less
 };
 

@@ -4,14 +4,13 @@
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 
-#include "core/torch.h"
-
 #include <numeric>
 
 #include "core/error.h"
 #include "core/langevin.h"
 #include "core/networks/energy.h"
 #include "core/networks/frozen_energy.h"
+#include "core/torch.h"
 #include "jobs/bench.h"
 
 namespace langrun {
@@ -55,7 +54,8 @@ void check_same_gradient(const EnergyFunction& plain, FrozenEnergy& frozen, cons
   const auto got = frozen.energy_and_gradient(start.contiguous(at::MemoryFormat::ChannelsLast)).gradient;
   const double error = ((got - expected).norm() / expected.norm()).item<double>();
   if (!(error < 1e-3)) {
-    throw Error(ExitCode::internal, fmt::format("bench langevin: the two gradients differ by {:.2g}, at most 1e-3 expected", error));
+    throw Error(ExitCode::internal,
+                fmt::format("bench langevin: the two gradients differ by {:.2g}, at most 1e-3 expected", error));
   }
 }
 
@@ -65,7 +65,8 @@ void run_in_lanes(FrozenEnergy& frozen, const std::vector<at::Tensor>& lanes, co
     noise.identities.resize(static_cast<std::size_t>(lanes[lane].size(0)));
     std::iota(noise.identities.begin(), noise.identities.end(), chain_identity(lane << 16, 1));
     LangevinRecord record;  // a training step asks for it, so its cost belongs here
-    run_langevin([&](const at::Tensor& x) { return frozen.energy_and_gradient(x); }, lanes[lane], config, noise, &record);
+    run_langevin([&](const at::Tensor& x) { return frozen.energy_and_gradient(x); }, lanes[lane], config, noise,
+                 &record);
   }
 }
 
@@ -95,16 +96,20 @@ BenchReport bench_langevin(const BenchConfig& config) {
   const auto lanes = start.chunk(config.lanes);
   const double work = static_cast<double>(config.batch * config.steps);
   BenchReport report{"langevin",
-                     {{"network", config.network}, {"width", std::to_string(config.width)}, {"precision", "fp32"},
-                      {"batch", std::to_string(config.batch)}, {"lanes", std::to_string(config.lanes)},
-                      {"steps", std::to_string(config.steps)}, {"threads", std::to_string(config.threads)}},
-                     {}, {}};
-  report.figures = measure_in_turns(
-      {{fmt::format("langrun, {} calls of {}", config.lanes, config.batch / config.lanes), work,
-        [&] { run_in_lanes(frozen, lanes, langevin); }},
-       {"langrun, one call", work, [&] { run_in_lanes(frozen, {start}, langevin); }},
-       {"plain PyTorch loop", work, [&] { plain_loop(plain, start, langevin); }}},
-      "image-steps/s", config.repeats, 0);
+                     {{"network", config.network},
+                      {"width", std::to_string(config.width)},
+                      {"precision", "fp32"},
+                      {"batch", std::to_string(config.batch)},
+                      {"lanes", std::to_string(config.lanes)},
+                      {"steps", std::to_string(config.steps)},
+                      {"threads", std::to_string(config.threads)}},
+                     {},
+                     {}};
+  report.figures = measure_in_turns({{fmt::format("langrun, {} calls of {}", config.lanes, config.batch / config.lanes),
+                                      work, [&] { run_in_lanes(frozen, lanes, langevin); }},
+                                     {"langrun, one call", work, [&] { run_in_lanes(frozen, {start}, langevin); }},
+                                     {"plain PyTorch loop", work, [&] { plain_loop(plain, start, langevin); }}},
+                                    "image-steps/s", config.repeats, 0);
   report.ratios = {ratio_of(report.figures[0], report.figures[2]), ratio_of(report.figures[1], report.figures[2])};
   return report;
 }

@@ -1,9 +1,9 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include "core/noise.h"
 #include "core/noise_kernels.h"
+#include "core/torch.h"
 #include "jobs/bench.h"
 
 namespace langrun {
@@ -39,8 +39,9 @@ void ours(Batch& batch) {
 
 void ours_with(Batch& batch, const NoiseKernels& table) {
   batch.each_sample([&](NoisePlace place, const float*, float* x) {
-    table.normal({{batch.key.words[0], batch.key.words[1]}, place.step, {static_cast<std::uint32_t>(place.identity), 0}},
-                 x, kLength);
+    table.normal(
+        {{batch.key.words[0], batch.key.words[1]}, place.step, {static_cast<std::uint32_t>(place.identity), 0}}, x,
+        kLength);
   });
 }
 
@@ -56,7 +57,8 @@ BenchReport bench_noise(const BenchConfig& config) {
   // The work of one sample is never split: this is a figure of one core.
   at::set_num_threads(1);
   const torch::NoGradGuard constant;
-  BenchReport report{"noise", {{"batch", std::to_string(config.batch)}, {"sample", "3x32x32"}, {"threads", "1"}}, {}, {}};
+  BenchReport report{
+      "noise", {{"batch", std::to_string(config.batch)}, {"sample", "3x32x32"}, {"threads", "1"}}, {}, {}};
   Batch batch(config.batch);
   auto last = torch::empty({config.batch, 3, 32, 32}, at::MemoryFormat::ChannelsLast);
   std::vector<BenchCase> cases{
@@ -73,11 +75,11 @@ BenchReport bench_noise(const BenchConfig& config) {
   report.ratios.push_back(ratio_of(report.figures[0], report.figures[1]));
   report.ratios.push_back(ratio_of(report.figures[0], report.figures[2]));
 
-  const auto updates = measure_in_turns(
-      {{"langevin_update", batch.numbers(), [&] { our_update(batch); }},
-       {"torch x - w g + eta randn", batch.numbers(),
-        [&] { batch.x += -1e-3 * batch.gradient + 1e-2 * torch::randn_like(batch.x); }}},
-      "elements/s", config.repeats, 0.05);
+  const auto updates =
+      measure_in_turns({{"langevin_update", batch.numbers(), [&] { our_update(batch); }},
+                        {"torch x - w g + eta randn", batch.numbers(),
+                         [&] { batch.x += -1e-3 * batch.gradient + 1e-2 * torch::randn_like(batch.x); }}},
+                       "elements/s", config.repeats, 0.05);
   report.ratios.push_back(ratio_of(updates[0], updates[1]));
   report.figures.insert(report.figures.end(), updates.begin(), updates.end());
   return report;

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "core/torch.h"
 
 #include <array>
 #include <utility>
 
 #include "core/error.h"
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -39,10 +39,12 @@ ChainStart chain_start(const std::string& name) {
 bool uses_generator(ChainStart start) { return start == ChainStart::coop_persistent || start == ChainStart::coop; }
 
 bool uses_bank(ChainStart start) {
-  return start == ChainStart::coop_persistent || start == ChainStart::persistent || start == ChainStart::data_persistent;
+  return start == ChainStart::coop_persistent || start == ChainStart::persistent ||
+         start == ChainStart::data_persistent;
 }
 
-at::Tensor fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key, std::int64_t length) {
+at::Tensor fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key,
+                         std::int64_t length) {
   auto latents = torch::empty({static_cast<std::int64_t>(slots.size()), length});
   auto* values = latents.mutable_data_ptr<float>();
   for (std::size_t i = 0; i < slots.size(); ++i)
@@ -51,7 +53,8 @@ at::Tensor fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t s
   return latents;
 }
 
-at::Tensor uniform_images(const ImageShape& image, const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+at::Tensor uniform_images(const ImageShape& image, const std::vector<std::uint64_t>& slots, std::int64_t step,
+                          NoiseKey key) {
   auto images = torch::empty({static_cast<std::int64_t>(slots.size()), image.channels, image.height, image.width},
                              torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
   auto* values = images.mutable_data_ptr<float>();
@@ -64,7 +67,8 @@ at::Tensor uniform_images(const ImageShape& image, const std::vector<std::uint64
 
 at::Tensor data_images(TrainingData& data, const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
   std::vector<std::uint64_t> indices;
-  for (const auto slot : slots) indices.push_back(uniform_integer(key, place_of(slot, step, kDataIndex), 0, data.count()));
+  for (const auto slot : slots)
+    indices.push_back(uniform_integer(key, place_of(slot, step, kDataIndex), 0, data.count()));
   return data.images(indices);
 }
 

@@ -1,11 +1,10 @@
 #include "jobs/learner.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "core/updates.h"
-#include "jobs/network_facts.h"
 #include "jobs/network_facts.h"
 
 namespace langrun {
@@ -68,8 +67,8 @@ std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lane
   return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};
 }
 
-EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device,
-                             const Reduction& reduction, std::size_t extras)
+EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
+                             std::size_t extras)
     : config_(config.energy_learning), energy_(config.energy), lanes_(config.training.lanes),
       network_(energy_on(config.energy, config.training.seed, device)),
       average_(config_.average > 0 ? energy_on(config.energy, config.training.seed, device) : nullptr),
@@ -103,10 +102,12 @@ void EnergyLearner::load(const WeightsFile& file) {
 
 NamedTensors EnergyLearner::optimizer_state() const { return prefixed("energy.", optimizer_.state()); }
 
-void EnergyLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("energy.", state)); }
+void EnergyLearner::restore_optimizer(const NamedTensors& state) {
+  optimizer_.restore(without_prefix("energy.", state));
+}
 
-GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device,
-                                   const Reduction& reduction, const ImageShape& image)
+GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
+                                   const ImageShape& image)
     : config_(config.generator_learning), generator_(config.generator), lanes_(config.training.lanes),
       training_use_(config.batch_norm == "lane" ? BatchNormUse::lane : BatchNormUse::off),
       evaluation_use_(config.batch_norm == "lane" ? BatchNormUse::running : BatchNormUse::off), device_(device),
@@ -190,6 +191,8 @@ void GeneratorLearner::load(const WeightsFile& file) {
 
 NamedTensors GeneratorLearner::optimizer_state() const { return prefixed("generator.", optimizer_.state()); }
 
-void GeneratorLearner::restore_optimizer(const NamedTensors& state) { optimizer_.restore(without_prefix("generator.", state)); }
+void GeneratorLearner::restore_optimizer(const NamedTensors& state) {
+  optimizer_.restore(without_prefix("generator.", state));
+}
 
 }  // namespace langrun

@@ -86,8 +86,8 @@ class GeneratorLearner {
   std::int64_t latent_length() const { return network_->latent_length(); }
   std::int64_t weights() const { return weight_count(*network_); }
   double learning_rate(std::int64_t step) const { return schedule_.at(step); }
-  /// g(z) as training runs it: batch norm over this call's samples, or off. latents [b, nz]; images on the CPU or GPU as
-  /// the network is.
+  /// g(z) as training runs it: batch norm over this call's samples, or off. latents [b, nz]; images on the CPU or GPU
+  /// as the network is.
   at::Tensor images(const at::Tensor& latents);
   /// g(z) as evaluation runs it: running statistics, averaged weights where they are kept.
   at::Tensor images_for_evaluation(const at::Tensor& latents);

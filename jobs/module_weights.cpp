@@ -19,9 +19,7 @@ std::string some(std::vector<std::string> names) {
   return fmt::format("{}{}", fmt::join(names, ", "), all > kMost ? fmt::format(", and {} more", all - kMost) : "");
 }
 
-ArrayShape shape_of(const at::Tensor& tensor) {
-  return {tensor.sizes().begin(), tensor.sizes().end()};
-}
+ArrayShape shape_of(const at::Tensor& tensor) { return {tensor.sizes().begin(), tensor.sizes().end()}; }
 
 }  // namespace
 

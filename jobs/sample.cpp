@@ -1,7 +1,6 @@
 #include "jobs/sample.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <optional>
 
@@ -9,6 +8,7 @@
 #include "core/langevin.h"
 #include "core/networks/frozen_energy.h"
 #include "core/networks/generator.h"
+#include "core/torch.h"
 #include "distributed/agreement.h"
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
@@ -22,8 +22,8 @@ namespace {
 class Sampler {
  public:
   Sampler(const SampleConfig& config, Communicator& world)
-      : config_(config), start_(chain_start(config.trained.init)), device_(prepare_device(config.trained.training, world)),
-        keys_(static_cast<std::uint64_t>(config.seed)),
+      : config_(config), start_(chain_start(config.trained.init)),
+        device_(prepare_device(config.trained.training, world)), keys_(static_cast<std::uint64_t>(config.seed)),
         energy_(make_energy(config.trained.energy, static_cast<std::uint64_t>(config.trained.training.seed))),
         frozen_(config.trained.energy, config.trained.training.precision, device_) {
     const auto seed = static_cast<std::uint64_t>(config.trained.training.seed);
@@ -43,7 +43,8 @@ class Sampler {
   at::Tensor call(std::int64_t number) {
     const torch::NoGradGuard constant;
     std::vector<std::uint64_t> places;
-    for (std::int64_t i = 0; i < config_.call; ++i) places.push_back(static_cast<std::uint64_t>(number * config_.call + i));
+    for (std::int64_t i = 0; i < config_.call; ++i)
+      places.push_back(static_cast<std::uint64_t>(number * config_.call + i));
     ChainNoise noise{keys_.sample, {}, 0};
     for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
     const auto chains = run_langevin([&](const at::Tensor& x) { return frozen_.energy_and_gradient(x); },

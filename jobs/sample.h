@@ -14,13 +14,13 @@
 namespace langrun {
 
 struct SampleConfig {
-  ShortrunConfig trained;              ///< configuration of the run that is sampled
-  std::filesystem::path checkpoint;    ///< its checkpoint folder; unused with initial weights
-  std::string weights = "average";     ///< average, raw, or initial (untrained, from the run's seed)
-  LangevinConfig langevin;             ///< of these samples
-  std::int64_t count = 64;             ///< images
+  ShortrunConfig trained;            ///< configuration of the run that is sampled
+  std::filesystem::path checkpoint;  ///< its checkpoint folder; unused with initial weights
+  std::string weights = "average";   ///< average, raw, or initial (untrained, from the run's seed)
+  LangevinConfig langevin;           ///< of these samples
+  std::int64_t count = 64;           ///< images
   std::int64_t seed = 1;
-  std::int64_t call = 25;              ///< images a call; its shape is part of the bits
+  std::int64_t call = 25;  ///< images a call; its shape is part of the bits
 };
 
 /// Images [count, H, W, C] uint8 as they come: `first` is the index of the first one. Called on rank 0 alone, in order.

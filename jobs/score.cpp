@@ -97,10 +97,7 @@ struct Round {
   std::vector<float> own, all;
 
   Round(Communicator& world_, const ScoreConfig& config_, std::int64_t count_, std::int64_t length_)
-      : world(world_),
-        config(config_),
-        count(count_),
-        length(length_),
+      : world(world_), config(config_), count(count_), length(length_),
         own(static_cast<std::size_t>(config_.block * length_)),
         all(own.size() * static_cast<std::size_t>(world_.size())) {}
 

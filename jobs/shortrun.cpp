@@ -2,7 +2,6 @@
 #include "jobs/shortrun.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <array>
 #include <chrono>
@@ -12,6 +11,7 @@
 #include "core/langevin.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
+#include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/bank_file.h"
 #include "jobs/chain_starts.h"
@@ -41,12 +41,12 @@ class Timer {
 /// What one lane carries through a step.
 struct LaneWork {
   std::int64_t lane = 0;
-  std::vector<std::int64_t> rows;            ///< of the bank, as drawn; empty without a bank
-  std::vector<std::uint64_t> slots;          ///< bank slots, or places in the batch without a bank
-  std::vector<std::uint8_t> rejuvenated;     ///< per sample
-  at::Tensor latents;                        ///< [b, nz]
-  at::Tensor data;                           ///< [b, C, H, W], noise added
-  at::Tensor chains;                         ///< [b, C, H, W], starts before sampling, chains after
+  std::vector<std::int64_t> rows;         ///< of the bank, as drawn; empty without a bank
+  std::vector<std::uint64_t> slots;       ///< bank slots, or places in the batch without a bank
+  std::vector<std::uint8_t> rejuvenated;  ///< per sample
+  at::Tensor latents;                     ///< [b, nz]
+  at::Tensor data;                        ///< [b, C, H, W], noise added
+  at::Tensor chains;                      ///< [b, C, H, W], starts before sampling, chains after
   LangevinRecord sampled;
 };
 
@@ -57,20 +57,19 @@ enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kRejuvenated, kUpdate
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
   const auto count = std::min(most, images.size(0));
   const auto pixels = images.narrow(0, 0, count).to(torch::kCPU).permute({0, 2, 3, 1}).contiguous();
-  return {title, count, images.size(1), images.size(2), images.size(3),
-          {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
+  return {title,          count,
+          images.size(1), images.size(2),
+          images.size(3), {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
 }
 
 class Shortrun final : public TrainingJob {
  public:
   Shortrun(const ShortrunConfig& config, Communicator& world)
-      : config_(config), start_(chain_start(config.init)),
-        world_(world), lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
+      : config_(config), start_(chain_start(config.init)), world_(world),
+        lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
         lane_batch_(lane_batch(config.training.batch, config.training.lanes)),
-        device_(prepare_device(config.training, world)),
-        reduction_(config.training, device_, world, lanes_),
-        keys_(static_cast<std::uint64_t>(config.training.seed)),
-        energy_(config, device_, reduction_, kEnergyScalars),
+        device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
+        keys_(static_cast<std::uint64_t>(config.training.seed)), energy_(config, device_, reduction_, kEnergyScalars),
         data_(config.training, lanes_, energy_.image()) {
     if (uses_generator(start_)) generator_.emplace(config, device_, reduction_, energy_.image());
     if (uses_bank(start_) && config.bank_size / lanes_.count < lane_batch_)
@@ -145,7 +144,8 @@ class Shortrun final : public TrainingJob {
     if (generator_) generator_->restore_optimizer(state);
     if (!uses_bank(start_)) return;
     for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane)
-      bank_.push_back(read_bank_lane(folder, lane, lanes_.rows(lane, config_.bank_size), energy_.image(), latent_length()));
+      bank_.push_back(
+          read_bank_lane(folder, lane, lanes_.rows(lane, config_.bank_size), energy_.image(), latent_length()));
   }
 
   std::vector<Panel> pictures(std::int64_t step) override;
@@ -190,7 +190,8 @@ class Shortrun final : public TrainingJob {
   }
 
   at::Tensor fresh_images(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
-    if (start_ == ChainStart::data || start_ == ChainStart::data_persistent) return data_images(data_, slots, step, key);
+    if (start_ == ChainStart::data || start_ == ChainStart::data_persistent)
+      return data_images(data_, slots, step, key);
     return uniform_images(energy_.image(), slots, step, key);
   }
 
@@ -244,7 +245,8 @@ class Shortrun final : public TrainingJob {
   void sample_chains(LaneWork& work, std::int64_t step) {
     // Noise belongs to the chain (design invariant 2): slot and step name it, whatever rank or place it has.
     ChainNoise noise{keys_.langevin, {}, 0};
-    for (const auto slot : work.slots) noise.identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
+    for (const auto slot : work.slots)
+      noise.identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
     work.chains = run_langevin(energy_.frozen(), work.chains, config_.langevin, noise, &work.sampled);
   }
 
@@ -252,7 +254,8 @@ class Shortrun final : public TrainingJob {
                      double& exchange) {
     for (const auto& lane : work) {
       const Timer timer(update);
-      const auto result = energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
+      const auto result =
+          energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
       std::array<float, kEnergyScalars> scalars{};
       scalars[kDataEnergy] = result.data_energy;
       scalars[kChainEnergy] = result.chain_energy;
@@ -333,21 +336,24 @@ std::vector<Fact> Shortrun::facts() const {
   const auto megabytes = [](double bytes) { return fmt::format("{:.1f} MB", bytes / 1e6); };
   const auto image = energy_.image();
   const auto weights = weight_count(energy_.network()), generator_weights = generator_ ? generator_->weights() : 0;
-  const double ranks = world_.size(), exchanged = 4.0 * static_cast<double>(weights + generator_weights) * 2 * (ranks - 1) / ranks;
+  const double ranks = world_.size(),
+               exchanged = 4.0 * static_cast<double>(weights + generator_weights) * 2 * (ranks - 1) / ranks;
   std::vector<Fact> facts{
       {"image", fmt::format("{} x {} x {}", image.channels, image.height, image.width)},
       {"energy weights", fmt::format("{}", weights)},
       {"generator weights", fmt::format("{}", generator_weights)},
       {"gradient weight eta^2/(2T)", fmt::format("{:.6g}", config_.langevin.gradient_weight())},
       {"training images", fmt::format("{}", data_.count())},
-      {"steps an epoch", fmt::format("{:.1f}", static_cast<double>(data_.count()) / static_cast<double>(config_.training.batch))},
+      {"steps an epoch",
+       fmt::format("{:.1f}", static_cast<double>(data_.count()) / static_cast<double>(config_.training.batch))},
       {"ranks x threads", fmt::format("{} x {}", world_.size(), config_.training.threads)},
       {"lanes a rank", fmt::format("{} of {} samples", lanes_.owned, lane_batch_)},
       {"device", device_.str()},
       {"exchanged a rank and step", megabytes(exchanged)},
   };
   if (uses_bank(start_)) {
-    const double bytes = static_cast<double>(config_.bank_size) * (4.0 * static_cast<double>(image.elements() + latent_length()) + 16);
+    const double bytes =
+        static_cast<double>(config_.bank_size) * (4.0 * static_cast<double>(image.elements() + latent_length()) + 16);
     facts.push_back({"bank, all ranks", megabytes(bytes)});
     facts.push_back({"bank, a rank", megabytes(bytes / ranks)});
   }
@@ -370,8 +376,7 @@ std::vector<Panel> Shortrun::pictures(std::int64_t step) {
     for (std::int64_t i = 0; i < lane_batch_; ++i) places.push_back(static_cast<std::uint64_t>(first + i));
     at::Tensor images;
     if (generator_)
-      images = generator_->images_for_evaluation(
-          fresh_latents(places, 0, keys_.sample, latent_length()).to(device_));
+      images = generator_->images_for_evaluation(fresh_latents(places, 0, keys_.sample, latent_length()).to(device_));
     else
       images = fresh_images(places, 0, keys_.sample).to(device_);
     starts.push_back(images);

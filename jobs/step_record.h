@@ -18,10 +18,10 @@ struct Spread {
 /// One line of metrics.jsonl. Everything but image_steps_per_second and seconds_* is mathematics and has the same bits
 /// on any number of ranks; float values are widened to double, which is exact.
 struct StepRecord {
-  std::int64_t step = 0;            ///< finished steps, this one included: the first line says 1
-  double energy_difference = 0;     ///< (mean U(data) - mean U(chains)) / T: the loss of the energy
-  double gradient_magnitude = 0;    ///< mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps
-  double learning_rate = 0;         ///< of the energy
+  std::int64_t step = 0;                 ///< finished steps, this one included: the first line says 1
+  double energy_difference = 0;          ///< (mean U(data) - mean U(chains)) / T: the loss of the energy
+  double gradient_magnitude = 0;         ///< mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps
+  double learning_rate = 0;              ///< of the energy
   std::optional<double> generator_loss;  ///< squared distance of chains and generator, summed over pixels
   std::optional<double> bank_mean_age;   ///< mean rounds since rejuvenation, over the whole bank
   double image_steps_per_second = 0;     ///< all ranks, of the sampling phase

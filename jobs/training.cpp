@@ -91,7 +91,8 @@ class Loop {
     const auto refuse = [&](const char* what, double value) {
       if (std::isfinite(value)) return;
       throw Error(ExitCode::diverged, fmt::format("diverged: {} is {} at step {}", what, value, record.step),
-                  "go on from the last checkpoint with a smaller --energy.learning-rate or --langevin.eta, or with more data noise");
+                  "go on from the last checkpoint with a smaller --energy.learning-rate or --langevin.eta, or with "
+                  "more data noise");
     };
     refuse("energy difference", record.energy_difference);
     refuse("gradient magnitude", record.gradient_magnitude);
@@ -140,8 +141,8 @@ class Loop {
       for (std::size_t at = 0, end; (end = part.find('\n', at)) != std::string::npos; at = end + 1) {
         const auto line = part.substr(at, end - at);
         const auto first = line.find(' '), second = line.find(' ', first + 1);
-        files.push_back({line.substr(0, first), std::stoull(line.substr(first + 1, second - first - 1)),
-                         line.substr(second + 1)});
+        files.push_back(
+            {line.substr(0, first), std::stoull(line.substr(first + 1, second - first - 1)), line.substr(second + 1)});
       }
     }
     std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

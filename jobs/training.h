@@ -17,19 +17,19 @@ namespace langrun {
 
 /// Settings of any training run, from the command line or run.cfg.
 struct TrainingConfig {
-  std::string run;               ///< folder
-  std::string data;              ///< image store
+  std::string run;   ///< folder
+  std::string data;  ///< image store
   std::int64_t seed = 1;
-  std::int64_t steps = 1000;     ///< in all, over all starts
-  std::int64_t batch = 128;      ///< global
+  std::int64_t steps = 1000;  ///< in all, over all starts
+  std::int64_t batch = 128;   ///< global
   std::int64_t lanes = 8;
-  std::int64_t threads = 1;      ///< per rank
-  std::string device = "auto";   ///< auto, cpu, cuda
+  std::int64_t threads = 1;        ///< per rank
+  std::string device = "auto";     ///< auto, cpu, cuda
   std::string precision = "fp32";  ///< fp32, bf16: of the networks inside Langevin sampling
   std::string reduction = "tree";  ///< tree, nccl
   bool resume = false;
-  std::int64_t stop_at = 0;      ///< 0: never
-  double stop_after = 0;         ///< seconds, 0: never
+  std::int64_t stop_at = 0;  ///< 0: never
+  double stop_after = 0;     ///< seconds, 0: never
   std::int64_t checkpoint_every = 500;
   std::int64_t checkpoint_keep = 2;
   std::int64_t pictures_every = 500;
@@ -38,9 +38,9 @@ struct TrainingConfig {
 
 /// A grid of images for a person to look at.
 struct Panel {
-  std::string title;             ///< "bank", "samples (average weights)", "data"
+  std::string title;  ///< "bank", "samples (average weights)", "data"
   std::int64_t count = 0, channels = 3, height = 0, width = 0;
-  std::vector<float> pixels;     ///< [count, H, W, C] in [-1, 1], not clamped
+  std::vector<float> pixels;  ///< [count, H, W, C] in [-1, 1], not clamped
 };
 
 /// What a job tells the outside. Called on rank 0 alone, from the training thread; may throw Error.
@@ -88,7 +88,8 @@ struct TrainingStart {
 };
 
 /// Runs `job` to `config.steps`, with checkpoints, pictures and records; on every rank. Returns done, or stopped after
-/// a checkpoint when a signal, stop_at or stop_after asked. Throws Error(diverged) on a non-finite record, on all ranks.
+/// a checkpoint when a signal, stop_at or stop_after asked. Throws Error(diverged) on a non-finite record, on all
+/// ranks.
 ExitCode train(TrainingJob& job, const TrainingConfig& config, const TrainingStart& start, Communicator& world,
                TrainingObserver& observer);
 

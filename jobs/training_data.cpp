@@ -1,11 +1,11 @@
 #include "jobs/training_data.h"
 
 #include <fmt/format.h>
-#include "core/torch.h"
 
 #include <optional>
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "data/image_store.h"
 #include "data/loader.h"
 
@@ -14,7 +14,8 @@ namespace {
 
 ImageStore open_for(const std::string& path, const ImageShape& image) {
   if (path.empty())
-    throw Error(ExitCode::usage, "--data is missing", "name an image store; `langrun data synth` makes one to try with");
+    throw Error(ExitCode::usage, "--data is missing",
+                "name an image store; `langrun data synth` makes one to try with");
   auto store = ImageStore::open(path);
   const auto found = store.shape();
   if (!(found == image))
@@ -78,14 +79,16 @@ at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, Noise
   auto images = empty_images(b, parts_->image);
   const auto first_lane = parts_->settings.own.front();
   const auto bytes = static_cast<std::size_t>(b * pixels);
-  to_tensor(std::span(batch.images).subspan(static_cast<std::size_t>(lane - first_lane) * bytes, bytes), parts_->image, images);
+  to_tensor(std::span(batch.images).subspan(static_cast<std::size_t>(lane - first_lane) * bytes, bytes), parts_->image,
+            images);
   if (sd <= 0) return images;
   std::vector<float> noise(static_cast<std::size_t>(pixels));
   auto* values = images.mutable_data_ptr<float>();
   for (std::int64_t i = 0; i < b; ++i) {
     const auto position = static_cast<std::uint64_t>((step - 1) * parts_->settings.batch + lane * b + i);
     fill_normal(key, {position, 0}, noise);
-    for (std::int64_t j = 0; j < pixels; ++j) values[i * pixels + j] += static_cast<float>(sd) * noise[static_cast<std::size_t>(j)];
+    for (std::int64_t j = 0; j < pixels; ++j)
+      values[i * pixels + j] += static_cast<float>(sd) * noise[static_cast<std::size_t>(j)];
   }
   return images;
 }

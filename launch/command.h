@@ -12,7 +12,7 @@ namespace langrun::launch {
 struct Call {
   Communicator& world;
   std::vector<std::string> arguments;
-  std::string program;       ///< path of the executable, for messages and provenance
+  std::string program;                    ///< path of the executable, for messages and provenance
   std::vector<std::string> command_line;  ///< all words, for provenance
 };
 
@@ -20,8 +20,8 @@ struct Call {
 using CommandFunction = int (*)(Call&);
 
 struct Command {
-  const char* name;      ///< "shortrun", or "data import" for the words of a tool
-  const char* summary;   ///< one line, for `langrun --help`
+  const char* name;     ///< "shortrun", or "data import" for the words of a tool
+  const char* summary;  ///< one line, for `langrun --help`
   CommandFunction run;
 };
 

@@ -66,8 +66,10 @@ void print_table(const BenchReport& report) {
 
 nlohmann::ordered_json json_of(const BenchFigure& figure) {
   const auto wall = spread_of(figure.values), core = spread_of(figure.per_core_second);
-  return {{"what", figure.what}, {"unit", figure.unit}, {"median", wall.median}, {"low", wall.low}, {"high", wall.high},
-          {"median_by_core_time", core.median}, {"values", figure.values}, {"values_by_core_time", figure.per_core_second}};
+  return {{"what", figure.what},     {"unit", figure.unit},
+          {"median", wall.median},   {"low", wall.low},
+          {"high", wall.high},       {"median_by_core_time", core.median},
+          {"values", figure.values}, {"values_by_core_time", figure.per_core_second}};
 }
 
 nlohmann::ordered_json json_of(const BenchReport& report) {
@@ -87,7 +89,8 @@ void write_json(const std::string& path, const nlohmann::ordered_json& content) 
   std::error_code failed;
   if (file) std::filesystem::rename(partial, path, failed);
   if (!file || failed) {
-    throw Error(ExitCode::storage, fmt::format("cannot write '{}'", path), "name a file in a folder that can be written");
+    throw Error(ExitCode::storage, fmt::format("cannot write '{}'", path),
+                "name a file in a folder that can be written");
   }
 }
 
@@ -99,13 +102,16 @@ int run_bench(Call& call) {
   table.parse(call.arguments);
   const bool speaks = call.world.rank() == 0;
   if (table.help_asked()) {
-    if (speaks) fmt::print("{}", table.help("Measures this machine: ours and PyTorch's ways in turns, in one process."));
+    if (speaks)
+      fmt::print("{}", table.help("Measures this machine: ours and PyTorch's ways in turns, in one process."));
     return 0;
   }
   const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&)>> known{{"noise", bench_noise},
-                                                                                      {"langevin", bench_langevin}};
-  nlohmann::ordered_json all{{"langrun", version()},       {"commit", commit()},
-                             {"processor", processor()},   {"cores", std::thread::hardware_concurrency()},
+                                                                                       {"langevin", bench_langevin}};
+  nlohmann::ordered_json all{{"langrun", version()},
+                             {"commit", commit()},
+                             {"processor", processor()},
+                             {"cores", std::thread::hardware_concurrency()},
                              {"command", call.command_line}};
   bool found = false;
   for (const auto& [name, measure] : known) {

@@ -101,7 +101,8 @@ std::string describe(const ImageStore& store, std::uint64_t most) {
   if (!record.source.empty()) {
     text += fmt::format("source      {} ({}), {} left out as damaged\n", record.source, record.split, record.skipped);
     text += fmt::format("crop        {}", record.crop);
-    if (record.size > 0) text += fmt::format(", size {}, {} per image, seed {}", record.size, record.crop_copies, record.seed);
+    if (record.size > 0)
+      text += fmt::format(", size {}, {} per image, seed {}", record.size, record.crop_copies, record.seed);
     text += record.scaled_decoding ? ", scaled decoding\n" : "\n";
   }
   text += statistics(store, most);

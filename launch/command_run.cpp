@@ -58,10 +58,12 @@ int run_status(Call& call) {
   fmt::print("run          {}\nsteps        {} of {}\n", dir, finished, setting(configuration, "steps"));
   if (!last.is_null())
     fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
-               last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0), last.value("image_steps_per_second", 0.0));
+               last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0),
+               last.value("image_steps_per_second", 0.0));
   for (const auto step : checkpoint_steps(dir)) {
     const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
-    fmt::print("checkpoint   {}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged: " + problems.front());
+    fmt::print("checkpoint   {}  {}\n", checkpoint_name(step),
+               problems.empty() ? "good" : "damaged: " + problems.front());
   }
   return 0;
 }
@@ -85,8 +87,11 @@ int run_verify(Call& call) {
   }
   if (damaged.empty()) return 0;
   std::fflush(stdout);
-  throw Error(ExitCode::storage, fmt::format("{} damaged: {}", damaged.size() == 1 ? "1 file is" : fmt::format("{} files are", damaged.size()), damaged.front()),
-              "a resume uses the newest good checkpoint; remove the damaged ones");
+  throw Error(
+      ExitCode::storage,
+      fmt::format("{} damaged: {}", damaged.size() == 1 ? "1 file is" : fmt::format("{} files are", damaged.size()),
+                  damaged.front()),
+      "a resume uses the newest good checkpoint; remove the damaged ones");
 }
 
 int run_diff(Call& call) {
@@ -95,7 +100,8 @@ int run_diff(Call& call) {
   table.positional("A", a, "folder of a run");
   table.positional("B", b, "folder of another");
   table.parse(call.arguments);
-  if (answer_questions(call, table, "Compares two runs bit by bit: metrics less timers, weights, optimiser, banks.")) return 0;
+  if (answer_questions(call, table, "Compares two runs bit by bit: metrics less timers, weights, optimiser, banks."))
+    return 0;
   if (call.world.rank() != 0) return 0;
   const auto result = compare_runs(a, b);
   if (result.difference) {

@@ -1,4 +1,4 @@
-// `langrun score A B`: Frechet distance of two stores.
+// `langrun score A B`: Frechet distance of two image stores, or of a run's samples and a store.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -7,9 +7,11 @@
 
 #include "core/error.h"
 #include "data/durable.h"
+#include "distributed/agreement.h"
 #include "jobs/score.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/sampling.h"
 
 namespace langrun::launch {
 namespace {
@@ -59,30 +61,81 @@ ScoreProgress progress_lines() {
   };
 }
 
+bool is_run(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(name, ignored);
+}
+
+/// The store of a run's samples, made where it is not there yet. Its name says what it holds, so a second score of the
+/// same samples finds them. Collective, all ranks.
+std::string samples_of_run(Communicator& world, SampleRequest request, const std::string& run) {
+  request.run = run;
+  const auto config = configure_samples(world, request);
+  const auto out = std::filesystem::path(run) / "samples" /
+                   fmt::format("{}-{}-k{}-n{}-seed{}-call{}.h5",
+                               config.weights == "initial" ? "initial" : config.checkpoint.filename().string(),
+                               config.weights, config.langevin.steps, config.count, config.seed, config.call);
+  if (on_root(world, "look for samples", [&] { return std::to_string(std::filesystem::exists(out)); }) == "1")
+    return out.string();
+  if (world.rank() == 0) {
+    fmt::print(stderr, "score: sampling {} images of {} into {}\n", config.count, run, out.string());
+    std::filesystem::create_directories(out.parent_path());
+  }
+  SampleStore store(config, out);
+  sample_images(config, world,
+                [&](std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
+                  store.add(first, shape, images);
+                });
+  agree(world, "finish samples", [&] {
+    if (world.rank() == 0) store.finish();
+  });
+  return out.string();
+}
+
+/// Where A or B is a run folder, the store of its samples stands in for it.
+void sample_runs(Communicator& world, const SampleRequest& asked, ScoreConfig& config) {
+  auto request = asked;
+  request.count = config.count > 0 ? config.count : 5000;
+  request.threads = config.threads;
+  for (auto* name : {&config.a, &config.b})
+    if (is_run(*name)) *name = samples_of_run(world, request, *name);
+}
+
 }  // namespace
 
 int run_score(Call& call) {
   ScoreConfig config;
   std::string json, classifier;
   OptionTable table("score");
-  table.positional("A", config.a, "image store (HDF5)");
-  table.positional("B", config.b, "image store (HDF5)");
+  SampleRequest samples;
+  table.positional("A", config.a, "image store (HDF5), or the folder of a run: its samples, kept in RUN/samples");
+  table.positional("B", config.b, "the same");
   table.text(
       "features", config.features,
       "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), or a network's name with --classifier");
   table.text("classifier", classifier, "file of weights for a network that --features names");
-  table.integer("count", config.count, "images", "images used of each store; 0: all of the smaller one", {0});
+  table.integer("count", config.count, "images",
+                "images used of each store, and drawn of a run; 0: all of the smaller store, 5000 of a run", {0});
   table.choice("choice", config.choice, {"first", "random"},
                "which images: the first, or drawn by seed without repetition");
   table.integer("seed", config.seed, "", "seed of the random choice", {0});
   table.integer("block", config.block, "images", "images in one call of the network; results differ in their last bits",
                 {1, 1 << 16});
   table.integer("threads", config.threads, "", "threads per rank", {1, 4096});
+  table.integer("at", samples.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
+  table.choice("weights", samples.weights, {"average", "raw", "initial"},
+               "of a run: moving average, raw weights, or those it began with");
+  table.integer("langevin.steps", samples.steps, "steps",
+                "of a run: K; -1: its evaluation.steps, or its langevin.steps", {-1, 100'000'000});
   table.text("json", json, "file for the result; must not exist", Keep::transient);
   table.parse(call.arguments);
   const bool speaks = call.world.rank() == 0;
   if (table.help_asked()) {
-    if (speaks) fmt::print("{}", table.help("Frechet distance of two image stores in a network's features."));
+    if (speaks)
+      fmt::print(
+          "{}",
+          table.help(
+              "Frechet distance of two image stores, or of a run's samples and a store, in a network's features."));
     return 0;
   }
   if (table.dry_run()) {
@@ -97,6 +150,7 @@ int run_score(Call& call) {
   if (!json.empty() && std::filesystem::exists(json, ignored))
     throw Error(ExitCode::usage, fmt::format("{} exists already", json),
                 "nothing is written over; remove it or choose another name");
+  sample_runs(call.world, samples, config);
   const auto result = score(config, call.world, progress_lines());
   if (speaks) {
     print_table(config, result);

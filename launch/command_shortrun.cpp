@@ -1,13 +1,14 @@
 // langrun shortrun
 #include "jobs/shortrun.h"
 #include "launch/commands.h"
-#include "launch/training_command.h"
 #include "launch/shortrun_options.h"
+#include "launch/training_command.h"
 
 namespace langrun::launch {
 int run_shortrun(Call& call) {
   TrainingCommand<ShortrunConfig> command{
-      "shortrun", "Trains an energy and a generator together on persistent chains (cooperative-persistent shortrun learning).",
+      "shortrun",
+      "Trains an energy and a generator together on persistent chains (cooperative-persistent shortrun learning).",
       bind_shortrun, make_shortrun, [](ShortrunConfig& config) -> TrainingConfig& { return config.training; }};
   return run_training(call, command);
 }

@@ -107,8 +107,7 @@ class Canvas {
     for (const char letter : line) {
       for (int y = 0; y < kGlyphHeight; ++y)
         for (int x = 0; x < kGlyphWidth; ++x)
-          if (glyph_pixel(letter, x, y))
-            box(left + x * kFontScale, top + y * kFontScale, kFontScale, kFontScale, kInk);
+          if (glyph_pixel(letter, x, y)) box(left + x * kFontScale, top + y * kFontScale, kFontScale, kFontScale, kInk);
       left += kLetterWidth;
     }
   }

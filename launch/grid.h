@@ -34,8 +34,8 @@ struct Picture {
   std::vector<std::uint8_t> pixels;
 };
 
-constexpr std::int64_t kGridMargin = 2;   ///< pixels between images, and around a grid
-constexpr std::int64_t kPanelGap = 12;    ///< pixels between panels, and around them
+constexpr std::int64_t kGridMargin = 2;  ///< pixels between images, and around a grid
+constexpr std::int64_t kPanelGap = 12;   ///< pixels between panels, and around them
 
 /// Draws the panels on one picture. Throws Error(internal) where a panel's sizes do not fit together, or there is
 /// nothing to draw.

@@ -1,7 +1,6 @@
 // The program: start MPI if a launcher is behind us, find the command, run it, turn errors into one line and a code.
 #include <fmt/format.h>
 
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -31,8 +30,9 @@ const Command& find(const std::vector<std::string>& words, std::size_t& used) {
     if (two && words.size() > 1 && words[0] + " " + words[1] == name) return used = 2, command;
     names.push_back(name);
   }
-  const bool tool = words.size() > 1 && !words[1].starts_with("-") &&
-                    std::any_of(names.begin(), names.end(), [&](const auto& n) { return n.starts_with(words[0] + " "); });
+  const bool tool =
+      words.size() > 1 && !words[1].starts_with("-") &&
+      std::any_of(names.begin(), names.end(), [&](const auto& n) { return n.starts_with(words[0] + " "); });
   const std::string word = tool ? words[0] + " " + words[1] : words[0];
   const auto close = nearest(word, names);
   throw Error(ExitCode::usage, fmt::format("unknown command '{}'", word),
@@ -72,7 +72,8 @@ std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code
   } catch (const Error& error) {
     return Failure{static_cast<int>(error.code()), describe(error.what(), error.hint())};
   } catch (const std::bad_alloc&) {
-    return Failure{static_cast<int>(ExitCode::internal), describe("out of memory", "use more ranks on more hosts, a smaller bank or batch")};
+    return Failure{static_cast<int>(ExitCode::internal),
+                   describe("out of memory", "use more ranks on more hosts, a smaller bank or batch")};
   } catch (const std::exception& error) {
     const std::string what = error.what();
     return Failure{static_cast<int>(ExitCode::internal),

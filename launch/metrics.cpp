@@ -68,10 +68,10 @@ Part part_until(const std::filesystem::path& path, std::int64_t step) {
       continue;
     }
     if (!found)
-      throw Error(ExitCode::storage,
-                  fmt::format("{}: line {} is damaged (expected one JSON object a step)", path.string(),
-                              part.lines.kept + 1),
-                  "move the file away to go on without the earlier metrics, or mend the line");
+      throw Error(
+          ExitCode::storage,
+          fmt::format("{}: line {} is damaged (expected one JSON object a step)", path.string(), part.lines.kept + 1),
+          "move the file away to go on without the earlier metrics, or mend the line");
     ++part.lines.kept;
     part.bytes += line.size() + 1;
   }

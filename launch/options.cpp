@@ -33,7 +33,8 @@ T parse_number(const std::string& text, const char* kind) {
 template <typename T>
 void check_range(T value, const Range<T>& range) {
   if (value >= range.low && value <= range.high) return;
-  if (range.high == std::numeric_limits<T>::max()) throw std::invalid_argument(fmt::format("expected at least {}", range.low));
+  if (range.high == std::numeric_limits<T>::max())
+    throw std::invalid_argument(fmt::format("expected at least {}", range.low));
   throw std::invalid_argument(fmt::format("expected {} to {}", range.low, range.high));
 }
 
@@ -49,8 +50,8 @@ std::string read_file(const std::string& path) {
 
 void OptionTable::add(Option option) { options_.push_back(std::move(option)); }
 
-void OptionTable::integer(const std::string& key, std::int64_t& field, const std::string& unit,
-                          const std::string& help, Range<std::int64_t> range, Keep keep) {
+void OptionTable::integer(const std::string& key, std::int64_t& field, const std::string& unit, const std::string& help,
+                          Range<std::int64_t> range, Keep keep) {
   add({key, "integer", unit, help, keep, false,
        [&field, range](const std::string& text) {
          const auto value = parse_number<std::int64_t>(text, "a whole number");
@@ -80,9 +81,12 @@ void OptionTable::text(const std::string& key, std::string& field, const std::st
 void OptionTable::flag(const std::string& key, bool& field, const std::string& help, Keep keep) {
   add({key, "flag", "", help, keep, true,
        [&field](const std::string& text) {
-         if (text.empty() || text == "true" || text == "on" || text == "1") field = true;
-         else if (text == "false" || text == "off" || text == "0") field = false;
-         else throw std::invalid_argument("expected true or false");
+         if (text.empty() || text == "true" || text == "on" || text == "1")
+           field = true;
+         else if (text == "false" || text == "off" || text == "0")
+           field = false;
+         else
+           throw std::invalid_argument("expected true or false");
        },
        [&field] { return field ? "true" : "false"; }});
 }
@@ -200,16 +204,24 @@ void OptionTable::parse(const std::vector<std::string>& arguments) {
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<std::string> words, configs;
   try {
-    const auto parsed = po::command_line_parser(tokens).options(description).positional(words_description).style(kStyle).run();
+    const auto parsed =
+        po::command_line_parser(tokens).options(description).positional(words_description).style(kStyle).run();
     for (const auto& entry : parsed.options) {
       const auto value = entry.value.empty() ? std::string() : entry.value.front();
-      if (entry.string_key == " words") words.insert(words.end(), entry.value.begin(), entry.value.end());
-      else if (entry.string_key == "help") help_asked_ = true;
-      else if (entry.string_key == "presets") presets_asked_ = true;
-      else if (entry.string_key == "dry-run") dry_run_ = true;
-      else if (entry.string_key == "preset") preset_used_ = value;
-      else if (entry.string_key == "config") configs.push_back(value);
-      else settings.emplace_back(entry.string_key, value);
+      if (entry.string_key == " words")
+        words.insert(words.end(), entry.value.begin(), entry.value.end());
+      else if (entry.string_key == "help")
+        help_asked_ = true;
+      else if (entry.string_key == "presets")
+        presets_asked_ = true;
+      else if (entry.string_key == "dry-run")
+        dry_run_ = true;
+      else if (entry.string_key == "preset")
+        preset_used_ = value;
+      else if (entry.string_key == "config")
+        configs.push_back(value);
+      else
+        settings.emplace_back(entry.string_key, value);
     }
   } catch (const po::unknown_option& failure) {
     auto key = failure.get_option_name();
@@ -241,17 +253,23 @@ void OptionTable::parse(const std::vector<std::string>& arguments) {
 std::string OptionTable::help(const std::string& summary) const {
   std::string out = fmt::format("langrun {}", command_);
   for (const auto& slot : positionals_)
-    out += slot.rest ? fmt::format(" [{}...]", slot.name)
-                     : slot.optional ? fmt::format(" [{}]", slot.name) : fmt::format(" {}", slot.name);
+    out += slot.rest       ? fmt::format(" [{}...]", slot.name)
+           : slot.optional ? fmt::format(" [{}]", slot.name)
+                           : fmt::format(" {}", slot.name);
   out += fmt::format(" [--preset NAME] [--config FILE]... [--KEY VALUE]...\n{}\n\n", summary);
   for (const auto& slot : positionals_) out += fmt::format("  {}  {}\n", slot.name, slot.help);
-  out += "Options (key, type, unit, default; the same keys stand in configuration files, section.name as [section] name):\n";
+  out +=
+      "Options (key, type, unit, default; the same keys stand in configuration files, section.name as [section] "
+      "name):\n";
   for (const auto& option : options_) {
     const auto value = option.get();
-    out += fmt::format("  --{} {}{}  (default {})\n      {}\n", option.key, option.type,
-                       option.unit.empty() ? "" : " [" + option.unit + "]", value.empty() ? "none" : value, option.help);
+    out +=
+        fmt::format("  --{} {}{}  (default {})\n      {}\n", option.key, option.type,
+                    option.unit.empty() ? "" : " [" + option.unit + "]", value.empty() ? "none" : value, option.help);
   }
-  out += "  --preset NAME, --config FILE, --presets, --dry-run, --help\n      later wins: preset, files in order, options\n";
+  out +=
+      "  --preset NAME, --config FILE, --presets, --dry-run, --help\n      later wins: preset, files in order, "
+      "options\n";
   return out;
 }
 
@@ -259,7 +277,8 @@ std::string OptionTable::preset_list() const {
   std::string out;
   for (const auto& preset : presets_) {
     const auto line = preset.text.substr(0, preset.text.find('\n'));
-    out += fmt::format("{:<16} {}\n", preset.name, line.starts_with("#") ? line.substr(line.find_first_not_of("# ")) : "");
+    out +=
+        fmt::format("{:<16} {}\n", preset.name, line.starts_with("#") ? line.substr(line.find_first_not_of("# ")) : "");
   }
   return out;
 }

@@ -22,19 +22,19 @@ struct Range {
 
 /// Where an option may appear and what becomes of it.
 enum class Keep {
-  recorded,   ///< part of run.cfg: the run's configuration; a resume must agree with it
-  changeable, ///< part of run.cfg, but a resume may give another value (steps, checkpoint.*, watchdog.*)
-  transient,  ///< of this call alone: not in run.cfg (run, resume, stop-at, stop-after)
+  recorded,    ///< part of run.cfg: the run's configuration; a resume must agree with it
+  changeable,  ///< part of run.cfg, but a resume may give another value (steps, checkpoint.*, watchdog.*)
+  transient,   ///< of this call alone: not in run.cfg (run, resume, stop-at, stop-after)
 };
 
 /// One key and the field it sets.
 struct Option {
-  std::string key;    ///< "langevin.steps", as in files and on the command line
-  std::string type;   ///< "integer", "real", "text", "flag" or "a|b|c"
-  std::string unit;   ///< "steps", "images", ...; may be empty
-  std::string help;   ///< one sentence
+  std::string key;   ///< "langevin.steps", as in files and on the command line
+  std::string type;  ///< "integer", "real", "text", "flag" or "a|b|c"
+  std::string unit;  ///< "steps", "images", ...; may be empty
+  std::string help;  ///< one sentence
   Keep keep = Keep::recorded;
-  bool flag = false;  ///< needs no value on the command line
+  bool flag = false;                            ///< needs no value on the command line
   std::function<void(const std::string&)> set;  ///< parses, checks and stores; throws std::invalid_argument
   std::function<std::string()> get;             ///< current value as text that `set` reads back to the same bits
 };

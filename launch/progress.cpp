@@ -90,8 +90,9 @@ std::string Progress::line(double now) const {
   const double left = seconds_per_step_ * static_cast<double>(std::max<std::int64_t>(total_ - latest_.step, 0));
   const auto elapsed = clock_text(now - start_), remaining = clock_text(left);
   const auto speed = rate_text(latest_.image_steps_per_second);
-  const auto full = fmt::format("{} | energy difference {:+.4f} | gradient {:.4f} | {} image-steps/s | {} gone, {} left",
-                                step, latest_.energy_difference, latest_.gradient_magnitude, speed, elapsed, remaining);
+  const auto full =
+      fmt::format("{} | energy difference {:+.4f} | gradient {:.4f} | {} image-steps/s | {} gone, {} left", step,
+                  latest_.energy_difference, latest_.gradient_magnitude, speed, elapsed, remaining);
   if (screen_ == Screen::log) return full;
   // A line that wraps cannot be rewritten in place, so a narrow terminal gets a short one.
   const auto columns = columns_of(out_);

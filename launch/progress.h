@@ -50,12 +50,12 @@ class Progress {
   Screen screen_;
   std::int64_t first_, total_;
   std::function<double()> clock_;
-  double start_, step_time_;         // seconds on clock_: of the constructor, of the latest step
-  double seconds_per_step_ = 0;      // smoothed over about the last 50 steps
+  double start_, step_time_;     // seconds on clock_: of the constructor, of the latest step
+  double seconds_per_step_ = 0;  // smoothed over about the last 50 steps
   StepRecord latest_;
-  std::int64_t shown_step_ = -1;     // step of the line last written
+  std::int64_t shown_step_ = -1;  // step of the line last written
   double shown_time_ = 0;
-  bool open_ = false;                // the terminal's cursor stands behind a line without an end
+  bool open_ = false;  // the terminal's cursor stands behind a line without an end
 };
 
 }  // namespace langrun::launch

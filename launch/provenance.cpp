@@ -67,8 +67,8 @@ std::int64_t record_start(const std::filesystem::path& run_dir, const Start& sta
                          {"commit", commit()},
                          {"command", start.command},
                          {"hosts", start.hosts}});
-  const Json file{{"version", version()},   {"commit", commit()},         {"command", start.command},
-                  {"hosts", start.hosts},   {"devices", start.devices},   {"libraries", libraries()},
+  const Json file{{"version", version()},      {"commit", commit()},       {"command", start.command},
+                  {"hosts", start.hosts},      {"devices", start.devices}, {"libraries", libraries()},
                   {"generations", generations}};
   write_durably(file_of(run_dir), text_of(file));
   return number;

@@ -81,7 +81,8 @@ struct Outcome {
   std::string messages;  // all of stderr
 };
 
-/// Runs `python - ARGUMENT` with the script as its input. A list of words, no shell: run folders may be called anything.
+/// Runs `python - ARGUMENT` with the script as its input. A list of words, no shell: run folders may be called
+/// anything.
 Outcome run_python(const std::string& python, const std::string& argument) {
   Descriptor input(memory_file(script()));
   int ends[2];

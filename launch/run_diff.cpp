@@ -43,10 +43,10 @@ std::optional<std::string> compare_metrics(const fs::path& a, const fs::path& b,
   std::ifstream in_a(a / "metrics.jsonl"), in_b(b / "metrics.jsonl");
   std::string line_a, line_b;
   for (;; ++lines) {
-    const bool has_a = static_cast<bool>(std::getline(in_a, line_a)), has_b = static_cast<bool>(std::getline(in_b, line_b));
+    const bool has_a = static_cast<bool>(std::getline(in_a, line_a)),
+               has_b = static_cast<bool>(std::getline(in_b, line_b));
     if (!has_a && !has_b) return std::nullopt;
-    if (has_a != has_b)
-      return fmt::format("metrics: only {} goes on after step {}", (has_a ? a : b).string(), lines);
+    if (has_a != has_b) return fmt::format("metrics: only {} goes on after step {}", (has_a ? a : b).string(), lines);
     const auto one = parse_line(line_a, a), other = parse_line(line_b, b);
     std::set<std::string> keys;
     for (const auto& item : one.items()) keys.insert(item.key());
@@ -104,7 +104,8 @@ std::optional<std::string> compare_datasets(const h5::File& a, const h5::File& b
 std::optional<std::string> compare_groups(const h5::File& a, const h5::File& b, const std::string& group,
                                           const std::string& where, std::int64_t& datasets) {
   const auto in_a = a.children(group), in_b = b.children(group);
-  if (in_a != in_b) return fmt::format("{}: {} holds [{}] | [{}]", where, group, fmt::join(in_a, ", "), fmt::join(in_b, ", "));
+  if (in_a != in_b)
+    return fmt::format("{}: {} holds [{}] | [{}]", where, group, fmt::join(in_a, ", "), fmt::join(in_b, ", "));
   for (const auto& child : in_a) {
     const auto name = (group == "/" ? "" : group) + "/" + child;
     std::optional<std::string> difference;
@@ -133,7 +134,8 @@ std::optional<std::string> compare_folders(const fs::path& a, const fs::path& b,
   const auto in_a = hdf5_files(a), in_b = hdf5_files(b);
   if (in_a != in_b) return fmt::format("{}: files [{}] | [{}]", where, fmt::join(in_a, ", "), fmt::join(in_b, ", "));
   for (const auto& name : in_a)
-    if (auto difference = compare_groups(h5::File::open(a / name), h5::File::open(b / name), "/", where + name, datasets))
+    if (auto difference =
+            compare_groups(h5::File::open(a / name), h5::File::open(b / name), "/", where + name, datasets))
       return difference;
   return std::nullopt;
 }
@@ -154,7 +156,8 @@ Comparison compare_runs(const fs::path& a, const fs::path& b) {
   }
   if (!steps_a.empty()) {
     const auto folder = fs::path("checkpoint") / checkpoint_name(steps_a.back());
-    result.difference = compare_folders(a / folder, b / folder, fmt::format("step {}, ", steps_a.back()), result.datasets);
+    result.difference =
+        compare_folders(a / folder, b / folder, fmt::format("step {}, ", steps_a.back()), result.datasets);
   }
   if (!result.difference) result.difference = compare_folders(a, b, "", result.datasets);
   return result;

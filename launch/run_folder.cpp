@@ -26,12 +26,14 @@ bool holds_nothing(const fs::path& run) {
 void refuse_strangers(const fs::path& run, bool resume) {
   std::error_code none;
   if (!fs::exists(run, none) || holds_nothing(run)) return;
-  if (!fs::is_directory(run)) throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()));
+  if (!fs::is_directory(run))
+    throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()));
   if (!resume)
     throw Error(ExitCode::usage, fmt::format("run folder {} is in use", run.string()),
                 "add --resume to go on with it, or choose another --run");
   if (!fs::exists(run / "run.cfg"))
-    throw Error(ExitCode::usage, fmt::format("{} holds files but no run.cfg: it is not the folder of a run", run.string()),
+    throw Error(ExitCode::usage,
+                fmt::format("{} holds files but no run.cfg: it is not the folder of a run", run.string()),
                 "choose another --run");
 }
 
@@ -42,7 +44,10 @@ std::string look(const fs::path& run, bool resume) {
   if (fs::exists(run / "run.cfg")) {
     std::vector<std::string> damaged;
     const auto step = newest_good_checkpoint(run, damaged);
-    seen = {{"fresh", false}, {"from_step", step.value_or(0)}, {"configuration", read_text(run / "run.cfg")}, {"damaged", damaged}};
+    seen = {{"fresh", false},
+            {"from_step", step.value_or(0)},
+            {"configuration", read_text(run / "run.cfg")},
+            {"damaged", damaged}};
   }
   return seen.dump();
 }
@@ -53,7 +58,8 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
     const auto& kept = effective.option(option.key);
     if (option.keep == Keep::recorded && kept.get() != option.get())
       throw Error(ExitCode::usage,
-                  fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(), (run / "run.cfg").string(), kept.get()),
+                  fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(),
+                              (run / "run.cfg").string(), kept.get()),
                   "a resumed run keeps its configuration; start a new run for another one");
   }
 }
@@ -64,7 +70,8 @@ RunState inspect_run(Communicator& world, const fs::path& run, bool resume, cons
                      OptionTable& effective) {
   if (run.empty())
     throw Error(ExitCode::usage, "--run is missing", "name a folder for the run, for example --run runs/first");
-  const auto seen = nlohmann::json::parse(on_root(world, "look into the run folder", [&] { return look(run, resume); }));
+  const auto seen =
+      nlohmann::json::parse(on_root(world, "look into the run folder", [&] { return look(run, resume); }));
   RunState state{seen["fresh"], seen["from_step"], seen["damaged"]};
   if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
   if (!state.fresh) refuse_contradictions(given, effective, run);

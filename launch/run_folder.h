@@ -14,8 +14,8 @@ namespace langrun::launch {
 
 /// What a start found in the folder.
 struct RunState {
-  bool fresh = true;            ///< no run.cfg yet: the run begins here
-  std::int64_t from_step = 0;   ///< checkpoint to go on from; 0: from the beginning
+  bool fresh = true;                 ///< no run.cfg yet: the run begins here
+  std::int64_t from_step = 0;        ///< checkpoint to go on from; 0: from the beginning
   std::vector<std::string> damaged;  ///< newer checkpoints that were passed over, and why
 };
 

@@ -25,8 +25,8 @@ std::vector<Section> sections_of(const OptionTable& options, const std::vector<D
     auto found = std::find_if(sections.begin(), sections.end(), [&](const Section& s) { return s.title == title; });
     if (found == sections.end()) found = sections.insert(sections.end(), {title, {}});
     const auto value = option.get();
-    found->rows.push_back({option.key.substr(point + 1), value.empty() ? "-" : value, option.unit,
-                           options.given(option.key)});
+    found->rows.push_back(
+        {option.key.substr(point + 1), value.empty() ? "-" : value, option.unit, options.given(option.key)});
   }
   Section& last = sections.emplace_back(Section{"derived", {}});
   for (const auto& number : derived) last.rows.push_back({number.name, number.value, number.unit});

@@ -48,9 +48,7 @@ std::string little_endian(std::uint64_t value, int count) {
   return bytes;
 }
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 tfevents::Event event_of(std::int64_t step) {
   tfevents::Event event;

@@ -31,7 +31,8 @@ std::string device_of(const TrainingJob& job) {
 
 void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
   if (code == ExitCode::stopped) {
-    fmt::print("stopped as asked; checkpoint {}. Run again with --resume to go on.\n", fs::read_symlink(run / "checkpoint" / "latest").string());
+    fmt::print("stopped as asked; checkpoint {}. Run again with --resume to go on.\n",
+               fs::read_symlink(run / "checkpoint" / "latest").string());
     return;
   }
   fmt::print("done: {} steps\n", config.steps);
@@ -49,14 +50,16 @@ bool answer_questions(const Call& call, const OptionTable& table, const std::str
 
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state) {
   if (call.world.rank() != 0) return;
-  for (const auto& problem : state.damaged) fmt::print(stderr, "langrun: warning: damaged checkpoint passed over: {}\n", problem);
+  for (const auto& problem : state.damaged)
+    fmt::print(stderr, "langrun: warning: damaged checkpoint passed over: {}\n", problem);
   std::vector<Derived> derived;
   for (const auto& fact : job.facts()) derived.push_back({fact.name, fact.value, ""});
   if (!state.fresh) derived.push_back({"goes on from step", fmt::format("{}", state.from_step), ""});
   print_start_table(stdout, table, derived);
 }
 
-int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job, const RunState& state) {
+int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job,
+              const RunState& state) {
   const fs::path run(config.run);
   const bool root = call.world.rank() == 0;
   const auto hosts = by_rank(call.world, "hosts", host_name());
@@ -68,9 +71,8 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   listen_for_stop();
   TrainingStart start{table.run_cfg(), std::stoll(generation), state.from_step, stop_asked};
   std::unique_ptr<TrainingObserver> display;
-  agree(call.world, "open the records", [&] {
-    display = root ? make_training_display(run, config.steps) : make_silent_display();
-  });
+  agree(call.world, "open the records",
+        [&] { display = root ? make_training_display(run, config.steps) : make_silent_display(); });
   const auto code = train(job, config, start, call.world, *display);
   display.reset();
   if (root) say_end(run, code, config);

@@ -29,7 +29,8 @@ bool answer_questions(const Call& call, const OptionTable& table, const std::str
 /// Prints the start table on rank 0.
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state);
 /// Claims the run folder and runs the loop to its end; returns the exit code. Collective.
-int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job, const RunState& state);
+int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job,
+              const RunState& state);
 
 /// The whole command, on every rank.
 template <typename Config>

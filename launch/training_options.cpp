@@ -6,36 +6,52 @@ namespace langrun::launch {
 
 void bind_training(OptionTable& table, TrainingConfig& c) {
   table.text("run", c.run, "folder of the run; made if it is missing", Keep::transient);
-  table.flag("resume", c.resume, "go on from the newest good checkpoint in --run; an empty or missing folder starts anew", Keep::transient);
+  table.flag("resume", c.resume,
+             "go on from the newest good checkpoint in --run; an empty or missing folder starts anew", Keep::transient);
   table.integer("stop-at", c.stop_at, "step", "checkpoint after this step and exit 75; 0: never", {0}, Keep::transient);
-  table.real("stop-after", c.stop_after, "seconds", "the same once this much time has passed; 0: never", {0}, Keep::transient);
+  table.real("stop-after", c.stop_after, "seconds", "the same once this much time has passed; 0: never", {0},
+             Keep::transient);
   table.text("data", c.data, "image store (HDF5, made by `langrun data import` or `data synth`)");
   table.integer("seed", c.seed, "", "seed of every random number of the run", {0});
   table.integer("steps", c.steps, "steps", "training steps in all, over all starts", {1}, Keep::changeable);
   table.integer("batch", c.batch, "images", "global batch, over all lanes", {1, 1 << 20});
-  table.integer("lanes", c.lanes, "lanes", "parts of batch and banks, a power of two that the rank count divides; part of the mathematics", {1, 4096});
+  table.integer("lanes", c.lanes, "lanes",
+                "parts of batch and banks, a power of two that the rank count divides; part of the mathematics",
+                {1, 4096});
   table.integer("threads", c.threads, "threads", "compute threads per rank; part of the bits", {1, 1024});
   table.choice("device", c.device, {"auto", "cpu", "cuda"}, "where to compute; auto: a GPU where there is one");
-  table.choice("precision", c.precision, {"fp32", "bf16"}, "of the networks inside Langevin sampling; updates stay fp32");
-  table.choice("reduction", c.reduction, {"tree", "nccl"}, "how gradients are summed: in fixed order, or by ncclAllReduce (GPUs, other bits on other rank counts)");
-  table.integer("checkpoint.every", c.checkpoint_every, "steps", "a checkpoint after every so many steps; the last step always has one; 0: only then", {0}, Keep::changeable);
-  table.integer("checkpoint.keep", c.checkpoint_keep, "checkpoints", "how many of the newest are kept", {1}, Keep::changeable);
-  table.integer("pictures.every", c.pictures_every, "steps", "grids of samples, bank and data after every so many steps; the last step always has one; 0: only then", {0}, Keep::changeable);
-  table.real("watchdog.limit", c.watchdog_limit, "seconds", "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
+  table.choice("precision", c.precision, {"fp32", "bf16"},
+               "of the networks inside Langevin sampling; updates stay fp32");
+  table.choice("reduction", c.reduction, {"tree", "nccl"},
+               "how gradients are summed: in fixed order, or by ncclAllReduce (GPUs, other bits on other rank counts)");
+  table.integer("checkpoint.every", c.checkpoint_every, "steps",
+                "a checkpoint after every so many steps; the last step always has one; 0: only then", {0},
+                Keep::changeable);
+  table.integer("checkpoint.keep", c.checkpoint_keep, "checkpoints", "how many of the newest are kept", {1},
+                Keep::changeable);
+  table.integer("pictures.every", c.pictures_every, "steps",
+                "grids of samples, bank and data after every so many steps; the last step always has one; 0: only then",
+                {0}, Keep::changeable);
+  table.real("watchdog.limit", c.watchdog_limit, "seconds",
+             "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
 }
 
 void bind_langevin(OptionTable& table, LangevinConfig& c) {
   table.integer("langevin.steps", c.steps, "steps", "K, Langevin steps a training step", {0, 100'000'000});
   table.real("langevin.eta", c.eta, "pixel range [-1, 1]", "step size: the noise is eta z", {1e-12, 1e3});
-  table.real("langevin.temperature", c.temperature, "", "T, divides the energy in the gradient alone; the gradient's weight is eta^2 / (2 T)", {1e-30, 1e30});
-  table.real("langevin.max-norm", c.max_norm, "pixel range [-1, 1]", "clip of each sample's (eta^2/2) ||grad U / T||; 0: none", {0});
+  table.real("langevin.temperature", c.temperature, "",
+             "T, divides the energy in the gradient alone; the gradient's weight is eta^2 / (2 T)", {1e-30, 1e30});
+  table.real("langevin.max-norm", c.max_norm, "pixel range [-1, 1]",
+             "clip of each sample's (eta^2/2) ||grad U / T||; 0: none", {0});
 }
 
 void bind_learning(OptionTable& table, const std::string& section, LearningConfig& c) {
   table.real(section + ".learning-rate", c.learning_rate, "", "learning rate of the first step", {0, 1e3});
   table.text(section + ".drops", c.drops, "learning rates from later steps on, STEP:RATE,STEP:RATE");
-  table.real(section + ".average", c.average, "", "decay of the weights' moving average, kept beside the raw ones; 0: none is kept", {0, 0.999999999});
-  table.real(section + ".max-gradient", c.max_norm, "", "clip of each tensor's gradient norm, after the sum over ranks; 0: none", {0});
+  table.real(section + ".average", c.average, "",
+             "decay of the weights' moving average, kept beside the raw ones; 0: none is kept", {0, 0.999999999});
+  table.real(section + ".max-gradient", c.max_norm, "",
+             "clip of each tensor's gradient norm, after the sum over ranks; 0: none", {0});
   table.choice(section + ".optimizer", c.optimizer.kind, {"adam", "sgd"}, "optimiser");
   table.real(section + ".beta1", c.optimizer.beta1, "", "Adam's first decay", {0, 0.999999999});
   table.real(section + ".beta2", c.optimizer.beta2, "", "Adam's second decay", {0, 0.999999999});
@@ -46,8 +62,10 @@ void bind_learning(OptionTable& table, const std::string& section, LearningConfi
 void bind_energy(OptionTable& table, EnergyConfig& c) {
   table.choice("energy.network", c.network, energy_names(), "energy");
   table.integer("energy.width", c.width, "channels", "base width n of the energy; 0: the paper's", {0, 8192});
-  table.choice("energy.attention-gamma", c.attention_gamma, {"random", "zero"}, "biggan: start of the attention's gamma");
-  table.flag("energy.spectral-norm", c.spectral_norm, "biggan: spectral normalisation (the papers' program ran without)");
+  table.choice("energy.attention-gamma", c.attention_gamma, {"random", "zero"},
+               "biggan: start of the attention's gamma");
+  table.flag("energy.spectral-norm", c.spectral_norm,
+             "biggan: spectral normalisation (the papers' program ran without)");
 }
 
 void bind_generator(OptionTable& table, GeneratorConfig& c) {

@@ -106,9 +106,7 @@ BigganEnergy::BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_nor
 
 BigganEnergy::~BigganEnergy() = default;
 
-at::Tensor& BigganEnergy::gamma() {
-  return attention_->gamma;
-}
+at::Tensor& BigganEnergy::gamma() { return attention_->gamma; }
 
 at::Tensor BigganEnergy::energy(const at::Tensor& x) {
   check_images(x, input());

@@ -14,22 +14,16 @@ at::Tensor Conv::forward(const at::Tensor& x) const {
   return at::conv2d(x, effective_weight(), bias, shape_.stride, shape_.padding);
 }
 
-at::Tensor Conv::effective_weight() const {
-  return shape_.spectral_norm ? weight * spectral_scale(weight) : weight;
-}
+at::Tensor Conv::effective_weight() const { return shape_.spectral_norm ? weight * spectral_scale(weight) : weight; }
 
 Linear::Linear(std::int64_t in, std::int64_t out, bool with_bias, bool spectral_norm) : spectral_norm_(spectral_norm) {
   weight = register_parameter("weight", torch::empty({out, in}));
   if (with_bias) bias = register_parameter("bias", torch::empty({out}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const {
-  return at::linear(x, effective_weight(), bias);
-}
+at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, effective_weight(), bias); }
 
-at::Tensor Linear::effective_weight() const {
-  return spectral_norm_ ? weight * spectral_scale(weight) : weight;
-}
+at::Tensor Linear::effective_weight() const { return spectral_norm_ ? weight * spectral_scale(weight) : weight; }
 
 ResBlock::ResBlock(const ResBlockShape& shape) : shape_(shape) {
   conv1 = register_module("conv1", std::make_shared<Conv>(ConvShape{shape.in, shape.out, 3, 1, 1}));
@@ -47,9 +41,7 @@ at::Tensor ResBlock::forward(const at::Tensor& x) const {
   return (shape_.pool ? average_pool(h) : h) + s;
 }
 
-at::Tensor average_pool(const at::Tensor& x) {
-  return at::avg_pool2d(x, 2);
-}
+at::Tensor average_pool(const at::Tensor& x) { return at::avg_pool2d(x, 2); }
 
 at::Tensor pooled_energy(const at::Tensor& h, const Linear& linear) {
   const auto type = h.scalar_type() == at::kBFloat16 ? at::kFloat : h.scalar_type();

@@ -1,7 +1,8 @@
 #include "core/networks/frozen_conv.h"
-#include "core/torch.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+
+#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -21,9 +22,7 @@ at::Tensor call(const char* name, Values stack) {
   return std::move(stack.front()).toTensor();
 }
 
-bool registered(const char* name) {
-  return c10::Dispatcher::singleton().findSchema({name, ""}).has_value();
-}
+bool registered(const char* name) { return c10::Dispatcher::singleton().findSchema({name, ""}).has_value(); }
 
 bool packable(const at::Tensor& x) {
   static const bool known = at::globalContext().hasMKLDNN() && registered(kForward) && registered(kTranspose) &&
@@ -31,9 +30,7 @@ bool packable(const at::Tensor& x) {
   return known && x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
-c10::IValue optional_tensor(const at::Tensor& tensor) {
-  return tensor.defined() ? c10::IValue(tensor) : c10::IValue();
-}
+c10::IValue optional_tensor(const at::Tensor& tensor) { return tensor.defined() ? c10::IValue(tensor) : c10::IValue(); }
 
 }  // namespace
 

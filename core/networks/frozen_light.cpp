@@ -47,8 +47,6 @@ class FrozenLight : public FrozenNetwork {
 
 }  // namespace
 
-std::unique_ptr<FrozenNetwork> freeze_light(const FrozenPlace& place) {
-  return std::make_unique<FrozenLight>(place);
-}
+std::unique_ptr<FrozenNetwork> freeze_light(const FrozenPlace& place) { return std::make_unique<FrozenLight>(place); }
 
 }  // namespace langrun

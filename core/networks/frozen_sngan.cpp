@@ -20,10 +20,7 @@ at::Tensor pooled_kernel(const at::Tensor& kernel) {
 class FrozenBlock {
  public:
   FrozenBlock(const ResBlock& block, const FrozenPlace& place)
-      : shape_(block.shape()),
-        conv1_(1, 1),
-        conv2_(shape_.pool ? 2 : 1, 1),
-        shortcut_(1, 0),
+      : shape_(block.shape()), conv1_(1, 1), conv2_(shape_.pool ? 2 : 1, 1), shortcut_(1, 0),
         has_shortcut_(block.shortcut != nullptr) {
     const auto weight = place.take(block.conv1->weight), bias = place.take(block.conv1->bias);
     shape_.stem ? stem_.set(weight, bias) : conv1_.set(weight, bias);
@@ -92,8 +89,6 @@ class FrozenSngan : public FrozenNetwork {
 
 }  // namespace
 
-std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place) {
-  return std::make_unique<FrozenSngan>(place);
-}
+std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place) { return std::make_unique<FrozenSngan>(place); }
 
 }  // namespace langrun

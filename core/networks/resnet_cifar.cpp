@@ -43,8 +43,7 @@ class Block : public torch::nn::Module {
       : conv1_(register_module("conv1", std::make_shared<Conv3x3>(in, out, stride))),
         bn1_(register_module("bn1", std::make_shared<FrozenBatchNorm>(out))),
         conv2_(register_module("conv2", std::make_shared<Conv3x3>(out, out, 1))),
-        bn2_(register_module("bn2", std::make_shared<FrozenBatchNorm>(out))),
-        grows_(in != out) {}
+        bn2_(register_module("bn2", std::make_shared<FrozenBatchNorm>(out))), grows_(in != out) {}
 
   at::Tensor forward(const at::Tensor& x) {
     const auto inner = bn2_->forward(conv2_->forward(torch::relu(bn1_->forward(conv1_->forward(x)))));
@@ -103,8 +102,7 @@ class ResnetCifar : public Classifier {
         layer1_(register_module("layer1", std::make_shared<Group>(16, 16, 1, blocks))),
         layer2_(register_module("layer2", std::make_shared<Group>(16, 32, 2, blocks))),
         layer3_(register_module("layer3", std::make_shared<Group>(32, 64, 2, blocks))),
-        linear_(register_module("linear", std::make_shared<Linear>(64, classes))),
-        classes_(classes) {}
+        linear_(register_module("linear", std::make_shared<Linear>(64, classes))), classes_(classes) {}
 
   ImageShape input() const override { return {3, 32, 32}; }
   std::int64_t classes() const override { return classes_; }

@@ -6,8 +6,8 @@
 #include "core/networks/blocks.h"
 #include "core/networks/generator.h"
 #include "core/networks/initialise.h"
-#include "core/upsample.h"
 #include "core/torch.h"
+#include "core/upsample.h"
 
 namespace langrun {
 namespace {
@@ -91,9 +91,7 @@ std::vector<std::int64_t> channel_widths(const std::string& network, std::int64_
 
 }  // namespace
 
-std::vector<std::string> generator_names() {
-  return {"sngan32", "sngan64", "sngan128"};
-}
+std::vector<std::string> generator_names() { return {"sngan32", "sngan64", "sngan128"}; }
 
 std::shared_ptr<Generator> make_generator(const GeneratorConfig& config, std::uint64_t seed) {
   const auto widths = channel_widths(config.network, config.width);

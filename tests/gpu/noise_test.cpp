@@ -49,7 +49,8 @@ class NoiseOnDevice : public GpuTest {
 
 std::size_t differing(const std::vector<float>& a, const std::vector<float>& b) {
   std::size_t count = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) count += std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    count += std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]);
   return count;
 }
 

@@ -21,8 +21,9 @@ quickstart() { # quickstart NUMBER
   local out=$scratch/quickstart-$1.out run=$clone/runs/quickstart-$1 picture report
   launch/quickstart --steps 6 --langevin.steps 3 --bank.size 128 >"$out" 2>&1 ||
     fail "quickstart $1: exit $?: $(tail -n 5 "$out")"
-  picture=$(sed -n 's/^samples: *//p' "$out")
-  report=$(sed -n 's/^report: *//p' "$out")
+  # The run names its report too; the two last lines are the quickstart's.
+  picture=$(tail -n 2 "$out" | sed -n 's/^samples: *//p')
+  report=$(tail -n 2 "$out" | sed -n 's/^report: *//p')
   [[ $picture = "$run"/samples/*.png ]] || fail "quickstart $1 names no picture of its run: '$picture'"
   [[ $(head -c 4 "$picture" | tail -c 3) = PNG ]] || fail "$picture is not a PNG"
   [[ $report = "$run/report.html" ]] || fail "quickstart $1 names no report of its run: '$report'"

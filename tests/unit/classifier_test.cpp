@@ -1,13 +1,13 @@
 #include "core/networks/classifier.h"
 
 #include "core/module_tensors.h"
+#include "core/torch.h"
 #include "data/image_source.h"
 #include "jobs/feature_net.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 #include "jobs/weights_import.h"
 #include "weights_support.h"
-#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -51,7 +51,8 @@ TEST(Classifier, FileIsCheckedTensorByTensor) {
 // 0.8102 on all 5000; one image is 0.002 here.
 TEST(Classifier, PublishedAccuracyOnTestImages) {
   const auto weights = shared_file("resnet20-cifar10.th"), images = shared_file("cifar10-jpeg-test.tar");
-  if (!std::filesystem::exists(weights) || !std::filesystem::exists(images)) GTEST_SKIP() << "no " << weights << " or " << images;
+  if (!std::filesystem::exists(weights) || !std::filesystem::exists(images))
+    GTEST_SKIP() << "no " << weights << " or " << images;
   const auto net = load_feature_net(weights.string() + ":resnet20");
   const auto source = find_images(images);
   ASSERT_EQ(source.classes.size(), 10u);

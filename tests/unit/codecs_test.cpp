@@ -148,9 +148,7 @@ TEST(Jpeg, RealFilesDecode) {
   EXPECT_FALSE(reader.next(item));
 }
 
-TEST(Png, RoundTripOfRgb) {
-  EXPECT_EQ(decode_image(test::marked_png(5, 7, 9)), test::marked_raster(5, 7, 9));
-}
+TEST(Png, RoundTripOfRgb) { EXPECT_EQ(decode_image(test::marked_png(5, 7, 9)), test::marked_raster(5, 7, 9)); }
 
 TEST(Png, EveryGreyDepthBecomesEightBits) {
   for (const int depth : {1, 2, 4, 8}) {

@@ -20,14 +20,13 @@ std::string refusal(const std::string& asked, const std::vector<DeviceClaim>& cl
   return "";
 }
 
-TEST(DeviceBinding, CpuAsksNobody) {
-  EXPECT_FALSE(choose_cuda("cpu", {{"a", "x", ""}, kNone}, false));
-}
+TEST(DeviceBinding, CpuAsksNobody) { EXPECT_FALSE(choose_cuda("cpu", {{"a", "x", ""}, kNone}, false)); }
 
 TEST(DeviceBinding, AutoTakesTheProcessorOnlyWhereNoRankSeesAGpu) {
   EXPECT_FALSE(choose_cuda("auto", {kNone, kNone}, false));
   EXPECT_TRUE(choose_cuda("auto", {{"a", "x", ""}, {"a", "y", ""}}, false));
-  EXPECT_NE(refusal("auto", {{"a", "x", ""}, kNone}).find("rank 1 on a sees no GPU (no CUDA device)"), std::string::npos);
+  EXPECT_NE(refusal("auto", {{"a", "x", ""}, kNone}).find("rank 1 on a sees no GPU (no CUDA device)"),
+            std::string::npos);
 }
 
 TEST(DeviceBinding, CudaWithoutAGpuIsRefusedNotDowngraded) {

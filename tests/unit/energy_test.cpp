@@ -45,9 +45,7 @@ struct Case {
   std::int64_t width, size, weights;
 };
 
-void PrintTo(const Case& given, std::ostream* out) {
-  *out << given.network << " of width " << given.width;
-}
+void PrintTo(const Case& given, std::ostream* out) { *out << given.network << " of width " << given.width; }
 
 class EachEnergy : public testing::TestWithParam<Case> {};
 

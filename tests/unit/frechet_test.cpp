@@ -3,8 +3,8 @@
 #include <cmath>
 #include <fstream>
 
-#include "weights_support.h"
 #include "core/torch.h"
+#include "weights_support.h"
 
 namespace langrun {
 namespace {
@@ -24,7 +24,8 @@ at::Tensor cross(double x, double y, double a, double b) {
 
 /// Features with a known mixture, the same in every run.
 at::Tensor mixed(std::int64_t count, std::int64_t length, double phase) {
-  const auto i = torch::arange(count, torch::kFloat64).view({-1, 1}), j = torch::arange(length, torch::kFloat64).view({1, -1});
+  const auto i = torch::arange(count, torch::kFloat64).view({-1, 1}),
+             j = torch::arange(length, torch::kFloat64).view({1, -1});
   const auto raw = torch::sin(i * (j + 1) * 0.7 + phase) + torch::cos(i * i * 0.013 + j * phase) * 0.5;
   return (raw + raw.roll(1, 1) * 0.6 + phase * 0.1).to(torch::kFloat32);
 }

@@ -1,8 +1,8 @@
 #include "core/networks/frozen_energy.h"
 
 #include "core/error.h"
-#include "tests/unit/networks_support.h"
 #include "core/torch.h"
+#include "tests/unit/networks_support.h"
 
 namespace langrun {
 namespace {

@@ -1,9 +1,9 @@
 #include "core/networks/generator.h"
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "core/upsample.h"
 #include "tests/unit/networks_support.h"
-#include "core/torch.h"
 
 namespace langrun {
 namespace {

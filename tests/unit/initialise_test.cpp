@@ -2,8 +2,8 @@
 
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
-#include "tests/unit/networks_support.h"
 #include "core/torch.h"
+#include "tests/unit/networks_support.h"
 
 namespace langrun {
 namespace {

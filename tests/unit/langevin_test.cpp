@@ -13,9 +13,7 @@ namespace {
 
 // U(x) = lambda / 2 ||x||^2
 GradientFunction quadratic(double lambda) {
-  return [lambda](const at::Tensor& x) {
-    return EnergyGradient{0.5 * lambda * x.square().sum({1, 2, 3}), lambda * x};
-  };
+  return [lambda](const at::Tensor& x) { return EnergyGradient{0.5 * lambda * x.square().sum({1, 2, 3}), lambda * x}; };
 }
 
 ChainNoise noise_for(std::int64_t count) {

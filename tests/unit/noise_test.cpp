@@ -119,9 +119,24 @@ double worst_error(std::uint32_t word0, std::uint32_t word1) {
 }
 
 TEST(Noise, NormalsAreAccurate) {
-  const std::vector<std::uint32_t> edges{0,           1,           2,           3,           0x1FFF'FFFFu, 0x2000'0000u,
-                                         0x2000'0001u, 0x3FFF'FFFFu, 0x4000'0000u, 0x4000'0001u, 0x7FFF'FFFFu, 0x8000'0000u,
-                                         0x8000'0001u, 0xBFFF'FFFFu, 0xC000'0000u, 0xC000'0001u, 0xFFFF'FF00u, 0xFFFF'FFFEu,
+  const std::vector<std::uint32_t> edges{0,
+                                         1,
+                                         2,
+                                         3,
+                                         0x1FFF'FFFFu,
+                                         0x2000'0000u,
+                                         0x2000'0001u,
+                                         0x3FFF'FFFFu,
+                                         0x4000'0000u,
+                                         0x4000'0001u,
+                                         0x7FFF'FFFFu,
+                                         0x8000'0000u,
+                                         0x8000'0001u,
+                                         0xBFFF'FFFFu,
+                                         0xC000'0000u,
+                                         0xC000'0001u,
+                                         0xFFFF'FF00u,
+                                         0xFFFF'FFFEu,
                                          kOnes};
   double worst = 0;
   for (const auto a : edges) {

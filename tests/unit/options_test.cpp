@@ -89,7 +89,8 @@ TEST(Options, HelpNamesEveryKey) {
   OptionTable table("shortrun");
   bind_shortrun(table, config);
   const auto help = table.help("x");
-  for (const auto& option : table.options()) EXPECT_NE(help.find("--" + option.key + " "), std::string::npos) << option.key;
+  for (const auto& option : table.options())
+    EXPECT_NE(help.find("--" + option.key + " "), std::string::npos) << option.key;
 }
 
 }  // namespace

@@ -141,12 +141,8 @@ std::string le(std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i) & 0xff));
   return out;
 }
-std::string unicode(const std::string& text) {
-  return "X" + le(text.size(), 4) + text;
-}
-std::string integer(std::int64_t value) {
-  return "\x8a" + le(8, 1) + le(static_cast<std::uint64_t>(value), 8);
-}
+std::string unicode(const std::string& text) { return "X" + le(text.size(), 4) + text; }
+std::string integer(std::int64_t value) { return "\x8a" + le(8, 1) + le(static_cast<std::uint64_t>(value), 8); }
 
 /// A legacy file around one object's pickle (without its protocol and stop) and what follows it.
 std::string legacy(const std::string& object, const std::string& rest = {}) {
@@ -160,9 +156,7 @@ std::string tensor(std::int64_t count, std::int64_t offset, std::int64_t extent,
          unicode("cpu") + integer(count) + "tQ" + integer(offset) + "(" + integer(extent) + "t(" + integer(stride) +
          "t\x89" + "}tR";
 }
-std::string one_tensor(const std::string& made) {
-  return "}" + unicode("w") + made + "s";
-}
+std::string one_tensor(const std::string& made) { return "}" + unicode("w") + made + "s"; }
 std::string storages(std::int64_t count, const std::string& bytes) {
   return "\x80\x02](" + unicode("0") + "e." + le(static_cast<std::uint64_t>(count), 8) + bytes;
 }

@@ -1,10 +1,8 @@
 // PNG files and sample grids, read back with libpng's simple reader.
 #include <gtest/gtest.h>
-
 #include <png.h>
 
 #include <cmath>
-
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -128,8 +126,8 @@ TEST(Grid, PanelsStandSideBySideOrStacked) {
 
 TEST(Grid, GridsSideBySideBeginAtOneHeight) {
   const std::vector<float> images(32 * 32, 1.0f);
-  const auto picture = draw_grid({Panel{"a label of many words", images, 1, {1, 32, 32}, false},
-                                  Panel{"", images, 1, {1, 32, 32}, false}});
+  const auto picture = draw_grid(
+      {Panel{"a label of many words", images, 1, {1, 32, 32}, false}, Panel{"", images, 1, {1, 32, 32}, false}});
   const auto bottom = picture.height - kPanelGap - kGridMargin;  // of both images, 64 pixels high
   for (const auto x : {kPanelGap + 10, picture.width - kPanelGap - 10}) {
     EXPECT_EQ(pixel(picture, x, bottom - 1), (std::vector<int>{255, 255, 255}));

@@ -37,8 +37,8 @@ class UsePython {
 
 class ReportTest : public testing::Test {
  protected:
-  void SetUp() override { fs::remove_all(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { fs::remove_all(scratch_); }
+  void TearDown() override { fs::remove_all(scratch_); }
 
   /// Whether the interpreter that the report will use has what it wants.
   static bool can_draw() {
@@ -70,7 +70,10 @@ class ReportTest : public testing::Test {
     return all.str();
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "report <run>";
+  // Tests run at the same time as each other: each has a folder of its own.
+  const fs::path scratch_ =
+      fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+  const fs::path folder_ = scratch_ / "report <run>";
 };
 
 TEST_F(ReportTest, ShowsCurvesPicturesSettingsAndProvenance) {

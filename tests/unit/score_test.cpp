@@ -1,12 +1,12 @@
 #include "jobs/score.h"
 
-#include "core/networks/classifier.h"
 #include "core/module_tensors.h"
+#include "core/networks/classifier.h"
+#include "core/torch.h"
 #include "data/hdf5.h"
 #include "data/weights_file.h"
 #include "jobs/module_weights.h"
 #include "weights_support.h"
-#include "core/torch.h"
 
 namespace langrun {
 namespace {
@@ -17,7 +17,8 @@ using testing::Scratch;
 /// A store of patterned images; `phase` makes another set.
 void make_store(const std::filesystem::path& path, std::uint64_t count, std::uint64_t size, unsigned phase) {
   std::vector<std::uint8_t> pixels(count * size * size * 3);
-  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>((i * 2654435761u >> (phase + 7)) ^ (i / 97));
+  for (std::size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<std::uint8_t>((i * 2654435761u >> (phase + 7)) ^ (i / 97));
   auto file = h5::File::create(path);
   file.write("/images", {count, size, size, 3}, pixels.data());
   file.write("/labels", {count}, std::vector<std::int64_t>(count, 0).data());
@@ -32,7 +33,9 @@ void make_weights(const std::filesystem::path& path) {
   std::int64_t k = 0;
   for (const auto& [name, weight] : named_weights(*net)) {
     auto target = weight;
-    if (weight.dim() > 1) target.copy_(torch::sin(torch::arange(weight.numel()) * 0.37 + static_cast<double>(++k)).view(weight.sizes()) * 0.2);
+    if (weight.dim() > 1)
+      target.copy_(torch::sin(torch::arange(weight.numel()) * 0.37 + static_cast<double>(++k)).view(weight.sizes()) *
+                   0.2);
   }
   std::vector<WeightsPart> parts;
   parts.push_back({"classifier", {{"network", "resnet20"}}, arrays_of(named_state(*net))});

@@ -142,11 +142,11 @@ TEST_F(EventsTest, ARecordCarriesAllItsNumbers) {
   const auto summary = parse(bytes(parse(records_of(writer.path()).at(1)), kSummary));
   std::vector<std::string> tags;
   for (const auto& [field, value] : summary.bytes) tags.push_back(bytes(parse(value), 1));
-  EXPECT_EQ(tags, (std::vector<std::string>{"train/energy_difference", "train/gradient_magnitude",
-                                            "train/learning_rate", "train/generator_loss", "train/energy_data",
-                                            "speed/image_steps_per_second", "speed/seconds_sample",
-                                            "speed/seconds_update", "speed/seconds_exchange",
-                                            "speed/seconds_checkpoint"}));
+  EXPECT_EQ(tags,
+            (std::vector<std::string>{"train/energy_difference", "train/gradient_magnitude", "train/learning_rate",
+                                      "train/generator_loss", "train/energy_data", "speed/image_steps_per_second",
+                                      "speed/seconds_sample", "speed/seconds_update", "speed/seconds_exchange",
+                                      "speed/seconds_checkpoint"}));
 }
 
 TEST_F(EventsTest, PicturesReadBack) {

@@ -34,8 +34,9 @@ TEST(Bank, DrawsEveryRowEquallyOften) {
   for (std::int64_t step = 1; step <= 4000; ++step)
     for (const auto row : draw_rows(kKey, 0, step, 20, 5)) ++hits[static_cast<std::size_t>(row)];
   double chi2 = 0;
-  for (const int hit : hits) chi2 += (hit - 1000.0) * (hit - 1000.0) / 750.0;  // variance n p (1 - p) of a draw of 5 in 20
-  EXPECT_LT(chi2, 43.8);  // 0.999 quantile of chi-square with 19 degrees
+  for (const int hit : hits)
+    chi2 += (hit - 1000.0) * (hit - 1000.0) / 750.0;  // variance n p (1 - p) of a draw of 5 in 20
+  EXPECT_LT(chi2, 43.8);                              // 0.999 quantile of chi-square with 19 degrees
 }
 
 TEST(Bank, RejuvenatesByChanceAndByAge) {
@@ -113,7 +114,8 @@ TEST(Optimizer, GoesOnFromItsState) {
     second.restore(first.state());
     train(*cut, second, 2);
     const auto a = named_weights(*whole), b = named_weights(*cut);
-    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(torch::equal(a[i].second, b[i].second)) << kind << " " << a[i].first;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      EXPECT_TRUE(torch::equal(a[i].second, b[i].second)) << kind << " " << a[i].first;
   }
 }
 

@@ -1,0 +1,146 @@
+// Attributes: named values of files, groups and datasets.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/hdf5.h"
+#include "data/hdf5_library.h"
+
+namespace langrun::h5 {
+namespace {
+
+Handle make_attribute(hid_t file, const std::string& object, const std::string& name, hid_t type, hid_t space,
+                      const std::string& path) {
+  Handle attribute(
+      H5Acreate_by_name(file, object.c_str(), name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+      close_attribute);
+  if (!attribute) fail(ExitCode::storage, fmt::format("{}: cannot make attribute {} of {}", path, name, object));
+  return attribute;
+}
+
+Handle open_attribute(hid_t file, const std::string& object, const std::string& name, const std::string& path) {
+  Handle attribute(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), close_attribute);
+  if (!attribute) fail(ExitCode::input, fmt::format("{}: {} has no attribute {}", path, object, name));
+  return attribute;
+}
+
+Handle text_type() {
+  Handle type(H5Tcopy(H5T_C_S1), close_type);
+  H5Tset_size(type.id(), H5T_VARIABLE);
+  H5Tset_cset(type.id(), H5T_CSET_UTF8);
+  return type;
+}
+
+}  // namespace
+
+std::vector<std::string> File::attributes(const std::string& object) const {
+  Lock lock;
+  std::vector<std::string> names;
+  auto visit = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  hsize_t next = 0;
+  if (H5Aiterate_by_name(file_->id(), object.c_str(), H5_INDEX_NAME, H5_ITER_INC, &next, visit, &names, H5P_DEFAULT) <
+      0)
+    fail(ExitCode::input, fmt::format("{}: cannot list the attributes of {}", path_.string(), object));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool File::has_attribute(const std::string& object, const std::string& name) const {
+  Lock lock;
+  return H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+void File::write_attribute(const std::string& object, const std::string& name, const std::string& value) {
+  Lock lock;
+  Handle type = text_type(), space(H5Screate(H5S_SCALAR), close_space);
+  Handle attribute = make_attribute(file_->id(), object, name, type.id(), space.id(), path_.string());
+  const char* text = value.c_str();
+  if (H5Awrite(attribute.id(), type.id(), &text) < 0)
+    fail(ExitCode::storage, path_.string() + ": cannot write " + name);
+}
+
+void File::write_attribute(const std::string& object, const std::string& name, std::int64_t value) {
+  Lock lock;
+  Handle space(H5Screate(H5S_SCALAR), close_space);
+  Handle attribute = make_attribute(file_->id(), object, name, H5T_NATIVE_INT64, space.id(), path_.string());
+  if (H5Awrite(attribute.id(), H5T_NATIVE_INT64, &value) < 0)
+    fail(ExitCode::storage, path_.string() + ": cannot write " + name);
+}
+
+void File::write_attribute(const std::string& object, const std::string& name, double value) {
+  Lock lock;
+  Handle space(H5Screate(H5S_SCALAR), close_space);
+  Handle attribute = make_attribute(file_->id(), object, name, H5T_NATIVE_DOUBLE, space.id(), path_.string());
+  if (H5Awrite(attribute.id(), H5T_NATIVE_DOUBLE, &value) < 0)
+    fail(ExitCode::storage, path_.string() + ": cannot write " + name);
+}
+
+void File::write_attribute(const std::string& object, const std::string& name, const std::vector<std::string>& values) {
+  Lock lock;
+  Handle type = text_type(), space = space_of({values.size()});
+  Handle attribute = make_attribute(file_->id(), object, name, type.id(), space.id(), path_.string());
+  std::vector<const char*> texts;
+  for (const auto& value : values) texts.push_back(value.c_str());
+  if (!texts.empty() && H5Awrite(attribute.id(), type.id(), texts.data()) < 0)
+    fail(ExitCode::storage, path_.string() + ": cannot write " + name);
+}
+
+std::string File::read_text_attribute(const std::string& object, const std::string& name) const {
+  const auto texts = read_texts_attribute(object, name);
+  if (texts.size() != 1) throw Error(ExitCode::input, fmt::format("{}: {} is not one text", path_.string(), name));
+  return texts[0];
+}
+
+std::int64_t File::read_int_attribute(const std::string& object, const std::string& name) const {
+  Lock lock;
+  Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+  std::int64_t value = 0;
+  if (H5Aread(attribute.id(), H5T_NATIVE_INT64, &value) < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
+  return value;
+}
+
+double File::read_real_attribute(const std::string& object, const std::string& name) const {
+  Lock lock;
+  Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+  double value = 0;
+  if (H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value) < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
+  return value;
+}
+
+std::vector<std::string> File::read_texts_attribute(const std::string& object, const std::string& name) const {
+  Lock lock;
+  Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+  Handle stored(H5Aget_type(attribute.id()), close_type);
+  Handle space(H5Aget_space(attribute.id()), close_space);
+  const auto count = H5Sget_simple_extent_npoints(space.id());
+  if (H5Tget_class(stored.id()) != H5T_STRING || count < 0)
+    throw Error(ExitCode::input, fmt::format("{}: attribute {} is not text", path_.string(), name));
+  std::vector<std::string> values;
+  if (count == 0) return values;
+  if (H5Tis_variable_str(stored.id()) > 0) {
+    Handle type = text_type();
+    H5Tset_cset(type.id(), H5Tget_cset(stored.id()));
+    std::vector<char*> texts(static_cast<std::size_t>(count), nullptr);
+    if (H5Aread(attribute.id(), type.id(), texts.data()) < 0)
+      fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
+    for (char* text : texts) values.emplace_back(text == nullptr ? "" : text);
+    H5Dvlen_reclaim(type.id(), space.id(), H5P_DEFAULT, texts.data());
+    return values;
+  }
+  const std::size_t width = H5Tget_size(stored.id());
+  std::vector<char> raw(width * static_cast<std::size_t>(count));
+  if (H5Aread(attribute.id(), stored.id(), raw.data()) < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
+  for (std::int64_t i = 0; i < count; ++i) {
+    const char* text = raw.data() + static_cast<std::size_t>(i) * width;
+    values.emplace_back(text, std::find(text, text + width, '\0'));
+  }
+  return values;
+}
+
+}  // namespace langrun::h5
