@@ -1,18 +1,19 @@
 // The one exception of langrun: what went wrong, which exit code it is, and what to do.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
 namespace langrun {
 
-/// Exit codes of the program; scripts rely on the numbers (docs/files.md lists them).
+/// Exit codes of the program; scripts rely on the numbers (docs/troubleshooting.md lists them).
 enum class ExitCode : int {
   done = 0,
   internal = 1,  ///< a bug of ours; `run diff`: different
   usage = 2,     ///< unknown or wrong option, run folder in use, lanes that ranks do not divide
   input = 3,     ///< data, stores or weights that are missing, damaged, of the wrong size or type
-  diverged = 4,  ///< a non-finite value, or a run that left its bounds
+  diverged = 4,  ///< a non-finite value, or a run that left its bounds (DivergenceWatch)
   rank = 5,      ///< a rank or a collective failed or timed out
   storage = 6,   ///< full, not writable, no good checkpoint left
   stopped = 75,  ///< asked to stop: checkpoint written, run again to go on
@@ -32,5 +33,9 @@ class Error : public std::runtime_error {
   ExitCode code_;
   std::string hint_;
 };
+
+/// Any exception as an Error with one line: memory that ran out, files that may not be touched, and what libraries
+/// throw.
+Error as_error(std::exception_ptr thrown);
 
 }  // namespace langrun

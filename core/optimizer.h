@@ -20,7 +20,8 @@ class Optimizer {
   ~Optimizer();
   /// One update from the gradients in the weights, at this learning rate. Clears the gradients.
   void step(double learning_rate);
-  /// State by name ("<weight>.exp_avg", "<weight>.step", ...), float32 copies; a state that has not begun is zeros.
+  /// State by name ("<weight>.exp_avg", "<weight>.step", ...), the live tensors, float32; a state that has not begun is
+  /// zeros.
   NamedTensors state() const;
   /// Restores what `state` gave: every name must be there with its shape. Throws Error(input) otherwise.
   void restore(const NamedTensors& state);

@@ -42,7 +42,7 @@ struct RejuvenationRule {
 /// One of LibTorch's optimisers.
 struct OptimizerConfig {
   std::string kind = "adam";                          ///< "adam" or "sgd"
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;  ///< adam
   double momentum = 0;                                ///< sgd
 };
 

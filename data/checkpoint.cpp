@@ -115,19 +115,20 @@ std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vec
               "`langrun run verify DIR` lists all that is damaged");
 }
 
-void publish_checkpoint(const fs::path& run, std::int64_t step, std::int64_t keep) {
+void publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step, std::int64_t keep) {
   const auto folder = run / "checkpoint";
   const auto name = checkpoint_name(step);
   std::error_code ignored;
   // The same step can be there from a generation that was cut off between the rename and `latest`.
   fs::remove_all(folder / name, ignored);
-  rename_durably(folder / (name + ".partial"), folder / name);
+  rename_durably(partial, folder / name);
   point_link(folder / "latest", name);
+  // Later steps are damaged ones that a resume passed over: they do not count.
   auto steps = checkpoint_steps(run);
+  steps.erase(std::upper_bound(steps.begin(), steps.end(), step), steps.end());
   const auto older = static_cast<std::ptrdiff_t>(steps.size()) - keep;
   for (std::ptrdiff_t i = 0; i < older; ++i)
-    if (steps[static_cast<std::size_t>(i)] < step)
-      fs::remove_all(folder / checkpoint_name(steps[static_cast<std::size_t>(i)]), ignored);
+    fs::remove_all(folder / checkpoint_name(steps[static_cast<std::size_t>(i)]), ignored);
 }
 
 }  // namespace langrun

@@ -1,5 +1,5 @@
-// Checkpoint folders: RUN/checkpoint/NNNNNNNN, written as NNNNNNNN.partial and renamed once durable. This file knows
-// names, sizes and checksums; what is inside the HDF5 files is the writers' business.
+// Checkpoint folders: RUN/checkpoint/NNNNNNNN, written as NNNNNNNN.GENERATION.partial and renamed once durable. This
+// file knows names, sizes and checksums; what is inside the HDF5 files is the writers' business.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Manifest {
   std::int64_t step = 0;
   std::int64_t generation = 0;  ///< which start of the run wrote it
   std::int64_t lanes = 0;
-  std::int64_t attempt = 0;   ///< rollbacks after divergence; part of every noise key
+  std::int64_t attempt = 0;   ///< part of every noise key; 0 until runs roll back after divergence
   std::string configuration;  ///< run.cfg as it was
   std::vector<CheckpointFile> files;
 };
@@ -47,8 +47,9 @@ std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& run);
 /// run has no checkpoint at all. Throws Error(storage) where it has some and all are damaged.
 std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& run, std::vector<std::string>& damaged);
 
-/// Renames NNNNNNNN.partial to its name and moves `latest`; then removes all but the newest `keep` checkpoints. Only
-/// rank 0, after all ranks agreed that their files are durable.
-void publish_checkpoint(const std::filesystem::path& run, std::int64_t step, std::int64_t keep);
+/// Renames `partial`, a folder in RUN/checkpoint, to NNNNNNNN and moves `latest`; then removes all but the newest
+/// `keep` of those up to `step`. Only rank 0, after all ranks agreed that their files are durable.
+void publish_checkpoint(const std::filesystem::path& run, const std::filesystem::path& partial, std::int64_t step,
+                        std::int64_t keep);
 
 }  // namespace langrun

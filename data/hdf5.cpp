@@ -85,10 +85,16 @@ File File::open(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     throw Error(ExitCode::input, fmt::format("no file {}", path.string()), "check the path");
+  // A pipe would be waited for without end.
+  if (!std::filesystem::is_regular_file(path, ignored))
+    throw Error(ExitCode::input, fmt::format("{} is not a file", path.string()), "check the path");
   File file;
   file.path_ = path;
   // Locking by the file system fails on many shared file systems, and a reader has nothing to protect here.
   Handle access(H5Pcreate(H5P_FILE_ACCESS), close_plist);
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access.id(), false, true);
+#endif
   file.file_ = std::make_shared<Handle>(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), close_file);
   if (!*file.file_)
     fail(ExitCode::input, fmt::format("{} is not a readable HDF5 file", path.string()),

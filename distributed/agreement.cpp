@@ -20,10 +20,9 @@ Verdict attempt(const std::function<void()>& part) {
   try {
     part();
     return {};
-  } catch (const Error& error) {
+  } catch (...) {
+    const auto error = as_error(std::current_exception());
     return {static_cast<int>(error.code()), error.what(), error.hint()};
-  } catch (const std::exception& error) {
-    return {static_cast<int>(ExitCode::internal), error.what(), ""};
   }
 }
 

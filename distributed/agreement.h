@@ -12,7 +12,8 @@ namespace langrun {
 std::string host_name();
 
 /// Runs `part` on every rank, then agrees: where it threw on any rank, all ranks throw the lowest failing rank's error,
-/// which names rank and host where there are several. Collective, all ranks; blocks until the slowest is through.
+/// which names rank and host unless it is rank 0's. Collective, all ranks; blocks until the slowest is through. `part`
+/// may itself call collectives only where no rank can throw before the last of them.
 void agree(Communicator& world, const char* name, const std::function<void()>& part);
 
 /// Runs `part` on rank 0 alone and gives its text to every rank; its error is every rank's error. Collective.

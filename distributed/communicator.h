@@ -1,16 +1,19 @@
 // What the rest of langrun knows of other ranks: a handful of collectives over host memory.
 //
 // Rules (design invariant 4): every rank calls the same collectives, with the same names, in the same order. Each call
-// blocks until all ranks have made it, or throws Error(rank) once the time limit of the communicator has passed, naming
-// the collective and its sequence number. Nothing here runs in a destructor.
+// blocks until all ranks have made it. Once the time limit of the communicator has passed, the program ends with exit
+// code 5, naming the collective, its sequence number and the ranks that are missing. Nothing here runs in a destructor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "core/error.h"
 
 namespace langrun {
 
@@ -25,8 +28,6 @@ class Communicator {
   virtual int size() const = 0;
   /// Rank among those on the same host: which GPU is ours.
   virtual int local_rank() const = 0;
-  /// "mpi" or "solo", for the start table.
-  virtual const char* kind() const = 0;
 
   /// Returns once all ranks are here.
   virtual void barrier(const char* name) = 0;
@@ -43,10 +44,7 @@ class Communicator {
   /// Every rank's `own` block, by rank: `all` holds size() blocks of own.size() floats.
   virtual void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) = 0;
 
-  /// Bytes this rank has sent to others so far, for the record of a step's exchange.
-  virtual std::uint64_t bytes_sent() const = 0;
-
-  /// Seconds a collective may take before it is given up with Error(rank); 0 waits for ever.
+  /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever.
   virtual void set_limit(double seconds) = 0;
 };
 
@@ -59,8 +57,13 @@ bool started_by_mpi_launcher();
 /// MPI for the life of the program: initialises on construction, finalises in `finish`.
 class MpiSession {
  public:
-  /// Throws Error(rank) where MPI does not start.
-  MpiSession();
+  /// Says an error, on one rank, before all are ended.
+  using Say = std::function<void(const Error&)>;
+  /// Throws Error(rank) where MPI does not start. Where a collective is not through within its limit, the ranks that
+  /// wait in it ask all others whether they are there; the lowest of them calls `say` with an Error that names those
+  /// missing, and every rank is ended with exit code 5. There is no way back: MPI may still write into the call's
+  /// buffers.
+  explicit MpiSession(Say say);
   Communicator& world() { return *world_; }
   /// All ranks: an orderly end. Without it the destructor does nothing, and the launcher ends the other ranks.
   void finish();

@@ -80,7 +80,7 @@ bool choose_cuda(const std::string& asked, const std::vector<DeviceClaim>& claim
       throw Error(
           ExitCode::usage,
           fmt::format("--device {}: ranks {} and {} on {} would share one GPU", asked, other->second, rank, host),
-          "start as many ranks on a host as it has GPUs, or use --device cpu");
+          "start as many ranks on a host as it has GPUs, or use --reduction tree, or --device cpu");
   }
   return true;
 }
@@ -88,7 +88,7 @@ bool choose_cuda(const std::string& asked, const std::vector<DeviceClaim>& claim
 DeviceBinding bind_device(Communicator& world, const std::string& asked, bool share_gpus) {
   const Seen own = asked == "cpu" ? Seen{} : look(world.local_rank());
   if (!choose_cuda(asked, gather_claims(world, own), share_gpus)) return {false, 0, "cpu"};
-  take(own.index);
+  agree(world, "take the device", [&] { take(own.index); });
   return {true, own.index, own.name};
 }
 

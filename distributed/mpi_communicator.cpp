@@ -2,11 +2,13 @@
 #include <mpi.h>
 #include <sched.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <numeric>
 
 #include "core/error.h"
+#include "distributed/agreement.h"
 #include "distributed/communicator.h"
 
 namespace langrun {
@@ -31,9 +33,66 @@ int as_count(std::size_t count, const char* name) {
   return static_cast<int>(count);
 }
 
+/// What ranks tell each other once one of them has given a collective up, on a communicator of its own: the
+/// collectives' one is blocked by then.
+class RollCall {
+ public:
+  explicit RollCall(MPI_Comm comm) {
+    MPI_Comm_dup(comm, &comm_);
+    MPI_Comm_rank(comm_, &rank_);
+    MPI_Comm_size(comm_, &size_);
+    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+    std::array<char, 64> own{};
+    host_name().copy(own.data(), own.size() - 1);
+    hosts_.resize(own.size() * static_cast<std::size_t>(size_));
+    MPI_Allgather(own.data(), static_cast<int>(own.size()), MPI_CHAR, hosts_.data(), static_cast<int>(own.size()),
+                  MPI_CHAR, comm_);
+  }
+  void close() { MPI_Comm_free(&comm_); }
+
+  /// True where another rank has called the roll.
+  bool called() const {
+    int there = 0;
+    return MPI_Iprobe(MPI_ANY_SOURCE, kTag, comm_, &there, MPI_STATUS_IGNORE) == MPI_SUCCESS && there != 0;
+  }
+
+  /// Tells all ranks how many collectives this one has begun, listens for `seconds`, and gives each rank's number by
+  /// rank: 0 for those that said nothing.
+  std::vector<std::uint64_t> answer(std::uint64_t own, double seconds) {
+    std::vector<std::uint64_t> begun(static_cast<std::size_t>(size_), 0);
+    begun[static_cast<std::size_t>(rank_)] = own;
+    static std::uint64_t sent;  // must outlive the sends, which nobody waits for
+    sent = own;
+    for (int to = 0; to < size_; ++to) {
+      MPI_Request forgotten;
+      if (to != rank_) MPI_Isend(&sent, 1, MPI_UINT64_T, to, kTag, comm_, &forgotten);
+    }
+    for (const auto start = Clock::now(); seconds_since(start) < seconds; sched_yield()) {
+      int there = 0;
+      MPI_Status status;
+      MPI_Iprobe(MPI_ANY_SOURCE, kTag, comm_, &there, &status);
+      if (there == 0) continue;
+      MPI_Recv(&begun[static_cast<std::size_t>(status.MPI_SOURCE)], 1, MPI_UINT64_T, status.MPI_SOURCE, kTag, comm_,
+               MPI_STATUS_IGNORE);
+    }
+    return begun;
+  }
+
+  /// "rank 3 on host-b"
+  std::string name(std::size_t rank) const {
+    return fmt::format("rank {} on {}", rank, &hosts_[rank * hosts_.size() / static_cast<std::size_t>(size_)]);
+  }
+
+ private:
+  static constexpr int kTag = 7;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1;
+  std::vector<char> hosts_;
+};
+
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(MPI_Comm comm) : comm_(comm) {
+  MpiCommunicator(MPI_Comm comm, MpiSession::Say say) : comm_(comm), say_(std::move(say)), roll_(comm) {
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
     MPI_Comm host = MPI_COMM_NULL;
@@ -47,7 +106,6 @@ class MpiCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   int local_rank() const override { return local_rank_; }
-  const char* kind() const override { return "mpi"; }
 
   void barrier(const char* name) override {
     MPI_Request request;
@@ -59,7 +117,6 @@ class MpiCommunicator final : public Communicator {
     MPI_Request request;
     check(MPI_Ibcast(bytes.data(), as_count(bytes.size(), name), MPI_BYTE, root, comm_, &request), name);
     wait(name, request);
-    if (rank_ == root) sent_ += bytes.size() * static_cast<std::uint64_t>(size_ - 1);
   }
 
   std::vector<std::vector<std::byte>> gather_all(const char* name, std::span<const std::byte> bytes) override {
@@ -76,7 +133,6 @@ class MpiCommunicator final : public Communicator {
                           &request),
           name);
     wait(name, request);
-    sent_ += bytes.size() * static_cast<std::uint64_t>(size_ - 1);
     std::vector<std::vector<std::byte>> parts;
     for (std::size_t r = 0; r < lengths.size(); ++r)
       parts.emplace_back(all.begin() + starts[r], all.begin() + starts[r] + lengths[r]);
@@ -89,7 +145,6 @@ class MpiCommunicator final : public Communicator {
                          &request),
           name);
     wait(name, request);
-    sent_ += values.size_bytes();
   }
 
   void exchange(const char* name, std::span<const float> send, std::span<float> receive, std::size_t count) override {
@@ -97,7 +152,6 @@ class MpiCommunicator final : public Communicator {
     const int n = as_count(count, name);
     check(MPI_Ialltoall(send.data(), n, MPI_FLOAT, receive.data(), n, MPI_FLOAT, comm_, &request), name);
     wait(name, request);
-    sent_ += count * sizeof(float) * static_cast<std::uint64_t>(size_ - 1);
   }
 
   void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) override {
@@ -105,10 +159,8 @@ class MpiCommunicator final : public Communicator {
     const int n = as_count(own.size(), name);
     check(MPI_Iallgather(own.data(), n, MPI_FLOAT, all.data(), n, MPI_FLOAT, comm_, &request), name);
     wait(name, request);
-    sent_ += own.size_bytes() * static_cast<std::uint64_t>(size_ - 1);
   }
 
-  std::uint64_t bytes_sent() const override { return sent_; }
   void set_limit(double seconds) override { limit_ = seconds; }
 
  private:
@@ -122,17 +174,41 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name);
       if (done) return;
       if (polls > 100) sched_yield();
-      if (limit_ > 0 && polls % 256 == 255 && seconds_since(start) > limit_)
-        throw Error(ExitCode::rank,
-                    fmt::format("collective '{}' (number {}) has waited {:.0f} s on rank {} of {}", name, sequence_,
-                                limit_, rank_, size_),
-                    "another rank is stuck, slow or gone; raise --watchdog.limit if it is only slow");
+      if (limit_ <= 0 || polls % 256 != 255) continue;
+      const auto waited = seconds_since(start);
+      // Who came later waits too, and must not be taken for missing because its own limit has not passed yet.
+      if (waited > limit_ || (waited > 1 && roll_.called())) give_up(name, waited);
     }
   }
 
+  [[noreturn]] void give_up(const char* name, double waited) {
+    const auto begun = roll_.answer(sequence_, kRollCallSeconds);
+    std::string missing;
+    std::size_t speaker = begun.size();
+    for (std::size_t rank = begun.size(); rank-- > 0;) {
+      if (begun[rank] != 0) speaker = rank;
+      if (begun[rank] >= sequence_) continue;
+      missing = roll_.name(rank) + (missing.empty() ? "" : ", ") + missing;
+    }
+    if (speaker == static_cast<std::size_t>(rank_)) {
+      say_(Error(ExitCode::rank,
+                 fmt::format("collective '{}' (number {}) has waited {:.0f} s on rank {} of {}; missing: {}", name,
+                             sequence_, waited, rank_, size_, missing.empty() ? "none, the network is slow" : missing),
+                 "look at that rank's host; raise --watchdog.limit if it is only slow"));
+      MpiSession::abort(static_cast<int>(ExitCode::rank));
+    }
+    // The speaker ends all ranks; this is for the case that it cannot.
+    for (const auto start = Clock::now(); seconds_since(start) < kRollCallSeconds;) sched_yield();
+    MpiSession::abort(static_cast<int>(ExitCode::rank));
+  }
+
+  static constexpr double kRollCallSeconds = 2;
+
   MPI_Comm comm_;
   int rank_ = 0, size_ = 1, local_rank_ = 0;
-  std::uint64_t sent_ = 0, sequence_ = 0;
+  MpiSession::Say say_;
+  RollCall roll_;
+  std::uint64_t sequence_ = 0;
   double limit_ = 0;
 };
 
@@ -144,7 +220,7 @@ bool started_by_mpi_launcher() {
   return false;
 }
 
-MpiSession::MpiSession() {
+MpiSession::MpiSession(Say say) {
   int provided = 0;
   // The I/O threads never call MPI, so FUNNELED is enough.
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
@@ -152,7 +228,7 @@ MpiSession::MpiSession() {
   auto* failing = new MPI_Comm;
   MPI_Comm_dup(MPI_COMM_WORLD, failing);
   failing_ = failing;
-  world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD);
+  world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, std::move(say));
 }
 
 void MpiSession::finish() {

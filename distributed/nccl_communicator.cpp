@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <nccl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <span>
 #include <thread>
 
 #include "core/error.h"
+#include "distributed/agreement.h"
 
 namespace langrun {
 namespace {
@@ -103,14 +105,20 @@ NcclCommunicator::NcclCommunicator(Communicator& world, double limit) : state_(s
   s.size = world.size();
   s.limit = limit;
   const std::string name = "start of NCCL";
-  ncclUniqueId id{};
-  if (s.rank == 0)
-    if (const auto code = ncclGetUniqueId(&id); code != ncclSuccess)
+  // What a rank can fail at alone is agreed on before NCCL brings the ranks together.
+  const auto text = on_root(world, "NCCL unique id", [&] {
+    ncclUniqueId made{};
+    if (const auto code = ncclGetUniqueId(&made); code != ncclSuccess)
       throw Error(ExitCode::rank, fmt::format("NCCL does not start: {}", ncclGetErrorString(code)),
                   "NCCL_DEBUG=INFO makes NCCL say more");
-  world.broadcast("NCCL unique id", std::as_writable_bytes(std::span(id.internal)), 0);
-  check_cuda(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), name);
-  check_cuda(cudaEventCreateWithFlags(&s.event, cudaEventDisableTiming), name);
+    return std::string(made.internal, sizeof(made.internal));
+  });
+  ncclUniqueId id{};
+  std::copy(text.begin(), text.end(), id.internal);
+  agree(world, "streams of NCCL", [&] {
+    check_cuda(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), name);
+    check_cuda(cudaEventCreateWithFlags(&s.event, cudaEventDisableTiming), name);
+  });
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   s.accepted(name, ncclCommInitRankConfig(&s.comm, s.size, id, s.rank, &config));

@@ -11,7 +11,6 @@ class SoloCommunicator final : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   int local_rank() const override { return 0; }
-  const char* kind() const override { return "solo"; }
   void barrier(const char*) override {}
   void broadcast(const char*, std::span<std::byte>, int) override {}
   std::vector<std::vector<std::byte>> gather_all(const char*, std::span<const std::byte> bytes) override {
@@ -24,7 +23,6 @@ class SoloCommunicator final : public Communicator {
   void gather_blocks(const char*, std::span<const float> own, std::span<float> all) override {
     std::copy(own.begin(), own.end(), all.begin());
   }
-  std::uint64_t bytes_sent() const override { return 0; }
   void set_limit(double) override {}
 };
 

@@ -56,10 +56,15 @@ std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t la
   return name;
 }
 
-BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t rows,
+BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, std::int64_t rows,
                         const ImageShape& image, std::int64_t latent) {
   const auto path = folder / fmt::format("bank-{}.h5", lane);
   const auto file = h5::File::open(path);
+  const auto held = file.read_int_attribute("/bank", "lane"), of = file.read_int_attribute("/bank", "lanes");
+  if (held != lane || of != lanes)
+    throw Error(ExitCode::input,
+                fmt::format("{} holds lane {} of {}, expected is lane {} of {}", path.string(), held, of, lane, lanes),
+                "the checkpoint was put together by hand; use another one");
   const auto n = static_cast<std::uint64_t>(rows);
   auto bank = BankLane::make(rows, image, latent);
   auto shape = row_shape(image);

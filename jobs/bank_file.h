@@ -13,8 +13,8 @@ namespace langrun {
 std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
                             const BankLane& bank);
 
-/// Reads it back. Throws Error(input) where its shapes are not those expected.
-BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t rows,
+/// Reads it back. Throws Error(input) where it is of another lane or its shapes are not those expected.
+BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, std::int64_t rows,
                         const ImageShape& image, std::int64_t latent);
 
 }  // namespace langrun

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/error.h"
 #include "core/torch.h"
 #include "core/updates.h"
@@ -62,6 +65,11 @@ void GradientReduction::add_lane(std::span<const float> extras) {
 std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lanes) {
   const auto sum = reducer_->finalize(name);
   const auto weights = sum.size() - extras_;
+  // Before it is applied: a weight that once took an infinite gradient, and every checkpoint after, would be lost. The
+  // sum has the same bits on every rank, and so has the verdict.
+  if (!std::all_of(sum.begin(), sum.end(), [](float value) { return std::isfinite(value); }))
+    throw Error(ExitCode::diverged, fmt::format("diverged: the {} are not finite", name),
+                "begin a new run with a smaller learning rate or --langevin.eta, or with more --data.noise");
   // The number of lanes is a power of two, so the mean is exact where the sum is.
   set_gradients(weights_, sum.first(weights), 1.0 / static_cast<double>(lanes));
   return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};

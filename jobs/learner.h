@@ -29,7 +29,9 @@ class GradientReduction {
   std::size_t elements() const;
   /// Takes the gradients that one lane left in the weights, and its extras. Once per owned lane, in lane order.
   void add_lane(std::span<const float> extras);
-  /// Collective, all ranks. Leaves the mean gradient over lanes in the weights; returns the extras' sums over lanes.
+  /// Collective, all ranks, after every owned lane was added. Leaves the mean gradient over lanes in the weights;
+  /// returns the extras' sums over lanes. Throws Error(diverged), on all ranks alike, where any of the sums is not
+  /// finite.
   std::vector<float> reduce(const char* name, std::int64_t lanes);
 
  private:
@@ -39,6 +41,7 @@ class GradientReduction {
   std::unique_ptr<Reducer> reducer_;
 };
 
+/// An energy that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
 class EnergyLearner {
  public:
   /// `extras`: scalars that ride along with the gradients.
@@ -56,12 +59,14 @@ class EnergyLearner {
   GradientFunction frozen();
 
   void add_lane(std::span<const float> extras) { reduction_.add_lane(extras); }
+  /// Collective, all ranks; see GradientReduction::reduce.
   std::vector<float> reduce(const char* name) { return reduction_.reduce(name, lanes_); }
   /// Clip, optimiser step at this step's rate, average.
   void apply(std::int64_t step);
 
   /// The parts `energy` and `energy_average`.
   void save(h5::File& file) const;
+  /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "energy.".
   NamedTensors optimizer_state() const;
@@ -78,11 +83,13 @@ class EnergyLearner {
   GradientReduction reduction_;
 };
 
+/// A generator that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
 class GeneratorLearner {
  public:
   GeneratorLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
                    const ImageShape& image);
 
+  bool has_average() const { return average_ != nullptr; }
   std::int64_t latent_length() const { return network_->latent_length(); }
   std::int64_t weights() const { return weight_count(*network_); }
   double learning_rate(std::int64_t step) const { return schedule_.at(step); }
@@ -94,12 +101,14 @@ class GeneratorLearner {
 
   /// One lane's loss and gradients, on its way into the reduction.
   void add_lane(const at::Tensor& latents, const at::Tensor& images);
-  /// Collective. Returns the loss, mean over lanes.
+  /// Collective, all ranks; see GradientReduction::reduce. Returns the loss, mean over lanes.
   double reduce(const char* name);
+  /// Clip, optimiser step at this step's rate, running statistics, average.
   void apply(std::int64_t step);
 
   /// The parts `generator` and `generator_average`.
   void save(h5::File& file) const;
+  /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "generator.".
   NamedTensors optimizer_state() const;

@@ -15,7 +15,8 @@ class NcclCommunicator;
 /// Makes the reducers of a run; owns the NCCL communicator that those of `--reduction nccl` share, so it outlives them.
 class Reduction {
  public:
-  /// Collective, all ranks. Throws Error(usage) where nccl is asked for without a GPU or with one rank's build of none.
+  /// Collective, all ranks. Throws Error(usage) where nccl is asked for without a GPU, Error(rank) where NCCL does
+  /// not start.
   Reduction(const TrainingConfig& config, const c10::Device& device, Communicator& world, const Lanes& lanes);
   ~Reduction();
   /// A reducer of vectors of this many floats.

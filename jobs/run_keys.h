@@ -1,4 +1,4 @@
-// The noise keys of a run, one a stream.
+// The noise keys of a run, one a stream; the data order has its own in the loader.
 #pragma once
 
 #include "core/noise.h"
@@ -7,13 +7,12 @@ namespace langrun {
 
 struct RunKeys {
   explicit RunKeys(std::uint64_t seed, std::uint32_t attempt = 0)
-      : data_order(noise_key(seed, Stream::data_order, attempt)),
-        bank_draw(noise_key(seed, Stream::bank_draw, attempt)),
+      : bank_draw(noise_key(seed, Stream::bank_draw, attempt)),
         rejuvenation(noise_key(seed, Stream::rejuvenation, attempt)),
         langevin(noise_key(seed, Stream::langevin, attempt)), data_noise(noise_key(seed, Stream::data_noise, attempt)),
         sample(noise_key(seed, Stream::sample, attempt)), bank_fill(noise_key(seed, Stream::bank_fill, attempt)) {}
 
-  NoiseKey data_order, bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill;
+  NoiseKey bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill;
 };
 
 }  // namespace langrun

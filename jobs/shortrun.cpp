@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <numeric>
 #include <optional>
 
 #include "core/bank.h"
@@ -91,13 +92,14 @@ class Shortrun final : public TrainingJob {
     // ---- 1 draw: bank slots (some of them rejuvenated) and data, lane by lane ----
     // ---- 2 sample: K Langevin steps from the drawn images ----
     std::vector<LaneWork> work;
-    {
-      const Timer timer(sample);
-      energy_.refresh_frozen();
-      for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane) {
+    for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane) {
+      {
+        const Timer timer(update);
         work.push_back(draw(lane, step));
-        sample_chains(work.back(), step);
       }
+      const Timer timer(sample);
+      if (lane == lanes_.first) energy_.refresh_frozen();
+      sample_chains(work.back(), step);
     }
     // ---- 3 energy update: lane gradients, summed in tree order; clip, optimiser, average ----
     // ---- 4 generator update: on the same chains ----
@@ -144,11 +146,11 @@ class Shortrun final : public TrainingJob {
     if (generator_) generator_->restore_optimizer(state);
     if (!uses_bank(start_)) return;
     for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane)
-      bank_.push_back(
-          read_bank_lane(folder, lane, lanes_.rows(lane, config_.bank_size), energy_.image(), latent_length()));
+      bank_.push_back(read_bank_lane(folder, lane, lanes_.count, lanes_.rows(lane, config_.bank_size), energy_.image(),
+                                     latent_length()));
   }
 
-  std::vector<Panel> pictures(std::int64_t step) override;
+  std::vector<Panel> pictures() override;
 
  private:
   std::int64_t latent_length() const { return generator_ ? generator_->latent_length() : 0; }
@@ -205,8 +207,8 @@ class Shortrun final : public TrainingJob {
       for (std::int64_t i = 0; i < lane_batch_; ++i)
         work.slots.push_back(static_cast<std::uint64_t>(lanes_.slot(lane, i)));
       auto made = fresh(work.slots, step, keys_.rejuvenation);
-      work.chains = made.images;
-      work.latents = made.latents;
+      work.chains = made.images.to(device_);
+      work.latents = made.latents.to(device_);
       return work;
     }
     const auto& bank = bank_[static_cast<std::size_t>(lane - lanes_.first)];
@@ -261,7 +263,7 @@ class Shortrun final : public TrainingJob {
       scalars[kChainEnergy] = result.chain_energy;
       scalars[kMagnitude] = config_.langevin.steps > 0 ? lane.sampled.gradient_magnitude.mean().item<float>() : 0.0f;
       for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
-      scalars[kUpdates] = mean_age_sum(lane.lane);
+      scalars[kUpdates] = rounds_in_lane(lane);
       energy_.add_lane(scalars);
     }
     const auto sums = [&] {
@@ -281,12 +283,20 @@ class Shortrun final : public TrainingJob {
     }
   }
 
-  float mean_age_sum(std::int64_t lane) const {
+  /// Rounds since rejuvenation, summed over the lane's slots, as they will stand once this step's chains are returned.
+  float rounds_in_lane(const LaneWork& work) const {
     if (bank_.empty()) return 0;
-    std::int64_t sum = 0;
-    for (const auto updates : bank_[static_cast<std::size_t>(lane - lanes_.first)].updates) sum += updates;
+    const auto& updates = bank_[static_cast<std::size_t>(work.lane - lanes_.first)].updates;
+    auto sum = std::accumulate(updates.begin(), updates.end(), std::int64_t{0});
+    for (std::size_t i = 0; i < work.rows.size(); ++i) {
+      const auto before = updates[static_cast<std::size_t>(work.rows[i])];
+      sum += rounds_after(before, work.rejuvenated[i] != 0) - before;
+    }
     return static_cast<float>(sum);
   }
+
+  /// A slot just rejuvenated has had one round when it returns, as the paper counts.
+  static std::int64_t rounds_after(std::int64_t before, bool rejuvenated) { return (rejuvenated ? 0 : before) + 1; }
 
   void update_generator(const std::vector<LaneWork>& work, std::int64_t step, StepRecord& record, double& update,
                         double& exchange) {
@@ -311,8 +321,7 @@ class Shortrun final : public TrainingJob {
       bank.put(lane.rows, lane.chains, lane.latents);
       for (std::size_t i = 0; i < lane.rows.size(); ++i) {
         const auto row = static_cast<std::size_t>(lane.rows[i]);
-        // A slot just rejuvenated has had one round when it returns, as the paper counts.
-        bank.updates[row] = (lane.rejuvenated[i] ? 0 : bank.updates[row]) + 1;
+        bank.updates[row] = rounds_after(bank.updates[row], lane.rejuvenated[i] != 0);
         bank.visits[row] += 1;
       }
     }
@@ -333,34 +342,34 @@ class Shortrun final : public TrainingJob {
 };
 
 std::vector<Fact> Shortrun::facts() const {
-  const auto megabytes = [](double bytes) { return fmt::format("{:.1f} MB", bytes / 1e6); };
+  const auto size = [](double bytes) { return bytes_text(static_cast<std::uint64_t>(bytes)); };
   const auto image = energy_.image();
   const auto weights = weight_count(energy_.network()), generator_weights = generator_ ? generator_->weights() : 0;
   const double ranks = world_.size(),
                exchanged = 4.0 * static_cast<double>(weights + generator_weights) * 2 * (ranks - 1) / ranks;
   std::vector<Fact> facts{
       {"image", fmt::format("{} x {} x {}", image.channels, image.height, image.width)},
-      {"energy weights", fmt::format("{}", weights)},
-      {"generator weights", fmt::format("{}", generator_weights)},
+      {"energy weights", with_thousands(weights)},
+      {"generator weights", with_thousands(generator_weights)},
       {"gradient weight eta^2/(2T)", fmt::format("{:.6g}", config_.langevin.gradient_weight())},
-      {"training images", fmt::format("{}", data_.count())},
+      {"training images", with_thousands(static_cast<std::int64_t>(data_.count()))},
       {"steps an epoch",
        fmt::format("{:.1f}", static_cast<double>(data_.count()) / static_cast<double>(config_.training.batch))},
       {"ranks x threads", fmt::format("{} x {}", world_.size(), config_.training.threads)},
       {"lanes a rank", fmt::format("{} of {} samples", lanes_.owned, lane_batch_)},
       {"device", device_.str()},
-      {"exchanged a rank and step", megabytes(exchanged)},
+      {"exchanged a rank and step", size(exchanged)},
   };
   if (uses_bank(start_)) {
     const double bytes =
         static_cast<double>(config_.bank_size) * (4.0 * static_cast<double>(image.elements() + latent_length()) + 16);
-    facts.push_back({"bank, all ranks", megabytes(bytes)});
-    facts.push_back({"bank, a rank", megabytes(bytes / ranks)});
+    facts.push_back({"bank, all ranks", size(bytes)});
+    facts.push_back({"bank, a rank", size(bytes / ranks)});
   }
   return facts;
 }
 
-std::vector<Panel> Shortrun::pictures(std::int64_t step) {
+std::vector<Panel> Shortrun::pictures() {
   const torch::NoGradGuard constant;
   constexpr std::int64_t kPictures = 64;
   std::vector<Panel> panels;
@@ -386,10 +395,11 @@ std::vector<Panel> Shortrun::pictures(std::int64_t step) {
   }
   const char* weights = average ? "average weights" : "raw weights";
   panels.push_back(panel_of(fmt::format("samples, {}, K {}", weights, config.steps), torch::cat(samples), kPictures));
-  if (generator_) panels.push_back(panel_of(fmt::format("generator, {}", weights), torch::cat(starts), kPictures));
+  if (generator_)
+    panels.push_back(panel_of(generator_->has_average() ? "generator, average weights" : "generator, raw weights",
+                              torch::cat(starts), kPictures));
   if (!bank_.empty()) panels.push_back(panel_of("bank, lane 0", bank_[0].images, kPictures));
   panels.push_back(panel_of("data", data_.first_images(kPictures), kPictures));
-  (void)step;
   return panels;
 }
 

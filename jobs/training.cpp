@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 
 #include "data/durable.h"
 #include "distributed/agreement.h"
+#include "jobs/divergence.h"
 
 namespace langrun {
 namespace {
@@ -22,6 +22,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 struct RankReport {
   double sample, update, exchange, checkpoint;
   std::int64_t stop;
+  std::int64_t newest_generation;  ///< that rank 0 knows of
 };
 
 class Loop {
@@ -32,17 +33,23 @@ class Loop {
 
   ExitCode run() {
     begin();
+    // A start that goes on from where it was to stop has nothing to do.
+    if (config_.stop_at > 0 && start_.from_step >= config_.stop_at && start_.from_step < config_.steps)
+      return ExitCode::stopped;
     for (std::int64_t step = start_.from_step + 1; step <= config_.steps; ++step) {
       auto record = job_.step(step);
       record.step = step;
       const bool stop = report(record);
-      check_finite(record);
+      watch_.see(record);
       if (world_.rank() == 0) observer_.step(record);
       const bool last = step == config_.steps;
-      if (last || (config_.pictures_every > 0 && step % config_.pictures_every == 0)) show(step);
+      // First the checkpoint: who was asked to stop may not have the time that pictures take.
       if (last || stop || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0)) checkpoint(step);
       if (stop && !last) return ExitCode::stopped;
+      if (last || (config_.pictures_every > 0 && step % config_.pictures_every == 0)) show(step);
     }
+    // Cut off between its last checkpoint and its last pictures, a run still owes them.
+    if (start_.from_step >= config_.steps) show(start_.from_step);
     return ExitCode::done;
   }
 
@@ -62,8 +69,12 @@ class Loop {
   bool report(StepRecord& record) {
     const bool asked = start_.stop_asked() || (config_.stop_at > 0 && record.step >= config_.stop_at) ||
                        (config_.stop_after > 0 && seconds_since(started_) >= config_.stop_after);
-    const RankReport own{record.seconds_sample.avg, record.seconds_update.avg, record.seconds_exchange.avg,
-                         checkpoint_seconds_, asked ? 1 : 0};
+    const RankReport own{record.seconds_sample.avg,
+                         record.seconds_update.avg,
+                         record.seconds_exchange.avg,
+                         checkpoint_seconds_,
+                         asked ? 1 : 0,
+                         look_for_newer_start()};
     checkpoint_seconds_ = 0;
     const auto all = world_.gather_all("step report", std::as_bytes(std::span(&own, 1)));
     std::vector<RankReport> reports(all.size());
@@ -72,6 +83,7 @@ class Loop {
     record.seconds_update = spread(reports, &RankReport::update);
     record.seconds_exchange = spread(reports, &RankReport::exchange);
     record.seconds_checkpoint = spread(reports, &RankReport::checkpoint);
+    refuse_if_overtaken(reports[0].newest_generation);
     if (record.seconds_sample.max > 0) record.image_steps_per_second /= record.seconds_sample.max;
     return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.stop != 0; });
   }
@@ -86,22 +98,9 @@ class Loop {
     return result;
   }
 
-  // The record has the same bits on every rank, so every rank comes to the same verdict without asking.
-  void check_finite(const StepRecord& record) {
-    const auto refuse = [&](const char* what, double value) {
-      if (std::isfinite(value)) return;
-      throw Error(ExitCode::diverged, fmt::format("diverged: {} is {} at step {}", what, value, record.step),
-                  "go on from the last checkpoint with a smaller --energy.learning-rate or --langevin.eta, or with "
-                  "more data noise");
-    };
-    refuse("energy difference", record.energy_difference);
-    refuse("gradient magnitude", record.gradient_magnitude);
-    refuse("generator loss", record.generator_loss.value_or(0));
-  }
-
   void show(std::int64_t step) {
     agree(world_, "pictures", [&] {
-      if (world_.rank() == 0) observer_.pictures(step, job_.pictures(step));
+      if (world_.rank() == 0) observer_.pictures(step, job_.pictures());
     });
   }
 
@@ -110,9 +109,11 @@ class Loop {
   void checkpoint(std::int64_t step) {
     const auto begun = Clock::now();
     const fs::path run(config_.run);
-    const auto folder = run / "checkpoint" / (checkpoint_name(step) + ".partial");
+    // Named by the start that writes it: one that was overtaken and does not know it yet must not touch another's.
+    const auto folder = run / "checkpoint" / fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
     agree(world_, "checkpoint folder", [&] {
       if (world_.rank() != 0) return;
+      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       std::error_code ignored;
       fs::remove_all(folder, ignored);
       make_folder(folder);
@@ -124,12 +125,28 @@ class Loop {
     auto files = gather_files(own);
     agree(world_, "checkpoint manifest", [&] {
       if (world_.rank() != 0) return;
+      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       observer_.settle(step);
       write_manifest(folder, {step, start_.generation, config_.lanes, 0, start_.run_cfg, std::move(files)});
       sync_path(folder);
-      publish_checkpoint(run, step, config_.checkpoint_keep);
+      publish_checkpoint(run, folder, step, config_.checkpoint_keep);
     });
     checkpoint_seconds_ = seconds_since(begun);
+  }
+
+  // Rank 0 looks now and then, since the look is a file's; what it saw travels with the step's report.
+  std::int64_t look_for_newer_start() {
+    if (world_.rank() != 0 || !start_.newest_generation || seconds_since(looked_) < kSecondsBetweenLooks) return 0;
+    looked_ = Clock::now();
+    return start_.newest_generation();
+  }
+
+  void refuse_if_overtaken(std::int64_t newest) const {
+    if (newest > start_.generation)
+      throw Error(ExitCode::storage,
+                  fmt::format("start {} of run {} has been overtaken by start {}, and writes no more",
+                              start_.generation, config_.run, newest),
+                  "the run goes on elsewhere; stop one of the two");
   }
 
   std::vector<CheckpointFile> gather_files(const std::vector<CheckpointFile>& own) {
@@ -154,7 +171,10 @@ class Loop {
   const TrainingStart& start_;
   Communicator& world_;
   TrainingObserver& observer_;
-  Clock::time_point started_ = Clock::now();
+  static constexpr double kSecondsBetweenLooks = 10;
+
+  DivergenceWatch watch_;
+  Clock::time_point started_ = Clock::now(), looked_ = started_;
   double checkpoint_seconds_ = 0;  // of the last checkpoint, told in the next step's record
 };
 

@@ -11,6 +11,7 @@
 #include "data/checkpoint.h"
 #include "distributed/communicator.h"
 #include "distributed/lanes.h"
+#include "jobs/fact.h"
 #include "jobs/step_record.h"
 
 namespace langrun {
@@ -55,28 +56,27 @@ class TrainingObserver {
   virtual void settle(std::int64_t step) = 0;
 };
 
-/// A derived number for the start table.
-struct Fact {
-  std::string name, value;
-};
-
-/// One training job as the loop sees it. All calls are made on every rank, in the same order.
+/// One training job as the loop sees it. Constructed on every rank; its constructor may call collectives.
 class TrainingJob {
  public:
   virtual ~TrainingJob() = default;
-  /// What follows from the configuration: weights, bytes, samples a rank, ...
+  /// What follows from the configuration: weights, bytes, samples a rank, ... Called on any rank at any time: no
+  /// collectives.
   virtual std::vector<Fact> facts() const = 0;
-  /// Starts from nothing: fills banks. Collective where the job needs other ranks.
+  /// Starts from nothing: fills banks. On every rank, together.
   virtual void start() = 0;
-  /// Training step `step` (the first is 1). Collective. Gives the record but for `step`, `seconds_checkpoint` and the
-  /// spread of its timers over ranks, which the loop fills in: timers hold this rank's seconds in `avg`.
+  /// Training step `step` (the first is 1). On every rank, together. Gives the record but for `step`,
+  /// `seconds_checkpoint` and the spread of its timers over ranks, which the loop fills in: timers hold this rank's
+  /// seconds in `avg`, and `image_steps_per_second` the number of image-steps of all ranks, which the loop divides by
+  /// the time they took.
   virtual StepRecord step(std::int64_t step) = 0;
-  /// Writes this rank's files into `folder` and names them. Not collective.
+  /// Writes this rank's files into `folder` and names them. On every rank; no collectives.
   virtual std::vector<std::string> save(const std::filesystem::path& folder) = 0;
-  /// Reads the state that any number of ranks saved. Not collective. Throws Error(input).
+  /// Reads the state that any number of ranks saved. On every rank; no collectives. Throws Error(input).
   virtual void load(const std::filesystem::path& folder) = 0;
-  /// Panels for a person, made on rank 0 from lane 0 alone, so that they too are the same on any number of ranks.
-  virtual std::vector<Panel> pictures(std::int64_t step) = 0;
+  /// Panels for a person. On rank 0 alone, so no collectives, and from nothing but what rank 0 holds on any number of
+  /// ranks: networks, data, lane 0 of a bank.
+  virtual std::vector<Panel> pictures() = 0;
 };
 
 /// What the loop needs to know of a start that launch prepared.
@@ -85,11 +85,15 @@ struct TrainingStart {
   std::int64_t generation = 1;       ///< which start of this run it is
   std::int64_t from_step = 0;        ///< 0: anew; else the checkpoint to load
   std::function<bool()> stop_asked;  ///< true once a signal asked this rank to stop
+  /// Newest start of this run, asked on rank 0 every few seconds and before each checkpoint: a start that finds a newer
+  /// one writes no more. Must not throw for a file that is just being replaced.
+  std::function<std::int64_t()> newest_generation;
 };
 
 /// Runs `job` to `config.steps`, with checkpoints, pictures and records; on every rank. Returns done, or stopped after
-/// a checkpoint when a signal, stop_at or stop_after asked. Throws Error(diverged) on a non-finite record, on all
-/// ranks.
+/// a checkpoint when a signal, stop_at or stop_after asked. Throws, on all ranks alike, Error(diverged) as
+/// DivergenceWatch says and Error(storage) where a checkpoint cannot be written or the run was overtaken by a newer
+/// start.
 ExitCode train(TrainingJob& job, const TrainingConfig& config, const TrainingStart& start, Communicator& world,
                TrainingObserver& observer);
 

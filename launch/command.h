@@ -12,7 +12,6 @@ namespace langrun::launch {
 struct Call {
   Communicator& world;
   std::vector<std::string> arguments;
-  std::string program;                    ///< path of the executable, for messages and provenance
   std::vector<std::string> command_line;  ///< all words, for provenance
 };
 

@@ -10,6 +10,7 @@
 #include "jobs/bench.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/questions.h"
 #include "launch/version.h"
 
 namespace langrun::launch {
@@ -101,11 +102,11 @@ int run_bench(Call& call) {
   auto table = table_of(options);
   table.parse(call.arguments);
   const bool speaks = call.world.rank() == 0;
-  if (table.help_asked()) {
-    if (speaks)
-      fmt::print("{}", table.help("Measures this machine: ours and PyTorch's ways in turns, in one process."));
+  if (answer_questions(call, table, "Measures this machine: ours and PyTorch's ways in turns, in one process."))
     return 0;
-  }
+  if (!options.json.empty() && std::filesystem::exists(options.json))
+    throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
+                "nothing is written over; remove it or choose another name");
   const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&)>> known{{"noise", bench_noise},
                                                                                        {"langevin", bench_langevin}};
   nlohmann::ordered_json all{{"langrun", version()},

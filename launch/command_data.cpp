@@ -17,6 +17,7 @@
 #include "jobs/synthesize.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/questions.h"
 
 namespace langrun::launch {
 namespace {
@@ -24,15 +25,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kSecondsBetweenNotes = 5;
 constexpr std::int64_t kLargestSide = 4096;
-
-/// True where the call only asked to be told something; rank 0 has told it.
-bool told(const Call& call, const OptionTable& table, const std::string& summary) {
-  const bool speak = call.world.rank() == 0;
-  if (table.help_asked() && speak) fmt::print("{}", table.help(summary));
-  if (table.presets_asked() && speak) fmt::print("{}", table.preset_list());
-  if (table.dry_run() && speak) fmt::print("{}", table.run_cfg());
-  return table.help_asked() || table.presets_asked() || table.dry_run();
-}
 
 /// A line every few seconds while a store is made; warnings at once.
 BuildNotes notes_every_few_seconds(const std::string& what) {
@@ -149,7 +141,7 @@ int run_data_import(Call& call) {
   const std::string summary =
       "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
   table.parse(call.arguments);
-  if (told(call, table, summary)) return 0;
+  if (answer_questions(call, table, summary)) return 0;
   settings.source = source;
   settings.out = out;
   settings.random_crop = crop == "random";
@@ -178,7 +170,8 @@ int run_data_synth(Call& call) {
   table.integer("size", settings.size, "pixels", "side of the square images", {8, kLargestSide});
   table.integer("seed", seed, "", "key of the set", {0, std::numeric_limits<std::int64_t>::max()});
   table.parse(call.arguments);
-  if (told(call, table, "A procedural image set: ten kinds of coloured shapes on textured grounds.")) return 0;
+  if (answer_questions(call, table, "A procedural image set: ten kinds of coloured shapes on textured grounds."))
+    return 0;
   settings.out = out;
   settings.seed = static_cast<std::uint64_t>(seed);
   const auto result = synthesize(call.world, settings, notes_every_few_seconds("data synth"));
@@ -197,8 +190,8 @@ int run_data_info(Call& call) {
   table.flag("checksum", checksum,
              "read everything and print a checksum of images and labels, the same however they are sharded");
   table.parse(call.arguments);
-  if (told(call, table,
-           "What an image store holds: extents, classes with counts, how it was made, mean and deviation."))
+  if (answer_questions(call, table,
+                       "What an image store holds: extents, classes with counts, how it was made, mean and deviation."))
     return 0;
   const auto text = on_root(call.world, "describe store", [&] {
     const auto store = ImageStore::open(path);

@@ -30,7 +30,7 @@ nlohmann::json last_record(const fs::path& run) {
   nlohmann::json last;
   for (std::string line; std::getline(in, line);) {
     auto record = nlohmann::json::parse(line, nullptr, false);
-    if (!record.is_discarded()) last = std::move(record);
+    if (record.is_object() && record.contains("step")) last = std::move(record);
   }
   return last;
 }
@@ -79,6 +79,10 @@ int run_verify(Call& call) {
   const auto steps = checkpoint_steps(dir);
   if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
   std::vector<std::string> damaged;
+  std::error_code none;
+  const auto latest = fs::read_symlink(fs::path(dir) / "checkpoint" / "latest", none);
+  if (none || !fs::exists(fs::path(dir) / "checkpoint" / latest))
+    damaged.push_back(fmt::format("{}/checkpoint/latest: names no checkpoint", dir));
   for (const auto step : steps) {
     const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
     fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");
@@ -87,11 +91,11 @@ int run_verify(Call& call) {
   }
   if (damaged.empty()) return 0;
   std::fflush(stdout);
-  throw Error(
-      ExitCode::storage,
-      fmt::format("{} damaged: {}", damaged.size() == 1 ? "1 file is" : fmt::format("{} files are", damaged.size()),
-                  damaged.front()),
-      "a resume uses the newest good checkpoint; remove the damaged ones");
+  throw Error(ExitCode::storage,
+              fmt::format("{} damaged: {}",
+                          damaged.size() == 1 ? std::string("1 file is") : fmt::format("{} files are", damaged.size()),
+                          damaged.front()),
+              "a resume uses the newest good checkpoint; remove the damaged ones");
 }
 
 int run_diff(Call& call) {

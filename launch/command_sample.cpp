@@ -21,14 +21,15 @@ namespace fs = std::filesystem;
 struct SampleOptions {
   SampleRequest samples;
   std::string out, picture;
+  double watchdog_limit = 1800;
 };
 
 void bind(OptionTable& table, SampleOptions& o) {
   table.text("energy", o.samples.run, "folder of the run to sample");
   table.text("out", o.out, "image store (HDF5) to write the samples to; must not exist");
   table.text("picture", o.picture, "PNG grid of the first 64 samples");
-  table.choice("weights", o.samples.weights, {"average", "raw", "initial"},
-               "moving average, raw weights, or those the run began with");
+  table.choice("weights", o.samples.weights, {"best", "average", "raw", "initial"},
+               "best (the moving average where it is kept), average, raw weights, or those the run began with");
   table.integer("at", o.samples.at, "step", "checkpoint of this step; 0: the newest good one", {0});
   table.integer("count", o.samples.count, "images", "how many samples", {1, 100'000'000});
   table.integer("langevin.steps", o.samples.steps, "steps", "K; -1: the run's evaluation.steps, or its langevin.steps",
@@ -36,6 +37,7 @@ void bind(OptionTable& table, SampleOptions& o) {
   table.integer("call", o.samples.call, "images", "images a network call; part of the bits", {1, 65536});
   table.integer("seed", o.samples.seed, "", "seed of latents and chains", {0});
   table.integer("threads", o.samples.threads, "threads", "compute threads per rank", {1, 1024});
+  table.real("watchdog.limit", o.watchdog_limit, "seconds", "longest wait in one collective; 0: for ever", {0});
   table.choice("device", o.samples.device, {"auto", "cpu", "cuda"}, "where to compute");
 }
 
@@ -43,6 +45,8 @@ void check_names(Communicator& world, const SampleOptions& o) {
   if (o.samples.run.empty()) throw Error(ExitCode::usage, "--energy is missing", "name the folder of a run");
   if (o.out.empty() && o.picture.empty())
     throw Error(ExitCode::usage, "neither --out nor --picture is given", "name a file for the samples");
+  if (o.out == o.picture)
+    throw Error(ExitCode::usage, fmt::format("--out and --picture both name {}", o.out), "give each a name of its own");
   agree(world, "look at the names", [&] {
     if (world.rank() != 0) return;
     for (const auto& file : {o.out, o.picture})
@@ -72,6 +76,7 @@ int run_sample(Call& call) {
   table.parse(call.arguments);
   if (answer_questions(call, table, "Samples of a trained run: fresh starts, then K Langevin steps under its energy."))
     return 0;
+  call.world.set_limit(options.watchdog_limit);
   check_names(call.world, options);
   const auto config = configure_samples(call.world, options.samples);
   std::optional<SampleStore> store;

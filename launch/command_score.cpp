@@ -11,6 +11,7 @@
 #include "jobs/score.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/questions.h"
 #include "launch/sampling.h"
 
 namespace langrun::launch {
@@ -106,6 +107,7 @@ void sample_runs(Communicator& world, const SampleRequest& asked, ScoreConfig& c
 int run_score(Call& call) {
   ScoreConfig config;
   std::string json, classifier;
+  double watchdog_limit = 1800;
   OptionTable table("score");
   SampleRequest samples;
   table.positional("A", config.a, "image store (HDF5), or the folder of a run: its samples, kept in RUN/samples");
@@ -123,25 +125,17 @@ int run_score(Call& call) {
                 {1, 1 << 16});
   table.integer("threads", config.threads, "", "threads per rank", {1, 4096});
   table.integer("at", samples.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
-  table.choice("weights", samples.weights, {"average", "raw", "initial"},
-               "of a run: moving average, raw weights, or those it began with");
+  table.choice("weights", samples.weights, {"best", "average", "raw", "initial"},
+               "of a run: best (the moving average where it is kept), average, raw weights, or those it began with");
   table.integer("langevin.steps", samples.steps, "steps",
                 "of a run: K; -1: its evaluation.steps, or its langevin.steps", {-1, 100'000'000});
+  table.real("watchdog.limit", watchdog_limit, "seconds", "longest wait in one collective; 0: for ever", {0});
   table.text("json", json, "file for the result; must not exist", Keep::transient);
   table.parse(call.arguments);
-  const bool speaks = call.world.rank() == 0;
-  if (table.help_asked()) {
-    if (speaks)
-      fmt::print(
-          "{}",
-          table.help(
-              "Frechet distance of two image stores, or of a run's samples and a store, in a network's features."));
+  if (answer_questions(
+          call, table,
+          "Frechet distance of two image stores, or of a run's samples and a store, in a network's features."))
     return 0;
-  }
-  if (table.dry_run()) {
-    if (speaks) fmt::print("{}", table.run_cfg());
-    return 0;
-  }
   if (config.features.empty())
     throw Error(ExitCode::usage, "langrun score: --features is missing",
                 "name the feature net: --features FILE[:network]");
@@ -150,9 +144,10 @@ int run_score(Call& call) {
   if (!json.empty() && std::filesystem::exists(json, ignored))
     throw Error(ExitCode::usage, fmt::format("{} exists already", json),
                 "nothing is written over; remove it or choose another name");
+  call.world.set_limit(watchdog_limit);
   sample_runs(call.world, samples, config);
   const auto result = score(config, call.world, progress_lines());
-  if (speaks) {
+  if (call.world.rank() == 0) {
     print_table(config, result);
     if (!json.empty()) write_durably(json, as_json(config, result));
   }

@@ -5,6 +5,7 @@
 #include "jobs/weights_import.h"
 #include "launch/commands.h"
 #include "launch/options.h"
+#include "launch/questions.h"
 
 namespace langrun::launch {
 
@@ -22,21 +23,14 @@ int run_weights_import(Call& call) {
                 {0, 1 << 16});
   table.integer("latent", import.latent, "numbers", "length of a generator's latent", {1, 1 << 20});
   table.parse(call.arguments);
-  const bool speaks = call.world.rank() == 0;
-  if (table.help_asked()) {
-    if (speaks)
-      fmt::print("{}", table.help("Reads PyTorch weights (weights only, nothing is executed) into a file of weights."));
+  if (answer_questions(call, table,
+                       "Reads PyTorch weights (weights only, nothing is executed) into a file of weights."))
     return 0;
-  }
-  if (table.dry_run()) {
-    if (speaks) fmt::print("{}", table.run_cfg());
-    return 0;
-  }
   if (import.network.empty())
     throw Error(ExitCode::usage, "langrun weights import: --network is missing",
                 "name the network that the weights belong to, such as --network resnet20");
   if (part != "auto") import.part = part;
-  if (speaks) {
+  if (call.world.rank() == 0) {
     const auto done = import_weights(import);
     fmt::print("{}: /{} {}, {} tensors, {} weights, checksum {}\n", import.target, done.part, import.network,
                done.tensors, done.weights, done.checksum);

@@ -2,12 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <optional>
+#include <thread>
 
 #include "core/error.h"
+#include "distributed/agreement.h"
 #include "launch/command.h"
 #include "launch/options.h"
 #include "launch/version.h"
@@ -41,9 +45,10 @@ const Command& find(const std::vector<std::string>& words, std::size_t& used) {
 
 int dispatch(Communicator& world, int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.empty() || words[0] == "--help" || words[0] == "help") {
+  if (words.empty()) throw Error(ExitCode::usage, "no command given", "`langrun --help` lists the commands");
+  if (words[0] == "--help" || words[0] == "help") {
     if (world.rank() == 0) fmt::print("{}", usage());
-    return words.empty() ? static_cast<int>(ExitCode::usage) : 0;
+    return 0;
   }
   if (words[0] == "--version") {
     if (world.rank() == 0) fmt::print("langrun {} ({})\n", version(), commit());
@@ -51,33 +56,31 @@ int dispatch(Communicator& world, int argc, char** argv) {
   }
   std::size_t used = 0;
   const auto& command = find(words, used);
-  Call call{world, std::vector<std::string>(words.begin() + static_cast<std::ptrdiff_t>(used), words.end()), argv[0],
+  Call call{world, std::vector<std::string>(words.begin() + static_cast<std::ptrdiff_t>(used), words.end()),
             std::vector<std::string>(argv, argv + argc)};
   return command.run(call);
 }
 
 struct Failure {
   int code;
-  std::string text;
+  std::string what, hint;
+
+  /// The error line, and a hint line where there is one.
+  void print(const std::string& place = {}) const {
+    auto line = what;
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    fmt::print(stderr, "langrun: error: {}{}\n{}", line, place, hint.empty() ? "" : "hint: " + hint + "\n");
+    std::fflush(stderr);
+  }
 };
 
 std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code) {
-  const auto place = world.size() > 1 ? fmt::format(" [rank {} of {}]", world.rank(), world.size()) : "";
-  const auto describe = [&](const std::string& what, const std::string& hint) {
-    return fmt::format("langrun: error: {}{}\n{}", what, place, hint.empty() ? "" : "hint: " + hint + "\n");
-  };
   try {
     code = dispatch(world, argc, argv);
     return std::nullopt;
-  } catch (const Error& error) {
-    return Failure{static_cast<int>(error.code()), describe(error.what(), error.hint())};
-  } catch (const std::bad_alloc&) {
-    return Failure{static_cast<int>(ExitCode::internal),
-                   describe("out of memory", "use more ranks on more hosts, a smaller bank or batch")};
-  } catch (const std::exception& error) {
-    const std::string what = error.what();
-    return Failure{static_cast<int>(ExitCode::internal),
-                   describe(what.substr(0, what.find('\n')), "this is a bug in langrun; please report it")};
+  } catch (...) {
+    const auto error = as_error(std::current_exception());
+    return Failure{static_cast<int>(error.code()), error.what(), error.hint()};
   }
 }
 
@@ -90,12 +93,14 @@ int main(int argc, char** argv) {
   if (!started_by_mpi_launcher()) {
     const auto world = make_solo_communicator();
     const auto failure = launch::run(*world, argc, argv, code);
-    if (failure) std::fputs(failure->text.c_str(), stderr);
+    if (failure) failure->print();
     return failure ? failure->code : code;
   }
   std::optional<MpiSession> session;
   try {
-    session.emplace();
+    session.emplace([](const Error& error) {
+      launch::Failure{static_cast<int>(error.code()), error.what(), error.hint()}.print();
+    });
   } catch (const Error& error) {
     fmt::print(stderr, "langrun: error: {}\nhint: {}\n", error.what(), error.hint());
     return static_cast<int>(error.code());
@@ -104,11 +109,14 @@ int main(int argc, char** argv) {
   if (failure) {
     // Wrong input fails on every rank alike: then one speaks and all leave in order. A rank that fails alone says so
     // and takes the others with it, since they would wait for it for ever.
-    const bool alike = session->all_failing(1.0);
-    if (!alike || session->world().rank() == 0) {
-      std::fputs(failure->text.c_str(), stderr);
-      std::fflush(stderr);
-    }
+    const bool alike = session->all_failing(3.0);
+    const auto rank = session->world().rank();
+    // Where several give up without all, the first to speak ends the others.
+    if (!alike) std::this_thread::sleep_for(std::chrono::milliseconds(100) * rank);
+    if (!alike)
+      failure->print(fmt::format(" [on rank {} of {}, {}]", rank, session->world().size(), host_name()));
+    else if (rank == 0)
+      failure->print();
     if (!alike) MpiSession::abort(failure->code);
     code = failure->code;
   }

@@ -130,7 +130,8 @@ void MetricsWriter::sync() {
 MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step) {
   if (!std::filesystem::exists(path)) return {};
   const auto part = part_until(path, step);
-  if (part.lines.dropped == 0) return part.lines;
+  // A new file even where nothing is dropped: a start that was overtaken goes on writing into the old one until it
+  // knows.
   auto partial = path;
   partial += ".partial";
   std::error_code failed;

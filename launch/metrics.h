@@ -38,7 +38,8 @@ class MetricsWriter {
     std::int64_t dropped = 0;  ///< lines of later steps, and a half-written last one
   };
   /// Drops all lines after `step` and a half-written last line: what a resume from the checkpoint of `step` does
-  /// first. The file is replaced by rename, or left alone where nothing is dropped; a missing one is no error.
+  /// first. The file is replaced by rename even where nothing is dropped, so that an older start that is still alive
+  /// writes into one that nobody reads; a missing file is no error.
   /// Throws Error(storage) where a line among those to keep is damaged (naming it), or on a full disk.
   static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step);
 

@@ -7,6 +7,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -40,10 +41,33 @@ void check_range(T value, const Range<T>& range) {
 
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(ExitCode::usage, fmt::format("cannot read configuration file {}", path), "check the path");
+  if (!in || std::filesystem::is_directory(path))
+    throw Error(ExitCode::usage, fmt::format("cannot read configuration file {}", path), "check the path");
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+bool is_utf8(const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto head = static_cast<unsigned char>(text[at++]);
+    const int more = head < 0x80 ? 0 : head >= 0xc2 && head < 0xe0 ? 1 : head < 0xf0 ? 2 : head < 0xf5 ? 3 : -1;
+    if (more < 0 || (head >= 0x80 && head < 0xc2)) return false;
+    for (int i = 0; i < more; ++i, ++at)
+      if (at == text.size() || (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80) return false;
+  }
+  return true;
+}
+
+// A configuration file would give back another value: '#' begins a comment there, lines end, edges are trimmed.
+void refuse_unwritable(const std::string& key, const std::string& value) {
+  constexpr const char* kBlank = " \t\r";
+  if (value.empty()) return;
+  const bool edges = std::string(kBlank).find(value.front()) != std::string::npos ||
+                     std::string(kBlank).find(value.back()) != std::string::npos;
+  if (edges || value.find_first_of("#\n") != std::string::npos || !is_utf8(value))
+    throw Error(ExitCode::usage, fmt::format("option '{}': '{}' cannot stand in a configuration file", key, value),
+                "values hold no '#', no line end, no blank at either edge, and are UTF-8; rename or link the file");
 }
 
 }  // namespace
@@ -178,7 +202,7 @@ void OptionTable::assign_positionals(const std::vector<std::string>& words) {
                 "options begin with --");
 }
 
-void OptionTable::parse(const std::vector<std::string>& arguments) {
+OptionTable::Words OptionTable::split(const std::vector<std::string>& arguments) const {
   po::options_description description;
   auto add_option = description.add_options();
   for (const auto& option : options_) {
@@ -201,27 +225,15 @@ void OptionTable::parse(const std::vector<std::string>& arguments) {
     });
     tokens.push_back(bare_flag ? argument + "=true" : argument);
   }
-  std::vector<std::pair<std::string, std::string>> settings;
-  std::vector<std::string> words, configs;
+  Words words;
   try {
     const auto parsed =
         po::command_line_parser(tokens).options(description).positional(words_description).style(kStyle).run();
     for (const auto& entry : parsed.options) {
-      const auto value = entry.value.empty() ? std::string() : entry.value.front();
       if (entry.string_key == " words")
-        words.insert(words.end(), entry.value.begin(), entry.value.end());
-      else if (entry.string_key == "help")
-        help_asked_ = true;
-      else if (entry.string_key == "presets")
-        presets_asked_ = true;
-      else if (entry.string_key == "dry-run")
-        dry_run_ = true;
-      else if (entry.string_key == "preset")
-        preset_used_ = value;
-      else if (entry.string_key == "config")
-        configs.push_back(value);
+        words.plain.insert(words.plain.end(), entry.value.begin(), entry.value.end());
       else
-        settings.emplace_back(entry.string_key, value);
+        words.settings.emplace_back(entry.string_key, entry.value.empty() ? "" : entry.value.front());
     }
   } catch (const po::unknown_option& failure) {
     auto key = failure.get_option_name();
@@ -231,23 +243,46 @@ void OptionTable::parse(const std::vector<std::string>& arguments) {
     throw Error(ExitCode::usage, fmt::format("langrun {}: {}", command_, failure.what()),
                 fmt::format("`langrun {} --help` lists every option", command_));
   }
-  if (help_asked_ || presets_asked_) return;
+  return words;
+}
 
-  if (!preset_used_.empty()) {
-    std::vector<std::string> names;
-    for (const auto& preset : presets_) names.push_back(preset.name);
-    const auto found = std::find(names.begin(), names.end(), preset_used_);
-    if (found == names.end()) {
-      const auto close = nearest(preset_used_, names);
-      throw Error(ExitCode::usage, fmt::format("langrun {} has no preset '{}'", command_, preset_used_),
-                  close.empty() ? fmt::format("presets: {}", fmt::join(names, ", "))
-                                : fmt::format("did you mean '{}'?", close));
-    }
-    read_config(presets_[static_cast<std::size_t>(found - names.begin())].text, "preset " + preset_used_);
+void OptionTable::apply_preset(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& preset : presets_) names.push_back(preset.name);
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    const auto close = nearest(name, names);
+    throw Error(
+        ExitCode::usage, fmt::format("langrun {} has no preset '{}'", command_, name),
+        close.empty() ? fmt::format("presets: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
+  read_config(presets_[static_cast<std::size_t>(found - names.begin())].text, "preset " + name);
+}
+
+void OptionTable::parse(const std::vector<std::string>& arguments) {
+  const auto words = split(arguments);
+  std::string preset;
+  std::vector<std::string> configs;
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const auto& [key, value] : words.settings) {
+    if (key == "help")
+      help_asked_ = true;
+    else if (key == "presets")
+      presets_asked_ = true;
+    else if (key == "dry-run")
+      dry_run_ = true;
+    else if (key == "preset")
+      preset = value;
+    else if (key == "config")
+      configs.push_back(value);
+    else
+      settings.emplace_back(key, value);
+  }
+  if (help_asked_ || presets_asked_) return;
+  if (!preset.empty()) apply_preset(preset);
   for (const auto& config : configs) read_config(read_file(config), config);
   for (const auto& [key, value] : settings) assign(key, value, "the command line");
-  assign_positionals(words);
+  assign_positionals(words.plain);
 }
 
 std::string OptionTable::help(const std::string& summary) const {
@@ -284,6 +319,8 @@ std::string OptionTable::preset_list() const {
 }
 
 std::string OptionTable::run_cfg() const {
+  for (const auto& option : options_)
+    if (option.keep != Keep::transient) refuse_unwritable(option.key, option.get());
   std::string plain, sections, current;
   for (const auto& option : options_) {
     if (option.keep == Keep::transient || option.get().empty()) continue;

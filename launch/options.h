@@ -82,7 +82,8 @@ class OptionTable {
   /// The text of `langrun COMMAND --help`, generated from the table.
   std::string help(const std::string& summary) const;
   std::string preset_list() const;
-  /// Every option with its value, as configuration-file text; transient ones are left out.
+  /// Every option with its value, as configuration-file text; transient ones are left out. Throws Error(usage) for a
+  /// value that such a file would not give back.
   std::string run_cfg() const;
   const std::vector<Option>& options() const { return options_; }
   const Option& option(const std::string& key) const;
@@ -94,7 +95,14 @@ class OptionTable {
     std::vector<std::string>* rest = nullptr;
     bool optional = false;
   };
+  /// A command line taken apart: keys with values in order, and the words without a key.
+  struct Words {
+    std::vector<std::pair<std::string, std::string>> settings;
+    std::vector<std::string> plain;
+  };
   void add(Option option);
+  Words split(const std::vector<std::string>& arguments) const;
+  void apply_preset(const std::string& name);
   void assign(const std::string& key, const std::string& value, const std::string& where);
   void assign_positionals(const std::vector<std::string>& words);
   [[noreturn]] void unknown(const std::string& key, const std::string& where) const;
@@ -104,7 +112,6 @@ class OptionTable {
   std::vector<Positional> positionals_;
   std::vector<Preset> presets_;
   std::vector<std::string> given_;
-  std::string preset_used_;
   bool help_asked_ = false, presets_asked_ = false, dry_run_ = false;
 };
 

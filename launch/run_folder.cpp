@@ -17,17 +17,18 @@ namespace fs = std::filesystem;
 
 // Leftovers of a start that died before its first complete file are nobody's work.
 bool holds_nothing(const fs::path& run) {
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run, none))
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(run, failed))
     if (entry.path().extension() != ".partial") return false;
-  return true;
+  return !failed;
 }
 
 void refuse_strangers(const fs::path& run, bool resume) {
   std::error_code none;
-  if (!fs::exists(run, none) || holds_nothing(run)) return;
-  if (!fs::is_directory(run))
-    throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()));
+  if (!fs::exists(run, none)) return;
+  if (!fs::is_directory(run, none))
+    throw Error(ExitCode::usage, fmt::format("--run {} is a file, not a folder", run.string()), "choose another --run");
+  if (holds_nothing(run)) return;
   if (!resume)
     throw Error(ExitCode::usage, fmt::format("run folder {} is in use", run.string()),
                 "add --resume to go on with it, or choose another --run");
@@ -40,16 +41,23 @@ void refuse_strangers(const fs::path& run, bool resume) {
 // What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
 std::string look(const fs::path& run, bool resume) {
   refuse_strangers(run, resume);
-  nlohmann::json seen{{"fresh", true}, {"from_step", 0}, {"configuration", ""}, {"damaged", nlohmann::json::array()}};
+  nlohmann::json seen{{"fresh", true},
+                      {"from_step", 0},
+                      {"configuration", ""},
+                      {"checkpoint_configuration", ""},
+                      {"damaged", nlohmann::json::array()}};
   if (fs::exists(run / "run.cfg")) {
     std::vector<std::string> damaged;
     const auto step = newest_good_checkpoint(run, damaged);
     seen = {{"fresh", false},
             {"from_step", step.value_or(0)},
             {"configuration", read_text(run / "run.cfg")},
+            {"checkpoint_configuration",
+             step ? read_manifest(run / "checkpoint" / checkpoint_name(*step)).configuration : std::string()},
             {"damaged", damaged}};
   }
-  return seen.dump();
+  // run.cfg is UTF-8 where we wrote it; elsewhere its lines will be refused one by one.
+  return seen.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 void refuse_contradictions(const OptionTable& given, const OptionTable& effective, const fs::path& run) {
@@ -64,6 +72,30 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
   }
 }
 
+// A checkpoint that a start before this one did not finish would only take up the disk.
+void remove_unfinished(const fs::path& checkpoints) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(checkpoints, ignored))
+    if (entry.path().extension() == ".partial") fs::remove_all(entry.path(), ignored);
+}
+
+// A run.cfg that was changed by hand, or by a bad disk, would go on with another configuration than the chains have.
+void refuse_changed_configuration(const std::string& of_checkpoint, OptionTable& effective, const fs::path& run) {
+  if (of_checkpoint.empty()) return;
+  std::vector<std::string> of_run;
+  for (const auto& option : effective.options()) of_run.push_back(option.get());
+  effective.read_config(of_checkpoint, "the checkpoint's configuration");
+  for (std::size_t i = 0; i < of_run.size(); ++i) {
+    const auto& option = effective.options()[i];
+    if (option.keep == Keep::recorded && option.get() != of_run[i])
+      throw Error(ExitCode::usage,
+                  fmt::format("{}: {} is {}, but the run's newest checkpoint was made with {}",
+                              (run / "run.cfg").string(), option.key, of_run[i], option.get()),
+                  "put it back as it was, or start a new run");
+    option.set(of_run[i]);
+  }
+}
+
 }  // namespace
 
 RunState inspect_run(Communicator& world, const fs::path& run, bool resume, const OptionTable& given,
@@ -74,6 +106,7 @@ RunState inspect_run(Communicator& world, const fs::path& run, bool resume, cons
       nlohmann::json::parse(on_root(world, "look into the run folder", [&] { return look(run, resume); }));
   RunState state{seen["fresh"], seen["from_step"], seen["damaged"]};
   if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
+  if (!state.fresh) refuse_changed_configuration(seen["checkpoint_configuration"], effective, run);
   if (!state.fresh) refuse_contradictions(given, effective, run);
   take_given(given, effective);
   return state;
@@ -86,6 +119,7 @@ void take_given(const OptionTable& given, OptionTable& effective) {
 
 void claim_run(const fs::path& run, const RunState& state, const OptionTable& effective) {
   make_folder(run / "checkpoint");
+  remove_unfinished(run / "checkpoint");
   const auto text = effective.run_cfg();
   if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
   MetricsWriter::truncate_after(run / "metrics.jsonl", state.from_step);

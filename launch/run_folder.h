@@ -21,16 +21,17 @@ struct RunState {
 
 /// Looks at the folder without touching it. With `resume`, options in `effective` become those of run.cfg, except for
 /// the changeable ones given in this call. Collective, all ranks. Throws Error(usage) where the folder is in use and
-/// `resume` is off, where it holds something that is no run, or where a given option contradicts run.cfg (naming the
-/// key); Error(storage) where it has checkpoints and none is good.
+/// `resume` is off, where it holds something that is no run, where a given option contradicts run.cfg, or run.cfg the
+/// configuration that the newest good checkpoint was made with (naming the key); Error(storage) where it has
+/// checkpoints and none is good.
 RunState inspect_run(Communicator& world, const std::filesystem::path& run, bool resume, const OptionTable& given,
                      OptionTable& effective);
 
 /// Options given in this call become those of `effective`, without looking at any folder (--dry-run).
 void take_given(const OptionTable& given, OptionTable& effective);
 
-/// Makes the folder, writes run.cfg (a new run, or a changed steps, checkpoint.* ...), and drops metrics after
-/// `state.from_step`. Rank 0 alone. Throws Error(storage).
+/// Makes the folder, writes run.cfg (a new run, or a changed steps, checkpoint.* ...), removes
+/// unfinished checkpoints, and drops metrics after `state.from_step`. Rank 0 alone. Throws Error(storage).
 void claim_run(const std::filesystem::path& run, const RunState& state, const OptionTable& effective);
 
 }  // namespace langrun::launch

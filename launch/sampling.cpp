@@ -1,6 +1,7 @@
 #include "launch/sampling.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <optional>
 
@@ -33,6 +34,17 @@ std::int64_t checkpoint_step(const SampleRequest& o) {
   return *newest;
 }
 
+// "best" is the average where the run keeps one of every network it has; what was asked for by name is not replaced.
+std::string weights_of(const std::string& asked, const ShortrunConfig& trained) {
+  const bool generator = uses_generator(chain_start(trained.init));
+  const bool kept = trained.energy_learning.average > 0 && (!generator || trained.generator_learning.average > 0);
+  if (asked == "best") return kept ? "average" : "raw";
+  if (asked == "average" && !kept)
+    throw Error(ExitCode::usage, "this run keeps no average of its weights, or not of both networks",
+                "use --weights raw");
+  return asked;
+}
+
 }  // namespace
 
 SampleConfig configure_samples(Communicator& world, const SampleRequest& o) {
@@ -49,7 +61,7 @@ SampleConfig configure_samples(Communicator& world, const SampleRequest& o) {
   config.trained.training.threads = o.threads;
   config.trained.training.device = o.device;
   config.checkpoint = fs::path(o.run) / "checkpoint" / checkpoint_name(step);
-  config.weights = o.weights == "average" && config.trained.energy_learning.average == 0 ? "raw" : o.weights;
+  config.weights = weights_of(o.weights, config.trained);
   config.langevin = config.trained.langevin;
   if (config.trained.evaluation_steps > 0) config.langevin.steps = config.trained.evaluation_steps;
   if (o.steps >= 0) config.langevin.steps = o.steps;
@@ -70,7 +82,7 @@ struct SampleStore::Contents {
 };
 
 SampleStore::SampleStore(const SampleConfig& config, const fs::path& out)
-    : contents_(new Contents{config, out, out.string() + ".partial", {}, {}, false}) {}
+    : contents_(new Contents{config, out, fmt::format("{}.{}.partial", out.string(), ::getpid()), {}, {}, false}) {}
 
 SampleStore::~SampleStore() {
   std::error_code ignored;

@@ -14,11 +14,11 @@ namespace langrun::launch {
 
 /// Samples of a run, as asked for on the command line.
 struct SampleRequest {
-  std::string run;                  ///< its folder
-  std::string weights = "average";  ///< average, raw, or initial
-  std::int64_t at = 0;              ///< checkpoint of this step; 0: the newest good one
-  std::int64_t count = 64;          ///< images
-  std::int64_t steps = -1;          ///< K; -1: the run's evaluation.steps, or its langevin.steps
+  std::string run;               ///< its folder
+  std::string weights = "best";  ///< best (average where kept, else raw), average, raw, or initial
+  std::int64_t at = 0;           ///< checkpoint of this step; 0: the newest good one
+  std::int64_t count = 64;       ///< images
+  std::int64_t steps = -1;       ///< K; -1: the run's evaluation.steps, or its langevin.steps
   std::int64_t seed = 1;
   std::int64_t call = 25;  ///< images a network call; part of the bits
   std::int64_t threads = 1;
@@ -26,8 +26,8 @@ struct SampleRequest {
 };
 
 /// What sample_images is to do for a request. Collective, all ranks; rank 0 reads run.cfg and picks the checkpoint.
-/// Average weights of a run that keeps none are its raw weights, and the result says so. Throws Error(input) where the
-/// folder is no run or has no good checkpoint, naming what is wrong.
+/// The result says which weights "best" is. Throws Error(input) where the folder is no run or has no good checkpoint,
+/// naming what is wrong; Error(usage) where an average is asked for that the run does not keep.
 SampleConfig configure_samples(Communicator& world, const SampleRequest& request);
 
 /// Samples into an image store: /images uint8 [N, H, W, C], /labels, and where they came from. Written whole or not at

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace langrun::launch {
 namespace {
@@ -17,7 +16,7 @@ struct Section {
   std::vector<Row> rows;
 };
 
-std::vector<Section> sections_of(const OptionTable& options, const std::vector<Derived>& derived) {
+std::vector<Section> sections_of(const OptionTable& options, const std::vector<Fact>& derived) {
   std::vector<Section> sections{{"general", {}}};
   for (const auto& option : options.options()) {
     const auto point = option.key.find('.');
@@ -29,28 +28,13 @@ std::vector<Section> sections_of(const OptionTable& options, const std::vector<D
         {option.key.substr(point + 1), value.empty() ? "-" : value, option.unit, options.given(option.key)});
   }
   Section& last = sections.emplace_back(Section{"derived", {}});
-  for (const auto& number : derived) last.rows.push_back({number.name, number.value, number.unit});
+  for (const auto& number : derived) last.rows.push_back({number.name, number.value, ""});
   return sections;
 }
 
 }  // namespace
 
-std::string with_thousands(std::int64_t value) {
-  auto text = std::to_string(value);
-  const std::size_t digits_from = value < 0 ? 1 : 0;
-  for (auto at = text.size(); at > digits_from + 3;) text.insert(at -= 3, 1, ',');
-  return text;
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-  constexpr std::array<const char*, 5> kUnits{"bytes", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) value /= 1024, ++unit;
-  return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
-std::string start_table(const OptionTable& options, const std::vector<Derived>& derived) {
+std::string start_table(const OptionTable& options, const std::vector<Fact>& derived) {
   const auto sections = sections_of(options, derived);
   std::size_t name_width = 0, value_width = 0;
   for (const auto& section : sections)
@@ -73,7 +57,7 @@ std::string start_table(const OptionTable& options, const std::vector<Derived>& 
   return text + "\n(* given here, in a file or by the preset; the others are defaults)\n";
 }
 
-void print_start_table(std::FILE* out, const OptionTable& options, const std::vector<Derived>& derived) {
+void print_start_table(std::FILE* out, const OptionTable& options, const std::vector<Fact>& derived) {
   const auto text = start_table(options, derived);
   std::fwrite(text.data(), 1, text.size(), out);
   std::fflush(out);

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "data/checkpoint.h"
+#include "data/durable.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/signals.h"
@@ -42,20 +43,13 @@ void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
 
 }  // namespace
 
-bool answer_questions(const Call& call, const OptionTable& table, const std::string& summary) {
-  if (!table.help_asked() && !table.presets_asked()) return false;
-  if (call.world.rank() == 0) fmt::print("{}", table.help_asked() ? table.help(summary) : table.preset_list());
-  return true;
-}
-
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state) {
   if (call.world.rank() != 0) return;
   for (const auto& problem : state.damaged)
     fmt::print(stderr, "langrun: warning: damaged checkpoint passed over: {}\n", problem);
-  std::vector<Derived> derived;
-  for (const auto& fact : job.facts()) derived.push_back({fact.name, fact.value, ""});
-  if (!state.fresh) derived.push_back({"goes on from step", fmt::format("{}", state.from_step), ""});
-  print_start_table(stdout, table, derived);
+  auto facts = job.facts();
+  if (!state.fresh) facts.push_back({"goes on from step", fmt::format("{}", state.from_step)});
+  print_start_table(stdout, table, facts);
 }
 
 int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config, TrainingJob& job,
@@ -65,11 +59,14 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const auto hosts = by_rank(call.world, "hosts", host_name());
   const auto devices = by_rank(call.world, "devices", device_of(job));
   const auto generation = on_root(call.world, "claim the run folder", [&] {
+    // The start is recorded before anything of an older one is touched, which from then on writes no more.
+    make_folder(run / "checkpoint");
+    const auto number = record_start(run, {call.command_line, hosts, devices, state.from_step + 1});
     claim_run(run, state, table);
-    return std::to_string(record_start(run, {call.command_line, hosts, devices, state.from_step + 1}));
+    return std::to_string(number);
   });
-  listen_for_stop();
-  TrainingStart start{table.run_cfg(), std::stoll(generation), state.from_step, stop_asked};
+  TrainingStart start{table.run_cfg(), std::stoll(generation), state.from_step, stop_asked,
+                      [run] { return newest_generation(run); }};
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",
         [&] { display = root ? make_training_display(run, config.steps) : make_silent_display(); });

@@ -10,7 +10,9 @@
 #include "launch/command.h"
 #include "launch/options.h"
 #include "launch/presets.h"
+#include "launch/questions.h"
 #include "launch/run_folder.h"
+#include "launch/signals.h"
 
 namespace langrun::launch {
 
@@ -24,8 +26,6 @@ struct TrainingCommand {
   TrainingConfig& (*training)(Config& config);
 };
 
-/// Answers --help and --presets on rank 0; true where it did.
-bool answer_questions(const Call& call, const OptionTable& table, const std::string& summary);
 /// Prints the start table on rank 0.
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state);
 /// Claims the run folder and runs the loop to its end; returns the exit code. Collective.
@@ -35,28 +35,34 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
 /// The whole command, on every rank.
 template <typename Config>
 int run_training(Call& call, const TrainingCommand<Config>& command) {
+  // Options are bound twice: `asked` holds what this call gives, `config` what the run will have, which for a resumed
+  // run comes from its run.cfg.
   Config asked;
-  OptionTable given(command.name);
-  command.bind(given, asked);
-  given.presets(presets_of(command.name));
-  given.parse(call.arguments);
-  if (answer_questions(call, given, command.summary)) return 0;
+  OptionTable asked_table(command.name);
+  command.bind(asked_table, asked);
+  asked_table.presets(presets_of(command.name));
+  asked_table.parse(call.arguments);
+  if (answer_questions(call, asked_table, command.summary, DryRun::left)) return 0;
+  const auto& wanted = command.training(asked);
+  const bool dry_run = asked_table.dry_run();
+
+  if (!dry_run) listen_for_stop();
 
   Config config;
   OptionTable table(command.name);
   command.bind(table, config);
   const auto& training = command.training(config);
-  const auto& first = command.training(asked);
   RunState state;
-  if (given.dry_run())
-    take_given(given, table);
+  if (dry_run && wanted.run.empty())
+    take_given(asked_table, table);
   else
-    state = inspect_run(call.world, first.run, first.resume, given, table);
+    state = inspect_run(call.world, wanted.run, wanted.resume, asked_table, table);
+  (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is built
   call.world.set_limit(training.watchdog_limit);
   std::unique_ptr<TrainingJob> job;
   agree(call.world, "set up", [&] { job = command.make(config, call.world); });
   show_start(call, table, *job, state);
-  return given.dry_run() ? 0 : carry_out(call, table, training, *job, state);
+  return dry_run ? 0 : carry_out(call, table, training, *job, state);
 }
 
 }  // namespace langrun::launch

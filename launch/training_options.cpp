@@ -31,7 +31,7 @@ void bind_training(OptionTable& table, TrainingConfig& c) {
                 Keep::changeable);
   table.integer("pictures.every", c.pictures_every, "steps",
                 "grids of samples, bank and data after every so many steps; the last step always has one; 0: only then",
-                {0}, Keep::changeable);
+                {0});
   table.real("watchdog.limit", c.watchdog_limit, "seconds",
              "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
 }

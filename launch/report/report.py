@@ -9,6 +9,7 @@ import sys
 sys.path = [folder for folder in sys.path if folder]
 
 import base64
+import contextlib
 import datetime
 import html
 import io
@@ -442,7 +443,8 @@ def main(folder):
             os.fsync(file.fileno())
         os.replace(partial, run / "report.html")
     except OSError as failure:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         give_up(6, f"cannot write {run / 'report.html'}: {failure.strerror}", "make room, or check its permissions")
 
 

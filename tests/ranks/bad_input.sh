@@ -30,6 +30,12 @@ refuse 3 "64x64" "$program" "${common[@]}" --run "$scratch/x" --energy.network s
 refuse 3 "none.h5" ranks 2 "$program" "${common[@]}" --run "$scratch/x" --data "$scratch/none.h5"
 printf 'not HDF5' >"$scratch/text.h5"
 refuse 3 "text.h5" "$program" "${common[@]}" --run "$scratch/x" --data "$scratch/text.h5"
+refuse 2 "configuration file" "$program" "${common[@]}" --run "$scratch/x" --data "$scratch/a#b.h5"
+refuse 2 "configuration file" "$program" "${common[@]}" --run "$scratch/x" --config "$scratch"
+refuse 2 "not a folder" "$program" "${common[@]}" --run "$scratch/text.h5"
+mkfifo "$scratch/pipe"
+refuse 3 "pipe" "$program" data info "$scratch/pipe"
+refuse 2 "no command" "$program"
 refuse 6 "/proc" "$program" "${common[@]}" --run /proc/langrun
 [[ ! -e $scratch/x ]] || fail "a refused call left $scratch/x"
 
@@ -45,3 +51,8 @@ grep -q 'warning.*bank-3.h5' "$scratch/err" || fail "the damaged file is not nam
 "$program" run diff "$scratch/run" "$scratch/two" >/dev/null || fail "resumed from the older checkpoint: other bits"
 for step in 00000001 00000002; do : >"$scratch/two/checkpoint/$step/weights.h5"; done
 refuse 6 "weights.h5" "$program" "${common[@]}" --run "$scratch/two" --resume --steps 3
+
+# A run.cfg that says something else than the checkpoint's configuration.
+cp -r "$scratch/run" "$scratch/edited"
+sed -i 's/^seed = .*/seed = 99/' "$scratch/edited/run.cfg"
+refuse 2 "seed" "$program" shortrun --run "$scratch/edited" --resume --steps 3

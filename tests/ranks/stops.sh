@@ -1,5 +1,6 @@
 #!/bin/bash
-# Stops that all ranks agree on: a signal to one rank alone, a signal to mpirun, a non-finite value on one rank's data.
+# Stops that all ranks agree on: a signal to one rank alone, a signal to mpirun, a non-finite value, a newer start
+# of the same run, a rank that no longer answers.
 . "$(dirname "$0")/../common.sh"
 data=$scratch/data.h5
 synth "$data" 256
@@ -30,3 +31,29 @@ train wild 2 --steps 50 --energy.learning-rate 900 --langevin.eta 100 --langevin
 code=$?
 [[ $code = 4 ]] || fail "a diverging run ends with $code, expected 4: $(tail -n 1 "$scratch/wild.err")"
 [[ $(error_lines "$scratch/wild.err") = 1 ]] || fail "more than one error line: $(cat "$scratch/wild.err")"
+
+# Whoever starts a run again takes it over: the older start sees that before its next checkpoint and writes no more.
+train twice 2 --steps 100000 --checkpoint.every 20 & job=$!
+started twice
+for i in {1..300}; do [[ -e $scratch/twice/checkpoint/latest ]] && break; sleep 0.1; done
+"$program" shortrun --run "$scratch/twice" --resume --stop-after 4 >"$scratch/second.out" 2>"$scratch/second.err" & second=$!
+ended_with 6 $job "a start that was overtaken"
+grep -q 'overtaken' "$scratch/twice.err" || fail "not said to be overtaken: $(cat "$scratch/twice.err")"
+ended_with 75 $second "the start that took over"
+"$program" run verify "$scratch/twice" >"$scratch/verify" || fail "two starts damaged a checkpoint"
+
+# A rank that stands still: the others name it, in one line.
+train still 4 --steps 100000 --watchdog.limit 3 & job=$!
+started still
+stuck=$(pgrep -f -- "shortrun --data $data --run $scratch/still " | while read -r p; do [[ $(cat "/proc/$p/comm") = langrun ]] && echo "$p"; done | sed -n 3p)
+kill -STOP "$stuck"
+wait $job
+code=$?
+kill -KILL "$stuck" 2>/dev/null
+[[ $code = 5 ]] || fail "a rank that stands still: exit $code, expected 5: $(tail -n 3 "$scratch/still.err")"
+[[ $(error_lines "$scratch/still.err") = 1 ]] || fail "not one error line: $(cat "$scratch/still.err")"
+grep -q "missing: rank [0-3] on " "$scratch/still.err" || fail "the rank is not named: $(cat "$scratch/still.err")"
+
+# A start that has nothing left to do before it is to stop.
+train at 2 --steps 20 --stop-at 10; train at 2 --steps 20 --stop-at 10 --resume
+[[ $? = 75 && $(wc -l <"$scratch/at/metrics.jsonl") = 10 ]] || fail "--stop-at 10 went on after step 10"

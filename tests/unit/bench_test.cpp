@@ -74,8 +74,7 @@ TEST(Bench, CommandWritesItsFigures) {
   const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
-  launch::Call call{
-      *world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, "langrun", {"langrun"}};
+  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, {"langrun"}};
   EXPECT_EQ(launch::run_bench(call), 0);
   const auto written = nlohmann::json::parse(std::ifstream(path));
   EXPECT_EQ(written["benchmarks"][0]["name"], "noise");
@@ -83,7 +82,7 @@ TEST(Bench, CommandWritesItsFigures) {
   EXPECT_GT(written["benchmarks"][0]["figures"][0]["median"], 0);
   std::filesystem::remove(path);
 
-  launch::Call wrong{*world, {"nois"}, "langrun", {"langrun"}};
+  launch::Call wrong{*world, {"nois"}, {"langrun"}};
   EXPECT_THROW(launch::run_bench(wrong), Error);
 }
 

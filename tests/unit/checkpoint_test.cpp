@@ -34,7 +34,7 @@ class Checkpoints : public testing::Test {
       files.push_back(seal(partial / name));
     }
     write_manifest(partial, {step, 1, 1, 0, "steps = 5\n", files});
-    publish_checkpoint(run_, step, keep);
+    publish_checkpoint(run_, partial, step, keep);
   }
 
   fs::path run_;

@@ -177,7 +177,7 @@ TEST(StartTable, SettingsBySectionThenDerivedNumbers) {
   options.integer("steps", steps, "steps", "total");
   options.real("langevin.eta", eta, "", "step size");
   options.parse({"--langevin.steps", "40"});
-  EXPECT_EQ(start_table(options, {{"weights, energy", with_thousands(693569), ""}, {"bank", bytes_text(1536), ""}}),
+  EXPECT_EQ(start_table(options, {{"weights, energy", with_thousands(693569)}, {"bank", bytes_text(1536)}}),
             "general\n"
             "  data                   -\n"
             "  steps                300 steps\n"

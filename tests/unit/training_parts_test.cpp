@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/module_tensors.h"
 #include "core/networks/energy.h"
+#include "core/networks/generator.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
 #include "core/torch.h"
@@ -96,6 +97,23 @@ TEST(Gradients, AreThoseOfTheMaximumLikelihoodLoss) {
   EXPECT_LT((measured - weight.grad()).norm().item<double>(), 1e-4 * weight.grad().norm().item<double>());
 }
 
+TEST(Gradients, OfTheGeneratorAreThoseOfTheSquaredDistance) {
+  const auto generator = make_generator({"sngan32", 8, 6}, 3);
+  const auto latents = torch::randn({3, 6}), images = torch::rand({3, 3, 32, 32}) * 2 - 1;
+  const auto loss = [&] {
+    // Summed over pixels, mean over the batch.
+    return (images - generator->generate(latents, BatchNormUse::off)).to(torch::kDouble).square().sum() / 3.0;
+  };
+  const auto given = generator_lane_gradients(*generator, latents, images, BatchNormUse::off);
+  EXPECT_NEAR(given, loss().item<double>(), 1e-5 * given);
+  for (auto& [name, weight] : named_weights(*generator)) {
+    const auto measured = weight.grad().clone();
+    weight.mutable_grad() = at::Tensor();
+    const auto own = torch::autograd::grad({loss()}, {weight})[0];
+    EXPECT_LE((measured - own).norm().item<double>(), 1e-4 * own.norm().item<double>() + 1e-6) << name;
+  }
+}
+
 TEST(Optimizer, GoesOnFromItsState) {
   for (const char* kind : {"adam", "sgd"}) {
     OptimizerConfig config;
@@ -124,6 +142,20 @@ TEST(Average, MovesTowardsTheWeights) {
   const auto w = named_weights(*weights)[0].second.clone(), a = named_weights(*average)[0].second.clone();
   move_average(*weights, *average, 0.75);
   EXPECT_TRUE(torch::allclose(named_weights(*average)[0].second, 0.75 * a + 0.25 * w));
+}
+
+TEST(Average, TakesBuffersRaw) {
+  const auto weights = make_generator({"sngan32", 8, 6}, 1), average = make_generator({"sngan32", 8, 6}, 1);
+  const at::NoGradGuard no_grad;
+  for (auto& layer : weights->batch_norms()) {
+    layer->running_mean.fill_(0.25);
+    layer->running_variance.fill_(3);
+  }
+  move_average(*weights, *average, 0.99);
+  for (auto& layer : average->batch_norms()) {
+    EXPECT_TRUE(torch::equal(layer->running_mean, torch::full_like(layer->running_mean, 0.25)));
+    EXPECT_TRUE(torch::equal(layer->running_variance, torch::full_like(layer->running_variance, 3)));
+  }
 }
 
 }  // namespace
