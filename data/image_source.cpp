@@ -67,6 +67,7 @@ class Finder {
   std::string class_of(const std::string& path);
   void name_cifar_classes();
   void name_folder_classes();
+  void pass_over_outer_folder();
   void take_split();
   [[noreturn]] void fail(const std::string& what, const std::string& hint = {}) const {
     throw Error(ExitCode::input, fmt::format("{}: {}", source_.root.string(), what), hint);
@@ -211,6 +212,23 @@ void Finder::add_image(SourceEntry entry) {
   found_.push_back({std::move(entry), std::move(name), split});
 }
 
+// `tar cf set.tar photos` puts one folder around the class folders; it is no class.
+void Finder::pass_over_outer_folder() {
+  if (settings_.class_from == SourceSettings::ClassFrom::name) return;
+  const auto outer = found_.front().entry.path.substr(0, found_.front().entry.path.find('/') + 1);
+  if (outer.empty() || outer == "train/" || outer == "test/") return;
+  for (const auto& found : found_) {
+    const auto& path = found.entry.path;
+    if (!path.starts_with(outer) || path.find('/', outer.size()) == std::string::npos) return;
+  }
+  for (auto& found : found_) {
+    SourceEntry inner;
+    inner.path = found.entry.path.substr(outer.size());
+    found.class_name = class_of(inner.path);
+    found.split = split_of(inner, {});
+  }
+}
+
 void Finder::take_split() {
   for (const auto& found : found_) {
     source_.train += found.split == Split::train;
@@ -260,10 +278,12 @@ ImageSource Finder::finish() {
          "langrun reads JPEG, PNG and CIFAR binary files, in folders and tars");
   }
   // Classes are those of the whole source, so that its parts agree on labels.
-  if (cifar_classes_ != 0)
+  if (cifar_classes_ != 0) {
     name_cifar_classes();
-  else
+  } else {
+    pass_over_outer_folder();
     name_folder_classes();
+  }
   take_split();
   for (auto& found : found_) source_.entries.push_back(std::move(found.entry));
   found_.clear();

@@ -120,9 +120,10 @@ int run_data_import(Call& call) {
   std::int64_t seed = 0;
   ImportSettings settings;
   OptionTable table("data import");
-  table.positional(
-      "SOURCE", source,
-      "a folder of images in class folders, a tar of such (or of tars), a flat folder or tar, CIFAR binary files");
+  table.positional("SOURCE", source,
+                   "a folder of images in class folders, a tar of such (or of tars; one folder around all is passed "
+                   "over), a flat folder "
+                   "or tar, CIFAR binary files");
   table.positional("OUT", out, "the image store to write; must not exist");
   table.integer("size", settings.size, "pixels",
                 "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});

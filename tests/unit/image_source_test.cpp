@@ -86,6 +86,19 @@ TEST(Source, TrainAndTestAreNotClasses) {
   EXPECT_EQ(test.entries[0].label, 1U) << "labels are those of the whole source";
 }
 
+TEST(Source, OneFolderAroundAllIsNoClass) {
+  const ScratchFolder scratch;
+  write_file(scratch / "photos/train/dog/1.png", marked_png(1));
+  write_file(scratch / "photos/train/cat/1.png", marked_png(2));
+  write_file(scratch / "photos/test/dog/2.png", marked_png(3));
+  const auto all = find_images(scratch.path());
+  EXPECT_EQ(all.classes, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(all.test, 1U);
+  // Where one image stands in it directly, it is a class as any other.
+  write_file(scratch / "photos/3.png", marked_png(4));
+  EXPECT_EQ(find_images(scratch.path()).classes, std::vector<std::string>{"photos"});
+}
+
 TEST(Source, FlatFoldersAreOneClassOrNamedByFile) {
   const ScratchFolder scratch;
   write_file(scratch / "n02_b.png", marked_png(1));
