@@ -1,6 +1,6 @@
 #!/bin/bash
-# The CIFAR-10 run of docs/cifar10.md: import, at most an hour of training on two ranks, a Frechet distance for every
-# checkpoint and for the untrained networks, a curve and a picture.
+# The CIFAR-10 run of docs/cifar10.md: import, at most an hour of training on two ranks, a Frechet distance every
+# 1000 steps and for the untrained generator, a curve and a picture.
 #   docs/cifar10/run.sh IMAGES WEIGHTS FOLDER [--KEY VALUE]...
 # IMAGES: CIFAR-10's training images (a tar or folder of class folders, or the binary files). WEIGHTS: ResNet-20 for
 # CIFAR-10 as a PyTorch file. FOLDER must not exist. Options go to the run.
@@ -27,9 +27,8 @@ score() {
   ranks 2 "$langrun" score run train.h5 --features resnet20.h5 --count 5000 --choice random --json "score-$name.json" "$@"
 }
 score initial --weights initial --langevin.steps 0
-for checkpoint in run/checkpoint/0*; do
-  step=$((10#$(basename "$checkpoint")))
-  score "$(printf %08d $step)" --at "$step"
+for checkpoint in run/checkpoint/*000; do
+  score "$(basename "$checkpoint")" --at "$((10#$(basename "$checkpoint")))"
 done
 "$langrun" sample --energy run --picture samples.png
 "${LANGRUN_PYTHON:-python3}" "$here/curve.py" . curve.png

@@ -35,7 +35,7 @@ code=$?
 # Whoever starts a run again takes it over: the older start sees that before its next checkpoint and writes no more.
 train twice 2 --steps 100000 --checkpoint.every 20 & job=$!
 started twice
-for i in {1..300}; do [[ -e $scratch/twice/checkpoint/latest ]] && break; sleep 0.1; done
+for _ in {1..300}; do [[ -e $scratch/twice/checkpoint/latest ]] && break; sleep 0.1; done
 "$program" shortrun --run "$scratch/twice" --resume --stop-after 4 >"$scratch/second.out" 2>"$scratch/second.err" & second=$!
 ended_with 6 $job "a start that was overtaken"
 grep -q 'overtaken' "$scratch/twice.err" || fail "not said to be overtaken: $(cat "$scratch/twice.err")"
