@@ -48,7 +48,6 @@ class RollCall {
     MPI_Allgather(own.data(), static_cast<int>(own.size()), MPI_CHAR, hosts_.data(), static_cast<int>(own.size()),
                   MPI_CHAR, comm_);
   }
-  void close() { MPI_Comm_free(&comm_); }
 
   /// True where another rank has called the roll.
   bool called() const {
@@ -61,11 +60,10 @@ class RollCall {
   std::vector<std::uint64_t> answer(std::uint64_t own, double seconds) {
     std::vector<std::uint64_t> begun(static_cast<std::size_t>(size_), 0);
     begun[static_cast<std::size_t>(rank_)] = own;
-    static std::uint64_t sent;  // must outlive the sends, which nobody waits for
-    sent = own;
+    sent_ = own;
     for (int to = 0; to < size_; ++to) {
       MPI_Request forgotten;
-      if (to != rank_) MPI_Isend(&sent, 1, MPI_UINT64_T, to, kTag, comm_, &forgotten);
+      if (to != rank_) MPI_Isend(&sent_, 1, MPI_UINT64_T, to, kTag, comm_, &forgotten);
     }
     for (const auto start = Clock::now(); seconds_since(start) < seconds; sched_yield()) {
       int there = 0;
@@ -88,6 +86,7 @@ class RollCall {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
   std::vector<char> hosts_;
+  std::uint64_t sent_ = 0;  // outlives the sends, which nobody waits for
 };
 
 class MpiCommunicator final : public Communicator {

@@ -9,7 +9,7 @@
 namespace langrun {
 namespace {
 
-// Design invariant 6: background and foreground writes share one lock, so no piece is larger than this.
+// Design invariant 6: readers and writers share one lock, so no piece is larger than this.
 constexpr std::int64_t kPieceBytes = 8 << 20;
 
 h5::Shape row_shape(const ImageShape& image) {

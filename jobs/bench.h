@@ -48,7 +48,7 @@ struct BenchCase {
 };
 
 /// Rates of `cases`, measured in turns (all once, then all again, ...), so that what else the machine does at a time
-/// falls on all of them. Each is warmed up once, and repeated within a measurement until that lasts `least_seconds`.
+/// falls on all of them. Each is warmed up twice, and repeated within a measurement until that lasts `least_seconds`.
 std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
                                           std::int64_t repeats, double least_seconds);
 /// Ratio of two figures measured in turns, repeat by repeat, by wall time and by processor time.

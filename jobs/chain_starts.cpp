@@ -1,25 +1,9 @@
 #include "jobs/chain_starts.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <array>
-#include <utility>
-
-#include "core/error.h"
 #include "core/torch.h"
 
 namespace langrun {
 namespace {
-
-constexpr std::array<std::pair<const char*, ChainStart>, 6> kStarts{{
-    {"coop-persistent", ChainStart::coop_persistent},
-    {"persistent", ChainStart::persistent},
-    {"coop", ChainStart::coop},
-    {"data", ChainStart::data},
-    {"data-persistent", ChainStart::data_persistent},
-    {"noise", ChainStart::noise},
-}};
 
 // Within one (slot, step), each use has a step number of its own; 0 is the rejuvenation's coin.
 constexpr std::uint32_t kLatent = 1, kUniform = 2, kDataIndex = 3;
@@ -29,19 +13,6 @@ NoisePlace place_of(std::uint64_t slot, std::int64_t step, std::uint32_t use) {
 }
 
 }  // namespace
-
-ChainStart chain_start(const std::string& name) {
-  for (const auto& [word, start] : kStarts)
-    if (name == word) return start;
-  throw Error(ExitCode::usage, fmt::format("unknown chain start '{}'", name));
-}
-
-bool uses_generator(ChainStart start) { return start == ChainStart::coop_persistent || start == ChainStart::coop; }
-
-bool uses_bank(ChainStart start) {
-  return start == ChainStart::coop_persistent || start == ChainStart::persistent ||
-         start == ChainStart::data_persistent;
-}
 
 at::Tensor fresh_latents(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key,
                          std::int64_t length) {

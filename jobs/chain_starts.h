@@ -8,7 +8,6 @@
 
 #include "core/images.h"
 #include "core/noise.h"
-#include "jobs/shortrun.h"
 #include "jobs/training_data.h"
 
 namespace langrun {

@@ -75,12 +75,11 @@ std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lane
   return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};
 }
 
-EnergyLearner::EnergyLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
-                             std::size_t extras)
-    : config_(config.energy_learning), energy_(config.energy), lanes_(config.training.lanes),
-      network_(energy_on(config.energy, config.training.seed, device)),
-      average_(config_.average > 0 ? energy_on(config.energy, config.training.seed, device) : nullptr),
-      frozen_(config.energy, config.training.precision, device), optimizer_(*network_, config_.optimizer),
+EnergyLearner::EnergyLearner(const EnergyConfig& energy, const LearningConfig& learning, const TrainingConfig& training,
+                             const at::Device& device, const Reduction& reduction, std::size_t extras)
+    : config_(learning), energy_(energy), lanes_(training.lanes), network_(energy_on(energy, training.seed, device)),
+      average_(config_.average > 0 ? energy_on(energy, training.seed, device) : nullptr),
+      frozen_(energy, training.precision, device), optimizer_(*network_, config_.optimizer),
       schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
   if (average_) hold_constant(*average_);
   reduction_.connect(reduction.make(reduction_.elements()));
@@ -114,13 +113,13 @@ void EnergyLearner::restore_optimizer(const NamedTensors& state) {
   optimizer_.restore(without_prefix("energy.", state));
 }
 
-GeneratorLearner::GeneratorLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
-                                   const ImageShape& image)
-    : config_(config.generator_learning), generator_(config.generator), lanes_(config.training.lanes),
-      training_use_(config.batch_norm == "lane" ? BatchNormUse::lane : BatchNormUse::off),
-      evaluation_use_(config.batch_norm == "lane" ? BatchNormUse::running : BatchNormUse::off), device_(device),
-      network_(generator_on(config.generator, config.training.seed, device)),
-      average_(config_.average > 0 ? generator_on(config.generator, config.training.seed, device) : nullptr),
+GeneratorLearner::GeneratorLearner(const GeneratorConfig& generator, const LearningConfig& learning,
+                                   BatchNormUse batch_norm, const TrainingConfig& training, const at::Device& device,
+                                   const Reduction& reduction, const ImageShape& image)
+    : config_(learning), generator_(generator), lanes_(training.lanes), training_use_(batch_norm),
+      evaluation_use_(batch_norm == BatchNormUse::lane ? BatchNormUse::running : BatchNormUse::off), device_(device),
+      network_(generator_on(generator, training.seed, device)),
+      average_(config_.average > 0 ? generator_on(generator, training.seed, device) : nullptr),
       optimizer_(*network_, config_.optimizer), schedule_(parse_schedule(config_.learning_rate, config_.drops)),
       reduction_(named_weights(*network_), extras()) {
   if (average_) hold_constant(*average_);

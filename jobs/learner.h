@@ -16,7 +16,7 @@
 #include "core/schedule.h"
 #include "jobs/module_weights.h"
 #include "jobs/reduction.h"
-#include "jobs/shortrun.h"
+#include "jobs/training.h"
 
 namespace langrun {
 
@@ -44,8 +44,10 @@ class GradientReduction {
 /// An energy that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
 class EnergyLearner {
  public:
-  /// `extras`: scalars that ride along with the gradients.
-  EnergyLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction, std::size_t extras);
+  /// Weights from training.seed. `extras`: scalars that ride along with the gradients. Throws Error(usage) for settings
+  /// that no network has.
+  EnergyLearner(const EnergyConfig& energy, const LearningConfig& learning, const TrainingConfig& training,
+                const at::Device& device, const Reduction& reduction, std::size_t extras);
 
   ImageShape image() const { return network_->input(); }
   Energy& network() { return *network_; }
@@ -86,7 +88,10 @@ class EnergyLearner {
 /// A generator that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
 class GeneratorLearner {
  public:
-  GeneratorLearner(const ShortrunConfig& config, const at::Device& device, const Reduction& reduction,
+  /// Weights from training.seed. `batch_norm`: what its layers do in training. Throws Error(usage) where it does not
+  /// make images of shape `image`.
+  GeneratorLearner(const GeneratorConfig& generator, const LearningConfig& learning, BatchNormUse batch_norm,
+                   const TrainingConfig& training, const at::Device& device, const Reduction& reduction,
                    const ImageShape& image);
 
   bool has_average() const { return average_ != nullptr; }

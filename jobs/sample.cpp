@@ -10,6 +10,7 @@
 #include "core/networks/generator.h"
 #include "core/torch.h"
 #include "distributed/agreement.h"
+#include "jobs/chain_start.h"
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
 #include "jobs/module_weights.h"

@@ -15,6 +15,7 @@
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/bank_file.h"
+#include "jobs/chain_start.h"
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
 #include "jobs/learner.h"
@@ -54,6 +55,8 @@ struct LaneWork {
 /// Scalars that ride at the end of the energy's reduction, summed over lanes.
 enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kRejuvenated, kUpdates, kEnergyScalars };
 
+BatchNormUse batch_norm_use(const std::string& name) { return name == "lane" ? BatchNormUse::lane : BatchNormUse::off; }
+
 /// The first images of a batch as a panel.
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
   const auto count = std::min(most, images.size(0));
@@ -70,9 +73,12 @@ class Shortrun final : public TrainingJob {
         lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
         lane_batch_(lane_batch(config.training.batch, config.training.lanes)),
         device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
-        keys_(static_cast<std::uint64_t>(config.training.seed)), energy_(config, device_, reduction_, kEnergyScalars),
+        keys_(static_cast<std::uint64_t>(config.training.seed)),
+        energy_(config.energy, config.energy_learning, config.training, device_, reduction_, kEnergyScalars),
         data_(config.training, lanes_, energy_.image()) {
-    if (uses_generator(start_)) generator_.emplace(config, device_, reduction_, energy_.image());
+    if (uses_generator(start_))
+      generator_.emplace(config.generator, config.generator_learning, batch_norm_use(config.batch_norm),
+                         config.training, device_, reduction_, energy_.image());
     if (uses_bank(start_) && config.bank_size / lanes_.count < lane_batch_)
       throw Error(ExitCode::usage,
                   fmt::format("a bank of {} has {} slots a lane, a step draws {}", config.bank_size,

@@ -10,40 +10,18 @@
 
 namespace langrun {
 
-/// Where chains begin.
-enum class ChainStart {
-  coop_persistent,  ///< bank of (latent, image) pairs, rejuvenated from the generator: the hybrid
-  persistent,       ///< bank of images, rejuvenated from uniform noise
-  coop,             ///< the generator's images, every step (p = 1, no bank)
-  data,             ///< data images, every step
-  data_persistent,  ///< bank of images, begun and rejuvenated from data
-  noise,            ///< uniform noise, every step
-};
-/// From "coop-persistent", ...; throws Error(usage) for another word.
-ChainStart chain_start(const std::string& name);
-bool uses_generator(ChainStart start);
-bool uses_bank(ChainStart start);
-
-/// How one of the two networks learns.
-struct LearningConfig {
-  OptimizerConfig optimizer;
-  double learning_rate = 1e-4;
-  std::string drops;        ///< "50000:1e-5,75000:1e-6"
-  double average = 0.9999;  ///< decay of the weights' moving average; 0: none is kept
-  double max_norm = 0;      ///< per-tensor gradient clip; 0: none
-};
-
+/// Settings of a shortrun, from the command line or run.cfg.
 struct ShortrunConfig {
   TrainingConfig training;
-  std::string init = "coop-persistent";
+  std::string init = "coop-persistent";  ///< a ChainStart, by name
   EnergyConfig energy;
   LearningConfig energy_learning;
   GeneratorConfig generator;
   LearningConfig generator_learning;
   std::string batch_norm = "lane";  ///< generator's batch norm in training: "lane" or "off"
   LangevinConfig langevin;
-  double data_noise = 1e-2;
-  std::int64_t bank_size = 10000;
+  double data_noise = 1e-2;        ///< standard deviation, pixel range [-1, 1]
+  std::int64_t bank_size = 10000;  ///< slots, over all lanes
   RejuvenationRule rejuvenation;
   std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
 };

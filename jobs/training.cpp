@@ -138,7 +138,11 @@ class Loop {
   std::int64_t look_for_newer_start() {
     if (world_.rank() != 0 || !start_.newest_generation || seconds_since(looked_) < kSecondsBetweenLooks) return 0;
     looked_ = Clock::now();
-    return start_.newest_generation();
+    try {
+      return start_.newest_generation();
+    } catch (const Error&) {
+      return 0;  // a shared disk that hiccups ends no run here; before a checkpoint the same look may
+    }
   }
 
   void refuse_if_overtaken(std::int64_t newest) const {

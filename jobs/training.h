@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/settings.h"
 #include "data/checkpoint.h"
 #include "distributed/communicator.h"
 #include "distributed/lanes.h"
@@ -35,6 +36,15 @@ struct TrainingConfig {
   std::int64_t checkpoint_keep = 2;
   std::int64_t pictures_every = 500;
   double watchdog_limit = 1800;  ///< seconds, 0: wait for ever
+};
+
+/// How one network learns.
+struct LearningConfig {
+  OptimizerConfig optimizer;
+  double learning_rate = 1e-4;
+  std::string drops;        ///< "50000:1e-5,75000:1e-6"
+  double average = 0.9999;  ///< decay of the weights' moving average; 0: none is kept
+  double max_norm = 0;      ///< clip of each tensor's gradient norm, after the sum over ranks; 0: none
 };
 
 /// A grid of images for a person to look at.

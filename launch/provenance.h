@@ -12,7 +12,7 @@ namespace langrun::launch {
 struct Start {
   std::vector<std::string> command;  ///< all words of the command line
   std::vector<std::string> hosts;    ///< by rank
-  std::vector<std::string> devices;  ///< by rank: "cpu, 1 thread", "cuda:0 NVIDIA H100"
+  std::vector<std::string> devices;  ///< by rank: "cpu", "cuda:0"
   std::int64_t first_step = 1;       ///< the first step this start takes: 1, or the checkpoint's step + 1
 };
 

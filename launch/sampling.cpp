@@ -10,6 +10,7 @@
 #include "data/durable.h"
 #include "data/hdf5.h"
 #include "distributed/agreement.h"
+#include "jobs/chain_start.h"
 #include "launch/options.h"
 #include "launch/shortrun_options.h"
 

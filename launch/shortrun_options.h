@@ -6,6 +6,7 @@
 
 namespace langrun::launch {
 
+/// Every option of shortrun.
 void bind_shortrun(OptionTable& table, ShortrunConfig& config);
 
 }  // namespace langrun::launch

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "jobs/shortrun.h"
 #include "jobs/training.h"
 #include "launch/options.h"
 
@@ -12,11 +11,13 @@ namespace langrun::launch {
 
 /// run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
 void bind_training(OptionTable& table, TrainingConfig& config);
-/// langevin.steps, .eta, .temperature, .max-norm.
+/// langevin.steps, .eta, .temperature, .max-norm (of chains).
 void bind_langevin(OptionTable& table, LangevinConfig& config);
-/// SECTION.learning-rate, .drops, .average, .max-norm, .optimizer, .beta1, ...
+/// SECTION.learning-rate, .drops, .average, .max-gradient, .optimizer, .beta1, ...
 void bind_learning(OptionTable& table, const std::string& section, LearningConfig& config);
+/// energy.network, .width, ...
 void bind_energy(OptionTable& table, EnergyConfig& config);
+/// generator.network, .width, .latent.
 void bind_generator(OptionTable& table, GeneratorConfig& config);
 
 }  // namespace langrun::launch
