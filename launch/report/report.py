@@ -433,13 +433,11 @@ def page(run):
 
 def main(folder):
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "langrun", "font.size": 9})
-    run = pathlib.Path(folder)
+    run, partial = pathlib.Path(folder), pathlib.Path(folder, "report.html.partial")
     text = page(run)
-    partial = run / "report.html.partial"
     try:
         with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
+            print(text, end="", file=file, flush=True)
             os.fsync(file.fileno())
         os.replace(partial, run / "report.html")
     except OSError as failure:
