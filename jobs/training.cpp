@@ -104,9 +104,22 @@ class Loop {
     });
   }
 
+  void checkpoint(std::int64_t step) {
+    try {
+      write_checkpoint(step);
+    } catch (const Error&) {
+      // A newer start clears away what this one had begun: then that is what there is to say. Every rank is here, since
+      // a checkpoint's errors are agreed on.
+      agree(world_, "look for a newer start", [&] {
+        if (world_.rank() == 0 && start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
+      });
+      throw;
+    }
+  }
+
   // Design invariant 5, durable before visible: all ranks write, flush and agree; only then does rank 0 name the files
   // in the manifest, rename the folder and move `latest`.
-  void checkpoint(std::int64_t step) {
+  void write_checkpoint(std::int64_t step) {
     const auto begun = Clock::now();
     const fs::path run(config_.run);
     // Named by the start that writes it: one that was overtaken and does not know it yet must not touch another's.

@@ -87,7 +87,7 @@ SampleStore::SampleStore(const SampleConfig& config, const fs::path& out)
 
 SampleStore::~SampleStore() {
   std::error_code ignored;
-  if (!contents_->done) fs::remove(contents_->partial, ignored);
+  if (contents_->file && !contents_->done) fs::remove(contents_->partial, ignored);
 }
 
 void SampleStore::add(std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
