@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "distributed/communicator.h"
+
 namespace langrun {
 
 struct BenchConfig {
@@ -24,7 +26,7 @@ struct BenchFigure {
   std::string what;
   std::string unit;                     ///< "normals/s", "image-steps/s", "x" for a ratio
   std::vector<double> values;           ///< in the order of measuring, per second of wall time
-  std::vector<double> per_core_second;  ///< likewise, per second of processor time: what else runs counts for less
+  std::vector<double> per_core_second;  ///< likewise, per second of processor time of a rank: what else runs counts less
 };
 
 /// Median, lowest and highest of `values`, all 0 where there are none.
@@ -40,7 +42,7 @@ struct BenchReport {
   std::vector<BenchFigure> ratios;  ///< of figures measured side by side: repeat k over repeat k
 };
 
-/// Something to time: run() does `work` units.
+/// Something to time: run() does `work` units on each rank.
 struct BenchCase {
   std::string what;
   double work = 0;
@@ -49,16 +51,20 @@ struct BenchCase {
 
 /// Rates of `cases`, measured in turns (all once, then all again, ...), so that what else the machine does at a time
 /// falls on all of them. Each is warmed up twice, and repeated within a measurement until that lasts `least_seconds`.
+/// Collective, all ranks with the same cases: each measurement begins on all ranks at once and lasts until the slowest
+/// is done; a rate counts the work of all ranks. Every rank gets the same figures.
 std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
-                                          std::int64_t repeats, double least_seconds);
+                                          std::int64_t repeats, double least_seconds, Communicator& world);
 /// Ratio of two figures measured in turns, repeat by repeat, by wall time and by processor time.
 BenchFigure ratio_of(const BenchFigure& ours, const BenchFigure& theirs);
 
+// Every benchmark is collective: all ranks call it, and get the same report.
+
 /// Normals and Langevin updates a second: each instruction set of ours, the one in use, and PyTorch's.
-BenchReport bench_noise(const BenchConfig& config);
+BenchReport bench_noise(const BenchConfig& config, Communicator& world);
 
 /// Langevin image-steps a second at fp32: our sampler in lanes and in one call, and the plain PyTorch loop (autograd
 /// through the network, randn_like, one call). Throws Error(usage) where lanes do not divide the batch.
-BenchReport bench_langevin(const BenchConfig& config);
+BenchReport bench_langevin(const BenchConfig& config, Communicator& world);
 
 }  // namespace langrun

@@ -72,7 +72,7 @@ void run_in_lanes(FrozenEnergy& frozen, const std::vector<at::Tensor>& lanes, co
 
 }  // namespace
 
-BenchReport bench_langevin(const BenchConfig& config) {
+BenchReport bench_langevin(const BenchConfig& config, Communicator& world) {
   if (config.batch % config.lanes != 0) {
     throw Error(ExitCode::usage, fmt::format("{} lanes do not divide a batch of {}", config.lanes, config.batch),
                 "give --lanes a divisor of --batch");
@@ -109,7 +109,7 @@ BenchReport bench_langevin(const BenchConfig& config) {
                                       work, [&] { run_in_lanes(frozen, lanes, langevin); }},
                                      {"langrun, one call", work, [&] { run_in_lanes(frozen, {start}, langevin); }},
                                      {"plain PyTorch loop", work, [&] { plain_loop(plain, start, langevin); }}},
-                                    "image-steps/s", config.repeats, 0);
+                                    "image-steps/s", config.repeats, 0, world);
   report.ratios = {ratio_of(report.figures[0], report.figures[2]), ratio_of(report.figures[1], report.figures[2])};
   return report;
 }

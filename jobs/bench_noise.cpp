@@ -53,7 +53,7 @@ void our_update(Batch& batch) {
 
 }  // namespace
 
-BenchReport bench_noise(const BenchConfig& config) {
+BenchReport bench_noise(const BenchConfig& config, Communicator& world) {
   // The work of one sample is never split: this is a figure of one core.
   at::set_num_threads(1);
   const torch::NoGradGuard constant;
@@ -71,7 +71,7 @@ BenchReport bench_noise(const BenchConfig& config) {
     cases.push_back({fmt::format("fill_normal, {}", list.tables[k].name), batch.numbers(),
                      [&, k] { ours_with(batch, list.tables[k]); }});
   }
-  report.figures = measure_in_turns(cases, "normals/s", config.repeats, 0.05);
+  report.figures = measure_in_turns(cases, "normals/s", config.repeats, 0.05, world);
   report.ratios.push_back(ratio_of(report.figures[0], report.figures[1]));
   report.ratios.push_back(ratio_of(report.figures[0], report.figures[2]));
 
@@ -79,7 +79,7 @@ BenchReport bench_noise(const BenchConfig& config) {
       measure_in_turns({{"langevin_update", batch.numbers(), [&] { our_update(batch); }},
                         {"torch x - w g + eta randn", batch.numbers(),
                          [&] { batch.x += -1e-3 * batch.gradient + 1e-2 * torch::randn_like(batch.x); }}},
-                       "elements/s", config.repeats, 0.05);
+                       "elements/s", config.repeats, 0.05, world);
   report.ratios.push_back(ratio_of(updates[0], updates[1]));
   report.figures.insert(report.figures.end(), updates.begin(), updates.end());
   return report;

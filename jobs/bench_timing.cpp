@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -18,11 +19,16 @@ double core_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-Elapsed seconds_of(const BenchCase& work, std::int64_t times) {
+// Of the slowest rank; all begin together.
+Elapsed seconds_of(const BenchCase& work, std::int64_t times, Communicator& world) {
+  world.barrier("benchmark");
   const double core = core_seconds();
   const auto start = std::chrono::steady_clock::now();
   for (std::int64_t i = 0; i < times; ++i) work.run();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), core_seconds() - core};
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::array<std::int64_t, 2> slowest{std::llround(1e9 * wall), std::llround(1e9 * (core_seconds() - core))};
+  world.maximum("benchmark", slowest);
+  return {1e-9 * static_cast<double>(slowest[0]), 1e-9 * static_cast<double>(std::max<std::int64_t>(slowest[1], 1))};
 }
 
 std::vector<double> quotients(const std::vector<double>& a, const std::vector<double>& b) {
@@ -41,19 +47,19 @@ BenchSpread spread_of(std::vector<double> values) {
 }
 
 std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
-                                          std::int64_t repeats, double least_seconds) {
+                                          std::int64_t repeats, double least_seconds, Communicator& world) {
   std::vector<BenchFigure> figures;
   std::vector<std::int64_t> times;
   for (const auto& work : cases) {
-    (void)seconds_of(work, 1);  // pages, caches, and whatever a library prepares in its first call
-    const double once = seconds_of(work, 1).wall;
+    (void)seconds_of(work, 1, world);  // pages, caches, and whatever a library prepares in its first call
+    const double once = seconds_of(work, 1, world).wall;
     times.push_back(once >= least_seconds ? 1 : static_cast<std::int64_t>(std::ceil(least_seconds / (once + 1e-9))));
     figures.push_back({work.what, unit, {}, {}});
   }
   for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      const auto seconds = seconds_of(cases[i], times[i]);
-      const double work = cases[i].work * static_cast<double>(times[i]);
+      const auto seconds = seconds_of(cases[i], times[i], world);
+      const double work = cases[i].work * static_cast<double>(times[i] * world.size());
       figures[i].values.push_back(work / seconds.wall);
       figures[i].per_core_second.push_back(work / seconds.core);
     }

@@ -107,7 +107,7 @@ int run_bench(Call& call) {
   if (!options.json.empty() && std::filesystem::exists(options.json))
     throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
                 "nothing is written over; remove it or choose another name");
-  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&)>> known{{"noise", bench_noise},
+  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{{"noise", bench_noise},
                                                                                        {"langevin", bench_langevin}};
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
@@ -118,7 +118,7 @@ int run_bench(Call& call) {
   for (const auto& [name, measure] : known) {
     if (options.name != "all" && options.name != name) continue;
     found = true;
-    const auto report = measure(options.config);
+    const auto report = measure(options.config, call.world);
     if (speaks) print_table(report);
     all["benchmarks"].push_back(json_of(report));
   }

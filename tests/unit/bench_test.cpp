@@ -34,7 +34,7 @@ TEST(Bench, SpreadIsMedianLowestHighest) {
 TEST(Bench, CasesAreMeasuredInTurns) {
   std::string order;
   const std::vector<BenchCase> cases{{"a", 1, [&] { order += 'a'; }}, {"b", 1, [&] { order += 'b'; }}};
-  const auto figures = measure_in_turns(cases, "runs/s", 3, 0);
+  const auto figures = measure_in_turns(cases, "runs/s", 3, 0, *make_solo_communicator());
   EXPECT_EQ(order, "aabbababab");  // two warm-up runs each, then three turns
   ASSERT_EQ(figures.size(), 2u);
   EXPECT_EQ(figures[1].values.size(), 3u);
@@ -53,7 +53,7 @@ TEST(Bench, LangevinMeasuresTheSameWorkBothWays) {
   for (const char* network : {"light", "sngan32"}) {
     auto config = tiny();
     config.network = network;
-    const auto report = bench_langevin(config);
+    const auto report = bench_langevin(config, *make_solo_communicator());
     EXPECT_EQ(report.figures.size(), 3u);
     for (const auto& figure : report.figures) EXPECT_GT(spread_of(figure.values).low, 0) << figure.what;
   }
@@ -63,7 +63,7 @@ TEST(Bench, LanesMustDivideTheBatch) {
   auto config = tiny();
   config.lanes = 3;
   try {
-    bench_langevin(config);
+    bench_langevin(config, *make_solo_communicator());
     FAIL() << "3 lanes of 4 images were taken";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::usage);
