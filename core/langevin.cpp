@@ -2,7 +2,10 @@
 
 #include <ATen/Parallel.h>
 
+#include <cmath>
+
 #include "core/error.h"
+#include "core/tiles/engine.h"
 #include "core/torch.h"
 
 #ifdef LANGRUN_HAVE_CUDA
@@ -12,36 +15,57 @@
 namespace langrun {
 namespace {
 
+/// What one step does to the chains, beside the gradient.
+struct Step {
+  NoiseKey key;
+  const std::vector<std::uint64_t>& identities;
+  std::uint32_t place;  ///< step number of the noise
+  float gradient_weight, noise_weight;
+  float max_norm;    ///< of eta^2/(2T) ||grad U||; 0: no limit
+  bool wants_norms;  ///< whether the sums of magnitudes are asked for
+};
+
 // One update of every chain. Memory is channels-last, so a sample is one run of H*W*C floats and number i of its noise
-// belongs to element i of that run, on every device.
-void update(at::Tensor& x, const at::Tensor& gradient, const LangevinConfig& config, const ChainNoise& noise,
-            std::int64_t step) {
+// belongs to element i of that run, on every device. Allocates nothing.
+void move_chains(at::Tensor& x, const at::Tensor& gradient, const Step& step, at::Tensor& magnitude_sum) {
   const auto samples = x.size(0), length = x.numel() / std::max<std::int64_t>(samples, 1);
-  const auto gradient_weight = static_cast<float>(config.gradient_weight());
-  const auto noise_weight = static_cast<float>(config.eta);
-  const auto place = noise.first_step + static_cast<std::uint32_t>(step);
-#ifdef LANGRUN_HAVE_CUDA
-  if (x.is_cuda()) {
-    langevin_update_on_device(noise.key, noise.identities, place, gradient_weight, noise_weight,
-                              gradient.const_data_ptr<float>(), x.mutable_data_ptr<float>(), length);
-    return;
-  }
-#endif
   float* values = x.mutable_data_ptr<float>();
+  float* sums = magnitude_sum.mutable_data_ptr<float>();
   const float* slopes = gradient.const_data_ptr<float>();
   const auto n = static_cast<std::size_t>(length);
   at::parallel_for(0, samples, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t b = begin; b < end; ++b)
-      langevin_update(noise.key, {noise.identities[static_cast<std::size_t>(b)], place}, gradient_weight, noise_weight,
-                      {slopes + b * length, n}, {values + b * length, n});
+    for (std::int64_t b = begin; b < end; ++b) {
+      const float* slope = slopes + b * length;
+      float weight = step.gradient_weight;
+      if (step.wants_norms) {
+        const float magnitude = std::sqrt(tiles::squared_norm(slope, n)) * step.gradient_weight;
+        sums[b] += magnitude;
+        if (step.max_norm > 0 && magnitude > step.max_norm) weight *= step.max_norm / magnitude;
+      }
+      langevin_update(step.key, {step.identities[static_cast<std::size_t>(b)], step.place}, weight, step.noise_weight,
+                      {slope, n}, {values + b * length, n});
+    }
   });
 }
 
+#ifdef LANGRUN_HAVE_CUDA
 // Scales each sample's gradient so that (eta^2/2) ||grad U / T|| stays within max_norm.
 at::Tensor clipped(const at::Tensor& gradient, const at::Tensor& magnitude, double max_norm) {
   const auto scale = (max_norm / magnitude.clamp_min(1e-30)).clamp_max(1.0);
-  return gradient * scale.view({-1, 1, 1, 1});
+  return (gradient * scale.view({-1, 1, 1, 1})).contiguous(at::MemoryFormat::ChannelsLast);
 }
+
+void move_chains_on_device(at::Tensor& x, at::Tensor gradient, const Step& step, at::Tensor& magnitude_sum) {
+  if (step.wants_norms) {
+    const auto magnitude =
+        torch::linalg_vector_norm(gradient.permute({0, 2, 3, 1}).flatten(1), 2, {1}) * step.gradient_weight;
+    magnitude_sum += magnitude;
+    if (step.max_norm > 0) gradient = clipped(gradient, magnitude, step.max_norm);
+  }
+  langevin_update_on_device(step.key, step.identities, step.place, step.gradient_weight, step.noise_weight,
+                            gradient.const_data_ptr<float>(), x.mutable_data_ptr<float>(), x[0].numel());
+}
+#endif
 
 }  // namespace
 
@@ -53,20 +77,27 @@ at::Tensor run_langevin(const GradientFunction& gradient, const at::Tensor& x, c
   auto chains = torch::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
   chains.copy_(x);
   auto magnitude_sum = torch::zeros({x.size(0)}, x.options().memory_format(at::MemoryFormat::Contiguous));
-  at::Tensor first_energy, last_energy;
-  for (std::int64_t step = 0; step < config.steps; ++step) {
-    auto [energy, slope] = gradient(chains);
-    slope = slope.contiguous(at::MemoryFormat::ChannelsLast);
-    if (record != nullptr || config.max_norm > 0) {
-      const auto magnitude =
-          torch::linalg_vector_norm(slope.permute({0, 2, 3, 1}).flatten(1), 2, {1}) * config.gradient_weight();
-      magnitude_sum += magnitude;
-      if (config.max_norm > 0)
-        slope = clipped(slope, magnitude, config.max_norm).contiguous(at::MemoryFormat::ChannelsLast);
+  auto first_energy = torch::empty_like(magnitude_sum), last_energy = torch::empty_like(magnitude_sum);
+  Step step{noise.key,
+            noise.identities,
+            noise.first_step,
+            static_cast<float>(config.gradient_weight()),
+            static_cast<float>(config.eta),
+            static_cast<float>(config.max_norm),
+            record != nullptr || config.max_norm > 0};
+  for (std::int64_t k = 0; k < config.steps; ++k, ++step.place) {
+    const auto [energy, slope] = gradient(chains);
+    // Copies, since the tensors may be the gradient's own and written over at the next step.
+    if (k == 0) first_energy.copy_(energy);
+    if (k + 1 == config.steps) last_energy.copy_(energy);
+    const auto along = slope.contiguous(at::MemoryFormat::ChannelsLast);
+#ifdef LANGRUN_HAVE_CUDA
+    if (chains.is_cuda()) {
+      move_chains_on_device(chains, along, step, magnitude_sum);
+      continue;
     }
-    if (step == 0) first_energy = energy;
-    last_energy = energy;
-    update(chains, slope, config, noise, step);
+#endif
+    move_chains(chains, along, step, magnitude_sum);
   }
   if (record != nullptr && config.steps > 0)
     *record = {magnitude_sum / static_cast<double>(config.steps), first_energy, last_energy};

@@ -28,7 +28,7 @@ struct LangevinRecord {
   at::Tensor last_energy;         ///< [B] float32, U at the start of the last step
 };
 
-/// Energies and gradients of a batch; what is sampled from.
+/// Energies and gradients of a batch; what is sampled from. The tensors may be written over by the next call.
 using GradientFunction = std::function<EnergyGradient(const at::Tensor& x)>;
 
 /// Runs `config.steps` steps on x [B, C, H, W] float32 (any memory format) and returns the chains, channels-last; x is

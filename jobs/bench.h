@@ -12,21 +12,23 @@
 namespace langrun {
 
 struct BenchConfig {
-  std::string network = "light";  ///< an energy
-  std::int64_t width = 0;         ///< its base width; 0: the paper's
-  std::int64_t batch = 128;       ///< images
-  std::int64_t lanes = 8;         ///< calls that a batch is split into, as in training
-  std::int64_t steps = 10;        ///< Langevin steps of one measurement
-  std::int64_t repeats = 7;       ///< measurements of each figure
+  std::string network = "light";   ///< an energy
+  std::int64_t width = 0;          ///< its base width; 0: the paper's
+  std::string precision = "fp32";  ///< of the networks inside Langevin sampling
+  std::int64_t batch = 128;        ///< images
+  std::int64_t lanes = 8;          ///< calls that a batch is split into, as in training
+  std::int64_t steps = 10;         ///< Langevin steps of one measurement
+  std::int64_t repeats = 7;        ///< measurements of each figure
   std::int64_t threads = 1;
 };
 
 /// One figure, measured `repeats` times.
 struct BenchFigure {
   std::string what;
-  std::string unit;                     ///< "normals/s", "image-steps/s", "x" for a ratio
-  std::vector<double> values;           ///< in the order of measuring, per second of wall time
-  std::vector<double> per_core_second;  ///< likewise, per second of processor time of a rank: what else runs counts less
+  std::string unit;            ///< "normals/s", "image-steps/s", "x" for a ratio
+  std::vector<double> values;  ///< in the order of measuring, per second of wall time
+  std::vector<double>
+      per_core_second;  ///< likewise, per second of processor time of a rank: what else runs counts less
 };
 
 /// Median, lowest and highest of `values`, all 0 where there are none.

@@ -29,6 +29,7 @@ OptionTable table_of(BenchOptions& options) {
   table.text("json", options.json, "file for the figures, as JSON");
   table.text("network", config.network, "energy that chains run on (langevin)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
+  table.choice("precision", config.precision, {"fp32", "bf16"}, "of our networks inside Langevin sampling");
   table.integer("batch", config.batch, "images", "chains side by side", {1, 1 << 20});
   table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
   table.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
@@ -107,8 +108,8 @@ int run_bench(Call& call) {
   if (!options.json.empty() && std::filesystem::exists(options.json))
     throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
                 "nothing is written over; remove it or choose another name");
-  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{{"noise", bench_noise},
-                                                                                       {"langevin", bench_langevin}};
+  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{
+      {"noise", bench_noise}, {"langevin", bench_langevin}};
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
                              {"processor", processor()},

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/networks/frozen_network.h"
+#include "core/tiles/engine.h"
 #include "core/torch.h"
 
 namespace langrun {
@@ -74,8 +75,14 @@ bool processor_has_bf16() {
 FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device)
     : image_(input_of(config)) {
   const FrozenPlace place{scalar_type(precision, device), device};
-  if (config.network == "light")
+  const bool tiled = device.is_cpu() && (place.type == at::kFloat ? tiles::kernels<float>() != nullptr
+                                                                  : tiles::kernels<tiles::Bf16>() != nullptr);
+  if (config.network == "light" && tiled)
+    network_ = tile_light(place.type);
+  else if (config.network == "light")
     network_ = freeze_light(place);
+  else if (config.network.starts_with("sngan") && tiled)
+    network_ = tile_sngan(place.type);
   else if (config.network.starts_with("sngan"))
     network_ = freeze_sngan(place);
   else
@@ -94,7 +101,9 @@ void FrozenEnergy::refresh(const Energy& source) {
 EnergyGradient FrozenEnergy::energy_and_gradient(const at::Tensor& x) {
   check_images(x, image_);
   at::NoGradGuard no_grad;
-  auto result = network_->energy_and_gradient(x.detach().contiguous(at::MemoryFormat::ChannelsLast));
+  // `detach` makes a new tensor even where there is nothing to detach, and a step allocates nothing.
+  auto result =
+      network_->energy_and_gradient((x.requires_grad() ? x.detach() : x).contiguous(at::MemoryFormat::ChannelsLast));
   result.gradient = result.gradient.contiguous(at::MemoryFormat::ChannelsLast);
   return result;
 }

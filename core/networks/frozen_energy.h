@@ -16,6 +16,7 @@ class FrozenNetwork;
 /// A replica of an energy for Langevin chains: no weight gradients, weights in the layout that is fastest to use, for
 /// light and sngan with forward and backward passes written out. Results agree with Energy::energy_and_gradient to
 /// rounding. Within one shape of call, sample b's bits depend on sample b alone, not on its place or its neighbours.
+/// On CPUs with AVX2 or AVX-512 these passes run on core/tiles and allocate nothing once a shape of call was seen.
 class FrozenEnergy {
  public:
   /// precision "fp32", or "bf16": weights and activations in bfloat16, images, energies and gradients in float32.
@@ -29,7 +30,8 @@ class FrozenEnergy {
   /// and after every update that the chains should see.
   void refresh(const Energy& source);
   /// U(x) [B] and its gradient [B, C, H, W] channels-last, float32; x float32 of any memory format (channels-last saves
-  /// a copy). Not for two threads at once. Throws Error(input) for images of another shape.
+  /// a copy). The tensors are this object's own and written over by the next call: clone what is to stay. Not for two
+  /// threads at once. Throws Error(input) for images of another shape.
   EnergyGradient energy_and_gradient(const at::Tensor& x);
 
  private:

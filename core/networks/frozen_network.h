@@ -22,12 +22,16 @@ class FrozenNetwork {
   virtual ~FrozenNetwork() = default;
   /// Copies the weights of `source`, which is of this way's family and of the same widths.
   virtual void refresh(const Energy& source) = 0;
-  /// x [B, C, H, W] float32 channels-last; called under at::NoGradGuard. The gradient is channels-last, float32.
+  /// x [B, C, H, W] float32 channels-last; called under at::NoGradGuard. The gradient is channels-last, float32; both
+  /// results may be written over by the next call.
   virtual EnergyGradient energy_and_gradient(const at::Tensor& x) = 0;
 };
 
 std::unique_ptr<FrozenNetwork> freeze_light(const FrozenPlace& place);
 std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place);
+/// The same on CPUs, over core/tiles; type at::kFloat or at::kBFloat16, for which tiles::kernels must exist.
+std::unique_ptr<FrozenNetwork> tile_light(at::ScalarType type);
+std::unique_ptr<FrozenNetwork> tile_sngan(at::ScalarType type);
 /// Any energy, by autograd on a replica whose weights are constant.
 std::unique_ptr<FrozenNetwork> freeze_by_autograd(const EnergyConfig& config, const FrozenPlace& place);
 

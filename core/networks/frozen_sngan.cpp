@@ -1,20 +1,12 @@
 #include "core/networks/frozen_conv.h"
 #include "core/networks/frozen_network.h"
+#include "core/networks/pooled_kernel.h"
 #include "core/torch.h"
 
 namespace langrun {
 namespace {
 
 constexpr FrozenConv::Activation kNone{}, kRelu{true, 0};
-
-/// The kernel [o, i, 4, 4] whose convolution of stride 2 is a 3x3 convolution followed by 2x2 average pooling: the mean
-/// of the 3x3 kernel at its four places. 16 products for a pooled pixel instead of 36.
-at::Tensor pooled_kernel(const at::Tensor& kernel) {
-  auto sum = at::zeros({kernel.size(0), kernel.size(1), 4, 4}, kernel.options());
-  for (int row = 0; row < 2; ++row)
-    for (int column = 0; column < 2; ++column) sum.narrow(2, row, 3).narrow(3, column, 3).add_(kernel, 0.25);
-  return sum;
-}
 
 /// One residual block: forward keeps what backward needs.
 class FrozenBlock {

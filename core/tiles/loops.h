@@ -1,0 +1,194 @@
+// The routines of kernels.h for any vector type. Included by the kernels_*.cpp files alone.
+#pragma once
+
+#include "core/tiles/kernels.h"
+
+namespace langrun::tiles {
+
+/// Routines over V: `V::Vector` of V::kLanes floats with zero, splat, add, sub, mul, fma, larger (the second where one
+/// is not a number), positive_or(mask, x, y): x where mask > 0, else y; and V::load, V::store for each number type T.
+template <class V, class T>
+struct Loops {
+  using Vector = typename V::Vector;
+  static constexpr int kLanes = V::kLanes;
+
+  static Vector take(const T* from, bool relu) {
+    const Vector x = V::load(from);
+    return relu ? V::larger(V::zero(), x) : x;
+  }
+
+  static void split2(const T* const* window, int channels, bool relu, T* out, std::size_t stride) {
+    for (int c = 0; c < channels; c += kLanes) {
+      Vector rows[3][3];  // differences of rows, then of columns
+      for (int j = 0; j < 3; ++j) {
+        const Vector top = take(window[j] + c, relu), middle = take(window[3 + j] + c, relu),
+                     bottom = take(window[6 + j] + c, relu);
+        rows[0][j] = V::sub(top, middle);
+        rows[1][j] = middle;
+        rows[2][j] = V::sub(middle, bottom);
+      }
+      for (int i = 0; i < 3; ++i) {
+        V::store(out + (3 * i) * stride + c, V::sub(rows[i][0], rows[i][1]));
+        V::store(out + (3 * i + 1) * stride + c, rows[i][1]);
+        V::store(out + (3 * i + 2) * stride + c, V::sub(rows[i][1], rows[i][2]));
+      }
+    }
+  }
+
+  static void join2(const float* sums, std::size_t stride, int channels, const Finish& finish, const Spot<T>* spots) {
+    for (int c = 0; c < channels; c += kLanes) {
+      Vector rows[2][3];
+      for (int j = 0; j < 3; ++j) {
+        const Vector middle = V::load(sums + (3 + j) * stride + c);
+        rows[0][j] = V::add(V::load(sums + j * stride + c), middle);
+        rows[1][j] = V::sub(middle, V::load(sums + (6 + j) * stride + c));
+      }
+      for (int i = 0; i < 2; ++i) {
+        end(V::add(rows[i][0], rows[i][1]), c, finish, spots[2 * i]);
+        end(V::sub(rows[i][1], rows[i][2]), c, finish, spots[2 * i + 1]);
+      }
+    }
+  }
+
+  static void split3(const T* const* window, int channels, bool relu, T* out, std::size_t stride) {
+    for (int c = 0; c < channels; c += kLanes) {
+      Vector rows[4][4];
+      for (int j = 0; j < 4; ++j) {
+        Vector d[4];
+        for (int i = 0; i < 4; ++i) d[i] = take(window[4 * i + j] + c, relu);
+        rows[0][j] = V::sub(d[0], d[2]);
+        rows[1][j] = V::add(d[1], d[2]);
+        rows[2][j] = V::sub(d[2], d[1]);
+        rows[3][j] = V::sub(d[1], d[3]);
+      }
+      for (int i = 0; i < 4; ++i) {
+        T* to = out + (4 * i) * stride + c;
+        V::store(to, V::sub(rows[i][0], rows[i][2]));
+        V::store(to + stride, V::add(rows[i][1], rows[i][2]));
+        V::store(to + 2 * stride, V::sub(rows[i][2], rows[i][1]));
+        V::store(to + 3 * stride, V::sub(rows[i][1], rows[i][3]));
+      }
+    }
+  }
+
+  static void join3(const float* sums, std::size_t stride, int channels, const Finish& finish, const Spot<T>* spots) {
+    for (int c = 0; c < channels; c += kLanes) {
+      Vector rows[2][4];
+      for (int j = 0; j < 4; ++j) {
+        Vector m[4];
+        for (int i = 0; i < 4; ++i) m[i] = V::load(sums + (4 * i + j) * stride + c);
+        rows[0][j] = V::add(V::add(m[0], m[1]), m[2]);
+        rows[1][j] = V::sub(V::sub(m[1], m[2]), m[3]);
+      }
+      for (int i = 0; i < 2; ++i) {
+        end(V::add(V::add(rows[i][0], rows[i][1]), rows[i][2]), c, finish, spots[2 * i]);
+        end(V::sub(V::sub(rows[i][1], rows[i][2]), rows[i][3]), c, finish, spots[2 * i + 1]);
+      }
+    }
+  }
+
+  static void end(Vector sum, int c, const Finish& finish, const Spot<T>& spot) {
+    if (spot.out == nullptr) return;
+    if (finish.bias != nullptr) sum = V::add(sum, V::load(finish.bias + c));
+    if (finish.slope != 1) sum = V::positive_or(sum, sum, V::mul(sum, V::splat(finish.slope)));
+    if (finish.mask_slope != 1)
+      sum = V::positive_or(V::load(spot.mask + c), sum, V::mul(sum, V::splat(finish.mask_slope)));
+    if (finish.add_scale != 0) sum = V::fma(V::load(spot.add + c), V::splat(finish.add_scale), sum);
+    V::store(spot.out + c, sum);
+  }
+
+  static void finish_rows(const float* sums, std::size_t pitch, int rows, int channels, const Finish& finish,
+                          Spot<T> first, std::size_t out_pitch) {
+    for (int r = 0; r < rows; ++r) {
+      for (int c = 0; c < channels; c += kLanes) end(V::load(sums + r * pitch + c), c, finish, first);
+      first.out += out_pitch;
+      if (first.mask != nullptr) first.mask += out_pitch;
+      if (first.add != nullptr) first.add += out_pitch;
+    }
+  }
+
+  static void pad_image(const float* image, int height, int width, T* out, std::size_t pitch) {
+    __builtin_memset(out, 0, pitch * static_cast<std::size_t>(height + 2) * sizeof(T));
+    for (int y = 0; y < height; ++y) {
+      const float* from = image + static_cast<std::size_t>(y) * static_cast<std::size_t>(width) * 3;
+      T* to = out + static_cast<std::size_t>(y + 1) * pitch + 3;
+      int i = 0;
+      for (; i + kLanes <= 3 * width; i += kLanes) V::store(to + i, V::load(from + i));
+      for (; i < 3 * width; ++i) V::store_one(to + i, from[i]);
+    }
+  }
+
+  static void windows(const T* row, std::size_t pitch, int count, T* out) {
+    // Each row of a window is 9 numbers; 16 are copied, and the next row, or the next window, covers the rest. What
+    // remains behind the 27th meets weights of zero.
+    for (int i = 0; i < count; ++i, row += 3, out += 32) {
+      __builtin_memcpy(out, row, 16 * sizeof(T));
+      __builtin_memcpy(out + 9, row + pitch, 16 * sizeof(T));
+      __builtin_memcpy(out + 18, row + 2 * pitch, 14 * sizeof(T));
+    }
+  }
+
+  static void copy(const T* in, std::size_t count, bool relu, T* out) {
+    for (std::size_t i = 0; i < count; i += kLanes) V::store(out + i, take(in + i, relu));
+  }
+
+  static void to_floats(const T* in, std::size_t count, float* out) {
+    for (std::size_t i = 0; i < count; i += kLanes) V::store(out + i, V::load(in + i));
+  }
+
+  static void average(const T* in, int height, int width, int channels, T* out) {
+    const auto pixel = static_cast<std::size_t>(channels), line = pixel * static_cast<std::size_t>(width);
+    for (int y = 0; y + 1 < height; y += 2) {
+      for (int x = 0; x + 1 < width; x += 2) {
+        const T* at = in + static_cast<std::size_t>(y) * line + static_cast<std::size_t>(x) * pixel;
+        for (int c = 0; c < channels; c += kLanes)
+          V::store(out + c, V::mul(V::add(V::add(V::load(at + c), V::load(at + pixel + c)),
+                                          V::add(V::load(at + line + c), V::load(at + line + pixel + c))),
+                                   V::splat(0.25f)));
+        out += pixel;
+      }
+    }
+  }
+
+  static float weighted_sum(const T* in, int pixels, int channels, const float* weights, bool weights_per_pixel,
+                            bool relu) {
+    Vector sum = V::zero();
+    for (int p = 0; p < pixels; ++p, in += channels) {
+      for (int c = 0; c < channels; c += kLanes) sum = V::fma(take(in + c, relu), V::load(weights + c), sum);
+      if (weights_per_pixel) weights += channels;
+    }
+    return V::total(sum);
+  }
+
+  static void weighted_mask(const T* in, int pixels, int channels, const float* weights, bool weights_per_pixel,
+                            float slope, T* out) {
+    for (int p = 0; p < pixels; ++p, in += channels, out += channels) {
+      for (int c = 0; c < channels; c += kLanes) {
+        const Vector w = V::load(weights + c);
+        V::store(out + c, V::positive_or(V::load(in + c), w, V::mul(w, V::splat(slope))));
+      }
+      if (weights_per_pixel) weights += channels;
+    }
+  }
+
+  static Kernels<T> table() {
+    return {&split2,  &split3, &join2,     &join3,   &finish_rows,  &pad_image,
+            &windows, &copy,   &to_floats, &average, &weighted_sum, &weighted_mask};
+  }
+};
+
+template <class V>
+float squared_norm(const float* values, std::size_t count) {
+  typename V::Vector sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+  std::size_t i = 0;
+  for (; i + 4 * V::kLanes <= count; i += 4 * V::kLanes)
+    for (int k = 0; k < 4; ++k) {
+      const auto x = V::load(values + i + static_cast<std::size_t>(k * V::kLanes));
+      sums[k] = V::fma(x, x, sums[k]);
+    }
+  float rest = 0;
+  for (; i < count; ++i) rest += values[i] * values[i];
+  return V::total(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))) + rest;
+}
+
+}  // namespace langrun::tiles
