@@ -7,23 +7,11 @@
 #include "core/torch.h"
 
 namespace langrun {
-namespace {
-
-/// The bottleneck blocks of networks.md. Their widths, in multiples of ch, chain: block i goes from widths[i] to
-/// widths[i + 1]; every second one pools.
-struct Plan {
-  std::vector<std::int64_t> widths;
-  bool first_pools;
-  std::size_t attention_before;
-};
-
-Plan plan_of(std::int64_t size) {
+BigganPlan biggan_plan(std::int64_t size) {
   if (size == 64) return {{1, 1, 2, 2, 4, 4, 8, 8, 16}, false, 1};
   if (size == 128) return {{1, 2, 2, 4, 4, 8, 8, 16, 16, 16, 16}, true, 2};
   return {{1, 2, 2, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16}, true, 4};
 }
-
-}  // namespace
 
 /// ReLU, conv1x1 to in/4, ReLU, conv3x3, ReLU, conv3x3, ReLU, [pool], conv1x1 to out; shortcut [pool], with the extra
 /// channels made by a 1x1 convolution and concatenated.
@@ -87,32 +75,32 @@ class BigganEnergy::Attention : public torch::nn::Module {
   std::shared_ptr<Conv> theta_, phi_, g_, o_;
 };
 
-BigganEnergy::BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_norm) : size_(size) {
-  const auto plan = plan_of(size);
-  attention_before_ = plan.attention_before;
+BigganEnergy::BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_norm)
+    : size_(size), plan_(biggan_plan(size)) {
   ConvShape first{3, ch, 3, 1, 1};
   first.spectral_norm = spectral_norm;
   conv_ = register_module("conv", std::make_shared<Conv>(first));
   auto blocks = register_module("blocks", std::make_shared<torch::nn::Module>());
-  for (std::size_t i = 0; i + 1 < plan.widths.size(); ++i) {
-    const bool pool = (i % 2 == 0) == plan.first_pools;
-    auto block = std::make_shared<Bottleneck>(plan.widths[i] * ch, plan.widths[i + 1] * ch, pool, spectral_norm);
+  for (std::size_t i = 0; i + 1 < plan_.widths.size(); ++i) {
+    auto block =
+        std::make_shared<Bottleneck>(plan_.widths[i] * ch, plan_.widths[i + 1] * ch, plan_.pools(i), spectral_norm);
     blocks_.push_back(blocks->register_module(std::to_string(i), block));
   }
-  const auto attended = plan.widths[attention_before_] * ch;
+  const auto attended = plan_.widths[plan_.attention_before] * ch;
   attention_ = register_module("attention", std::make_shared<Attention>(attended, spectral_norm));
-  linear_ = register_module("linear", std::make_shared<Linear>(plan.widths.back() * ch, 1, false, spectral_norm));
+  linear_ = register_module("linear", std::make_shared<Linear>(plan_.widths.back() * ch, 1, false, spectral_norm));
 }
 
 BigganEnergy::~BigganEnergy() = default;
 
 at::Tensor& BigganEnergy::gamma() { return attention_->gamma; }
+const at::Tensor& BigganEnergy::gamma() const { return attention_->gamma; }
 
 at::Tensor BigganEnergy::energy(const at::Tensor& x) {
   check_images(x, input());
   auto h = conv_->forward(x.contiguous(at::MemoryFormat::ChannelsLast));
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (i == attention_before_) h = attention_->forward(h);
+    if (i == plan_.attention_before) h = attention_->forward(h);
     h = blocks_[i]->forward(h);
   }
   return pooled_energy(at::relu(h), *linear_);

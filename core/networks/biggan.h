@@ -10,6 +10,17 @@
 
 namespace langrun {
 
+/// The bottleneck blocks of networks.md. Their widths, in multiples of ch, chain: block i goes from widths[i] to
+/// widths[i + 1]; every second one pools.
+struct BigganPlan {
+  std::vector<std::int64_t> widths;
+  bool first_pools = false;
+  std::size_t attention_before = 0;
+  bool pools(std::size_t block) const { return (block % 2 == 0) == first_pools; }
+};
+/// size 64, 128 or 224.
+BigganPlan biggan_plan(std::int64_t size);
+
 /// biggan: conv, bottleneck blocks blocks.0, .., self-attention before one of them, ReLU, global average pool, linear.
 /// Unconditional, as in the papers.
 class BigganEnergy : public Energy {
@@ -19,15 +30,18 @@ class BigganEnergy : public Energy {
   ~BigganEnergy() override;
   ImageShape input() const override { return {3, size_, size_}; }
   at::Tensor energy(const at::Tensor& x) override;
+  const BigganPlan& plan() const { return plan_; }
   /// Scale of the attention's part, a learnt number: [1].
   at::Tensor& gamma();
+  const at::Tensor& gamma() const;
+  const Linear& linear() const { return *linear_; }
 
  private:
   class Bottleneck;
   class Attention;
 
   std::int64_t size_;
-  std::size_t attention_before_;
+  BigganPlan plan_;
   std::shared_ptr<Conv> conv_;
   std::vector<std::shared_ptr<Bottleneck>> blocks_;
   std::shared_ptr<Attention> attention_;

@@ -77,16 +77,13 @@ FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precis
   const FrozenPlace place{scalar_type(precision, device), device};
   const bool tiled = device.is_cpu() && (place.type == at::kFloat ? tiles::kernels<float>() != nullptr
                                                                   : tiles::kernels<tiles::Bf16>() != nullptr);
-  if (config.network == "light" && tiled)
-    network_ = tile_light(place.type);
-  else if (config.network == "light")
-    network_ = freeze_light(place);
-  else if (config.network.starts_with("sngan") && tiled)
-    network_ = tile_sngan(place.type);
-  else if (config.network.starts_with("sngan"))
-    network_ = freeze_sngan(place);
+  const auto& name = config.network;
+  if (name == "light")
+    network_ = tiled ? tile_light(place.type) : freeze_light(place);
+  else if (name.starts_with("sngan"))
+    network_ = tiled ? tile_sngan(place.type) : freeze_sngan(place);
   else
-    network_ = freeze_by_autograd(config, place);
+    network_ = tiled ? tile_biggan(place.type) : freeze_by_autograd(config, place);
 }
 
 FrozenEnergy::~FrozenEnergy() = default;

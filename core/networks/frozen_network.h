@@ -32,6 +32,7 @@ std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place);
 /// The same on CPUs, over core/tiles; type at::kFloat or at::kBFloat16, for which tiles::kernels must exist.
 std::unique_ptr<FrozenNetwork> tile_light(at::ScalarType type);
 std::unique_ptr<FrozenNetwork> tile_sngan(at::ScalarType type);
+std::unique_ptr<FrozenNetwork> tile_biggan(at::ScalarType type);
 /// Any energy, by autograd on a replica whose weights are constant.
 std::unique_ptr<FrozenNetwork> freeze_by_autograd(const EnergyConfig& config, const FrozenPlace& place);
 

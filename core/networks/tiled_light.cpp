@@ -30,6 +30,8 @@ class LightPass {
     gradients_.resize(shapes_.size());
   }
 
+  const tiles::Kernels<T>& kernels() const { return kernels_; }
+
   void run(const float* x, int images, float* energy, float* gradient) {
     tiles::Finish leaky;
     leaky.slope = kSlope;
@@ -49,8 +51,8 @@ class LightPass {
                                   scratch_);
     }
     for (int i = 0; i < images; ++i)
-      weights_.first.front().backward(constant(gradients_, 0), i, gradient + static_cast<std::size_t>(i) * pixels,
-                                      scratch_);
+      weights_.first.front().backward(kernels_, constant(gradients_, 0), i,
+                                      gradient + static_cast<std::size_t>(i) * pixels, scratch_);
   }
 
  private:
@@ -97,7 +99,7 @@ class TiledLight : public FrozenNetwork {
       weights_.middle.emplace_back(convolutions[i]->weight, convolutions[i]->bias);
     const auto& last = *convolutions.back();
     const auto values = last.weight.detach().squeeze(0).permute({1, 2, 0});
-    weights_.last = at::zeros({values.size(0), values.size(1), tiles::padded(values.size(2))});
+    weights_.last = at::zeros({values.size(0), values.size(1), tiles::padded<T>(values.size(2))});
     weights_.last.narrow(2, 0, values.size(2)).copy_(values);
     weights_.bias = last.bias.template item<float>();
   }

@@ -59,10 +59,12 @@ class SnganPass {
       const int channels = block.stem ? block.stem->channels() : block.conv1->result(shape).channels;
       maps.middle = {shape.height, shape.width, channels};
       maps.out = block.conv2->result(maps.middle);
-      maps.pooled = {maps.out.height, maps.out.width, block.stem ? tiles::padded(3) : shape.channels};
+      maps.pooled = {maps.out.height, maps.out.width, block.stem ? tiles::padded<T>(3) : shape.channels};
       shape = maps.out;
     }
   }
+
+  const tiles::Kernels<T>& kernels() const { return kernels_; }
 
   void run(const float* x, int images, float* energy, float* gradient) {
     image_ = x;
@@ -95,7 +97,6 @@ class SnganPass {
       block.conv1->forward(kernels_, input(i), true, middle, images, {relu}, scratch_);
     }
     Ending<T> sum;
-    sum.finish.add_scale = 1;
     sum.add = skip(i, images);
     block.conv2->forward(kernels_, constant(middle), false, out, images, sum, scratch_);
   }
@@ -166,7 +167,7 @@ class SnganPass {
     const auto before = inner(0, slope, images);
     for (int k = 0; k < images; ++k) {
       float* to = gradient + static_cast<std::size_t>(k) * maps.in.size();
-      block.stem->backward(before, k, to, scratch_);
+      block.stem->backward(kernels_, before, k, to, scratch_);
       tiles::add_average_gradient(kernels_, skipped.image(k), maps.pooled, to, floats_);
     }
   }
@@ -191,7 +192,7 @@ class TiledSngan : public FrozenNetwork {
     weights_ = {};
     weights_.size = static_cast<int>(energy.input().height);
     for (const auto& block : energy.blocks()) weights_.blocks.emplace_back(*block);
-    weights_.tail = tiles::PooledTail(energy.linear().weight);
+    weights_.tail = {energy.linear().weight, tiles::padded<T>(energy.linear().weight.numel())};
   }
 
   EnergyGradient energy_and_gradient(const at::Tensor& x) override {

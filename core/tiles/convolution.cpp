@@ -21,14 +21,16 @@ at::Tensor pad(const at::Tensor& x, std::int64_t dim, std::int64_t size) {
   return wide;
 }
 
-/// [out, in, k, k] float32 on the CPU with both channel counts padded to whole vectors.
+/// [out, in, k, k] float32 on the CPU with both channel counts padded.
+template <class T>
 at::Tensor pad_channels(const at::Tensor& weight) {
   const auto values = weight.detach().to(at::kCPU, at::kFloat);
-  return pad(pad(values, 0, padded(weight.size(0))), 1, padded(weight.size(1)));
+  return pad(pad(values, 0, padded<T>(weight.size(0))), 1, padded<T>(weight.size(1)));
 }
 
+template <class T>
 at::Tensor pad_bias(const at::Tensor& bias) {
-  return bias.defined() ? pad(bias.detach().to(at::kCPU, at::kFloat), 0, padded(bias.size(0))) : at::Tensor();
+  return bias.defined() ? pad(bias.detach().to(at::kCPU, at::kFloat), 0, padded<T>(bias.size(0))) : at::Tensor();
 }
 
 /// Winograd's transform of kernels [out, in, taps, taps]: [positions, in, out].
@@ -100,12 +102,15 @@ Spot<T> spot_at(const Maps<T>& out, const Ending<T>& ending, int number, int y, 
   Spot<T> spot{out.data + place, nullptr, nullptr};
   if (ending.mask != nullptr) spot.mask = ending.mask + place;
   if (ending.add == nullptr) return spot;
+  if (!ending.add_half) {
+    spot.add = ending.add + place;
+    return spot;
+  }
+  // Pooling leaves out an odd last row or column, so nothing comes back to it.
   const MapShape half{shape.height / 2, shape.width / 2, shape.channels};
-  spot.add = ending.add;
-  // An odd last row or column has no part in a pooled map; it repeats nothing, so its share is cut off by the caller.
-  spot.add += ending.add_half ? static_cast<std::size_t>(number) * half.size() + half.place(y / 2, x / 2) +
-                                    static_cast<std::size_t>(first)
-                              : place;
+  if (half.holds(y / 2, x / 2))
+    spot.add = ending.add + static_cast<std::size_t>(number) * half.size() + half.place(y / 2, x / 2) +
+               static_cast<std::size_t>(first);
   return spot;
 }
 
@@ -149,8 +154,8 @@ void TileProduct<T>::run(const Kernels<T>& kernels, const Maps<const T>& in, boo
     split(kernels, in, relu, first, count, scratch, sides);
     for (int chunk = 0; chunk < weights_.chunks(); ++chunk) {
       for (int p = 0; p < sides.positions; ++p)
-        weights_.multiply(p, chunk, count, vectors + static_cast<std::size_t>(p) * sides.vector, weights_.depth(),
-                          sums + static_cast<std::size_t>(p) * sums_apart);
+        weights_.multiply(kernels, p, chunk, count, vectors + static_cast<std::size_t>(p) * sides.vector,
+                          static_cast<std::size_t>(weights_.depth()), sums + static_cast<std::size_t>(p) * sums_apart);
       join(kernels, out, first, count, chunk, ending, scratch, sides);
     }
   }
@@ -206,8 +211,8 @@ void TileProduct<T>::join(const Kernels<T>& kernels, const Maps<T>& out, int fir
 
 template <class T>
 Convolution<T>::Convolution(const at::Tensor& weight, const at::Tensor& bias)
-    : kernel_(static_cast<int>(weight.size(2))), channels_(padded(weight.size(0))), bias_(pad_bias(bias)) {
-  const auto wide = pad_channels(weight);
+    : kernel_(static_cast<int>(weight.size(2))), channels_(padded<T>(weight.size(0))), bias_(pad_bias<T>(bias)) {
+  const auto wide = pad_channels<T>(weight);
   if (wide.size(0) > kMostChannels || wide.size(1) > kMostChannels)
     throw Error(ExitCode::internal, "a convolution of more channels than tiles hold");
   if (kernel_ == 1) {
@@ -259,7 +264,7 @@ void Convolution<T>::rows(const Kernels<T>& kernels, const PackedMatrices<T>& we
       a = positive;
     }
     for (int chunk = 0; chunk < weights.chunks(); ++chunk) {
-      weights.multiply(0, chunk, count, a, weights.depth(), sums);
+      weights.multiply(kernels, 0, chunk, count, a, depth, sums);
       const int from = chunk * weights.chunk();
       const auto finish = from_channel(ending.finish, from);
       // Rows of one image's width at a time, since a half-sized `add` goes by pixels.
@@ -277,8 +282,8 @@ void Convolution<T>::rows(const Kernels<T>& kernels, const PackedMatrices<T>& we
 }
 
 template <class T>
-ImageConvolution<T>::ImageConvolution(const at::Tensor& weight, const at::Tensor& bias) : bias_(pad_bias(bias)) {
-  const auto wide = pad(weight.detach().to(at::kCPU, at::kFloat), 0, padded(weight.size(0)));
+ImageConvolution<T>::ImageConvolution(const at::Tensor& weight, const at::Tensor& bias) : bias_(pad_bias<T>(bias)) {
+  const auto wide = pad(weight.detach().to(at::kCPU, at::kFloat), 0, padded<T>(weight.size(0)));
   // [out, (y, x, c)] with 27 numbers padded to 32, as Kernels::windows lays them out.
   const auto columns = pad(wide.permute({0, 2, 3, 1}).flatten(1), 1, kWindow);
   weights_ = PackedMatrices<T>(columns.t().unsqueeze(0).contiguous());
@@ -303,7 +308,7 @@ void ImageConvolution<T>::forward(const Kernels<T>& kernels, const float* image,
                       windows);
       for (int chunk = 0; chunk < weights_.chunks(); ++chunk) {
         const int from = chunk * weights_.chunk();
-        weights_.multiply(0, chunk, count, windows, kWindow, sums);
+        weights_.multiply(kernels, 0, chunk, count, windows, kWindow, sums);
         const Spot<T> first{out.image(number) + out.shape.place(y, x) + from, nullptr, nullptr};
         kernels.finish_rows(sums, static_cast<std::size_t>(weights_.chunk()), count, weights_.chunk(),
                             from_channel(finish, from), first, static_cast<std::size_t>(out.shape.channels));
@@ -313,13 +318,14 @@ void ImageConvolution<T>::forward(const Kernels<T>& kernels, const float* image,
 }
 
 template <class T>
-void ImageConvolution<T>::backward(const Maps<const T>& gradient, int number, float* image_gradient,
-                                   Scratch<T>& scratch) const {
+void ImageConvolution<T>::backward(const Kernels<T>& kernels, const Maps<const T>& gradient, int number,
+                                   float* image_gradient, Scratch<T>& scratch) const {
   const auto& shape = gradient.shape;
   std::fill_n(image_gradient, shape.pixels() * 3, 0.0f);
   float* columns = scratch.sums.at_least(static_cast<std::size_t>(shape.width) * kWindow);
   for (int y = 0; y < shape.height; ++y) {
-    back_.multiply(0, 0, shape.width, gradient.image(number) + shape.place(y, 0), shape.channels, columns);
+    back_.multiply(kernels, 0, 0, shape.width, gradient.image(number) + shape.place(y, 0),
+                   static_cast<std::size_t>(shape.channels), columns);
     add_windows(columns, y, shape.height, shape.width, image_gradient);
   }
 }

@@ -81,7 +81,8 @@ class ImageConvolution {
   void forward(const Kernels<T>& kernels, const float* image, const Maps<T>& out, int number, Finish finish,
                Scratch<T>& scratch) const;
   /// gradient in the result of image `number` to gradient [height, width, 3] float32 in it; written, not added.
-  void backward(const Maps<const T>& gradient, int number, float* image_gradient, Scratch<T>& scratch) const;
+  void backward(const Kernels<T>& kernels, const Maps<const T>& gradient, int number, float* image_gradient,
+                Scratch<T>& scratch) const;
 
  private:
   PackedMatrices<T> weights_, back_;

@@ -19,6 +19,9 @@ namespace langrun::tiles {
 template <class T>
 const Kernels<T>* kernels();
 
+/// What products of bfloat16 run on here: "AMX", "AVX512_BF16" or "none".
+const char* bf16_products();
+
 /// Sum of squares of `count` values, always in the same order on one kind of processor.
 float squared_norm(const float* values, std::size_t count);
 
@@ -28,7 +31,7 @@ template <class Pass>
 class Groups {
  public:
   /// x [B, C, H, W] float32 channels-last. Pass has run(x, images, energy, gradient) over plain memory, for at most
-  /// kGroup images; `make` makes one for each thread.
+  /// kGroup images, and kernels(); `make` makes one for each thread.
   template <class Make>
   EnergyGradient run(const at::Tensor& x, const Make& make) {
     const auto batch = x.size(0), size = x.numel() / std::max<std::int64_t>(batch, 1);
@@ -45,10 +48,12 @@ class Groups {
     float* gradient = results_.gradient.mutable_data_ptr<float>();
     at::parallel_for(0, (batch + group - 1) / group, 1, [&](std::int64_t begin, std::int64_t end) {
       auto& pass = *passes_[static_cast<std::size_t>(at::get_thread_num())];
+      // Around the run, since libraries use the same tile registers in between.
+      pass.kernels().begin();
       for (auto first = begin * group; first < std::min(end * group, batch); first += group)
         pass.run(images + first * size, static_cast<int>(std::min(group, batch - first)), energy + first,
                  gradient + first * size);
-      release_products();
+      pass.kernels().end();
     });
     return results_;
   }

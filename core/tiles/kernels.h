@@ -20,7 +20,7 @@ struct Finish {
   const float* bias = nullptr;  ///< [channels], added
   float slope = 1;              ///< (Leaky)ReLU: factor of negative values; 0: ReLU
   float mask_slope = 1;         ///< back through a (Leaky)ReLU: factor where its result, `Spot::mask`, is not positive
-  float add_scale = 0;          ///< factor of `Spot::add`, added last
+  float add_scale = 1;          ///< factor of `Spot::add`, added last
 };
 
 /// Where the channels of one pixel go, and what Finish reads there.
@@ -28,8 +28,11 @@ template <class T>
 struct Spot {
   T* out = nullptr;  ///< nullptr: outside of the image, not stored
   const T* mask = nullptr;
-  const T* add = nullptr;
+  const T* add = nullptr;  ///< nullptr: nothing is added
 };
+
+/// Columns of a piece of a wide matrix of sums.
+constexpr int kPiece = 64;
 
 /// Channels last throughout: a pixel is `channels` neighbouring numbers, a multiple of 16.
 ///
@@ -37,6 +40,12 @@ struct Spot {
 /// window of pixels becomes P vectors, each multiplied by a matrix of its own, and the P products become 2x2 results.
 template <class T>
 struct Kernels {
+  /// sums [rows, width] float32 = a [rows, depth], rows `pitch` apart, times `weights` as PackedMatrices lays out one
+  /// chunk of `width` columns (16, 32, 48 or 64). A row's bits do not depend on the other rows, nor on their number.
+  void (*multiply)(int rows, int width, int depth, const T* a, std::size_t pitch, const T* weights, float* sums);
+  /// Around a run of products, on the thread that makes them: on AMX they take and give back the tile registers.
+  void (*begin)();
+  void (*end)();
   /// window[3 * i + j], 9 pixels, to vector p at out + p * stride, p = 3 * i + j; of max(0, pixel) with relu.
   void (*split2)(const T* const* window, int channels, bool relu, T* out, std::size_t stride);
   /// Likewise of 16 pixels.
@@ -56,6 +65,15 @@ struct Kernels {
   void (*to_floats)(const T* in, std::size_t count, float* out);
   /// 2x2 means of [height, width, channels]; an odd last row or column is left out.
   void (*average)(const T* in, int height, int width, int channels, T* out);
+  /// Back through `average` and a ReLU before it: a quarter of in [height / 2, width / 2, channels] at each of its four
+  /// places, 0 where mask is not positive and in an odd last row or column; height and width are the result's.
+  void (*spread)(const T* in, const T* mask, int height, int width, int channels, T* out);
+  /// exp(x - largest) / sum over the first `count` numbers of a row that lies in pieces of kPiece, `stride` floats
+  /// apart; in place, and rounded to out [columns], zeros from `count` on. Multiples of 16.
+  void (*softmax)(float* row, std::size_t stride, int count, int columns, T* out);
+  /// Back through softmax: probability * (slope - sum of probability * slope), of rows in pieces, to out [columns].
+  void (*softmax_slope)(const float* probabilities, const float* slopes, std::size_t stride, int count, int columns,
+                        T* out);
   /// Sum of weights[c] * in[pixel][c], of max(0, in) with relu.
   float (*weighted_sum)(const T* in, int pixels, int channels, const float* weights, bool weights_per_pixel, bool relu);
   /// out = weights * (in > 0 ? 1 : slope).
@@ -78,8 +96,18 @@ struct Avx2Tables {
   Kernels<float> fp32;
   SquaredNorm squared_norm;
 };
-// One per kernels_*.cpp; call only what the processor supports (bf16: AVX512_BF16).
+/// Products on AMX: `multiply`, `begin` and `end` of Kernels<Bf16>. The depth must be a multiple of 32.
+struct ProductRoutines {
+  void (*multiply)(int rows, int width, int depth, const Bf16* a, std::size_t pitch, const Bf16* weights, float* sums);
+  void (*begin)();
+  void (*end)();
+};
+
+// One per kernels_*.cpp; call only what the processor supports (bf16: AVX512_BF16; amx: AMX_TILE, AMX_BF16).
 Avx512Tables avx512_tables();
 Avx2Tables avx2_tables();
+ProductRoutines amx_products();
+/// Asks the system for tile registers, for all threads of the process; false where it does not give them.
+bool ask_for_tiles();
 
 }  // namespace langrun::tiles

@@ -12,6 +12,49 @@ struct Loops {
   using Vector = typename V::Vector;
   static constexpr int kLanes = V::kLanes;
 
+  /// A block of kRows x kVectors sums, all of them in registers over the whole depth.
+  template <int kRows, int kVectors>
+  static void block(int depth, const T* a, std::size_t pitch, const T* weights, int width, float* sums) {
+    Vector total[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) total[r][v] = V::zero();
+    for (int k = 0; k < depth; k += V::template depth_of<T>()) {
+      typename V::template Operand<T> column[kVectors];
+      for (int v = 0; v < kVectors; ++v)
+        column[v] = V::weights(weights + (k * width) + v * kLanes * V::template depth_of<T>());
+#pragma GCC unroll 32
+      for (int r = 0; r < kRows; ++r) {
+        const auto value = V::repeated(a + static_cast<std::size_t>(r) * pitch + k);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) total[r][v] = V::product(value, column[v], total[r][v]);
+      }
+    }
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < kVectors; ++v) V::store(sums + r * width + v * kLanes, total[r][v]);
+  }
+
+  /// kVectors neighbouring vectors of columns for any number of rows, at most kRows at a time.
+  template <int kRows, int kVectors>
+  static void strip(int rows, int depth, const T* a, std::size_t pitch, const T* weights, int width, float* sums) {
+    for (; rows >= kRows; rows -= kRows, a += kRows * pitch, sums += kRows * width)
+      block<kRows, kVectors>(depth, a, pitch, weights, width, sums);
+    if constexpr (kRows > 1) strip<kRows * 2 / 3, kVectors>(rows, depth, a, pitch, weights, width, sums);
+  }
+
+  static void multiply(int rows, int width, int depth, const T* a, std::size_t pitch, const T* weights, float* sums) {
+    // As many rows as the registers hold beside the weights.
+    constexpr int kPair = V::template depth_of<T>();
+    int v = 0;
+    const int vectors = width / kLanes;
+    for (; v + V::kVectors <= vectors; v += V::kVectors)
+      strip<V::kRows, V::kVectors>(rows, depth, a, pitch, weights + v * kLanes * kPair, width, sums + v * kLanes);
+    for (; v + 2 <= vectors; v += 2)
+      strip<V::kRows2, 2>(rows, depth, a, pitch, weights + v * kLanes * kPair, width, sums + v * kLanes);
+    if (v < vectors) strip<V::kRows1, 1>(rows, depth, a, pitch, weights + v * kLanes * kPair, width, sums + v * kLanes);
+  }
+
+  static void nothing() {}
+
   static Vector take(const T* from, bool relu) {
     const Vector x = V::load(from);
     return relu ? V::larger(V::zero(), x) : x;
@@ -93,7 +136,7 @@ struct Loops {
     if (finish.slope != 1) sum = V::positive_or(sum, sum, V::mul(sum, V::splat(finish.slope)));
     if (finish.mask_slope != 1)
       sum = V::positive_or(V::load(spot.mask + c), sum, V::mul(sum, V::splat(finish.mask_slope)));
-    if (finish.add_scale != 0) sum = V::fma(V::load(spot.add + c), V::splat(finish.add_scale), sum);
+    if (spot.add != nullptr) sum = V::fma(V::load(spot.add + c), V::splat(finish.add_scale), sum);
     V::store(spot.out + c, sum);
   }
 
@@ -150,6 +193,68 @@ struct Loops {
     }
   }
 
+  static void spread(const T* in, const T* mask, int height, int width, int channels, T* out) {
+    const auto pixel = static_cast<std::size_t>(channels);
+    for (int y = 0; y < height; ++y) {
+      for (int x = 0; x < width; ++x, out += pixel, mask += pixel) {
+        const bool met = y / 2 < height / 2 && x / 2 < width / 2;
+        const T* at = in + static_cast<std::size_t>((y / 2) * (width / 2) + x / 2) * pixel;
+        for (int c = 0; c < channels; c += kLanes)
+          V::store(out + c, met ? V::positive_or(V::load(mask + c), V::mul(V::load(at + c), V::splat(0.25f)), V::zero())
+                                : V::zero());
+      }
+    }
+  }
+
+  /// Number c of a row in pieces.
+  template <class Float>
+  static Float* in_pieces(Float* row, std::size_t stride, int c) {
+    return row + static_cast<std::size_t>(c / kPiece) * stride + c % kPiece;
+  }
+
+  static void softmax(float* row, std::size_t stride, int count, int columns, T* out) {
+    Vector most = V::load(row);
+    for (int c = kLanes; c < count; c += kLanes) most = V::larger(most, V::load(in_pieces(row, stride, c)));
+    const Vector largest = V::splat(V::most(most));
+    Vector sum = V::zero();
+    for (int c = 0; c < count; c += kLanes) {
+      float* at = in_pieces(row, stride, c);
+      const Vector power = exponential(V::sub(V::load(at), largest));
+      V::store(at, power);
+      sum = V::add(sum, power);
+    }
+    const Vector share = V::splat(1.0f / V::total(sum));
+    for (int c = 0; c < columns; c += kLanes) {
+      float* at = in_pieces(row, stride, c);
+      const Vector probability = c < count ? V::mul(V::load(at), share) : V::zero();
+      V::store(at, probability);
+      V::store(out + c, probability);
+    }
+  }
+
+  /// exp(x) for x <= 0 to 2 units in the last place: 2^n times a polynomial of degree 6 on [-ln 2 / 2, ln 2 / 2].
+  static Vector exponential(Vector x) {
+    x = V::larger(x, V::splat(-87.0f));
+    const Vector n = V::nearest(V::mul(x, V::splat(1.44269504f)));
+    const Vector r = V::fma(n, V::splat(1.90821493e-10f), V::fma(n, V::splat(-0.693147181f), x));
+    Vector p = V::splat(1.0f / 720);
+    const float coefficients[] = {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+    for (const float c : coefficients) p = V::fma(p, r, V::splat(c));
+    return V::times_power_of_two(p, n);
+  }
+
+  static void softmax_slope(const float* probabilities, const float* slopes, std::size_t stride, int count, int columns,
+                            T* out) {
+    Vector sum = V::zero();
+    for (int c = 0; c < count; c += kLanes)
+      sum = V::fma(V::load(in_pieces(probabilities, stride, c)), V::load(in_pieces(slopes, stride, c)), sum);
+    const Vector mean = V::splat(V::total(sum));
+    for (int c = 0; c < columns; c += kLanes)
+      V::store(out + c, c < count ? V::mul(V::load(in_pieces(probabilities, stride, c)),
+                                           V::sub(V::load(in_pieces(slopes, stride, c)), mean))
+                                  : V::zero());
+  }
+
   static float weighted_sum(const T* in, int pixels, int channels, const float* weights, bool weights_per_pixel,
                             bool relu) {
     Vector sum = V::zero();
@@ -172,8 +277,9 @@ struct Loops {
   }
 
   static Kernels<T> table() {
-    return {&split2,  &split3, &join2,     &join3,   &finish_rows,  &pad_image,
-            &windows, &copy,   &to_floats, &average, &weighted_sum, &weighted_mask};
+    return {&multiply, &nothing,     &nothing,   &split2,        &split3,       &join2,
+            &join3,    &finish_rows, &pad_image, &windows,       &copy,         &to_floats,
+            &average,  &spread,      &softmax,   &softmax_slope, &weighted_sum, &weighted_mask};
   }
 };
 

@@ -35,9 +35,6 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-/// Channels in memory for `channels` of a network: padded with zeros to whole vectors.
-inline int padded(std::int64_t channels) { return static_cast<int>((channels + 15) / 16 * 16); }
-
 /// The most channels that a map of these networks may have.
 constexpr int kMostChannels = 1 << 14;
 /// Numbers of a 3x3 window of an image of 3 channels, padded.

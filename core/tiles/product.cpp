@@ -1,7 +1,5 @@
 #include "core/tiles/product.h"
 
-#include <ATen/native/CPUBlas.h>
-
 #include <type_traits>
 
 #include "core/error.h"
@@ -33,20 +31,10 @@ PackedMatrices<T>::PackedMatrices(const at::Tensor& values)
 }
 
 template <class T>
-void PackedMatrices<T>::multiply(int p, int chunk, int rows, const T* a, std::int64_t pitch, float* sums) const {
+const T* PackedMatrices<T>::weights(int p, int chunk) const {
   const auto at = (static_cast<std::int64_t>(p) * chunks_ + chunk) * depth_ * chunk_;
-  if constexpr (std::is_same_v<T, Bf16>) {
-    static_assert(sizeof(Bf16) == sizeof(at::BFloat16));
-    at::native::cpublas::brgemm(rows, chunk_, depth_, pitch, chunk_, chunk_, /*add_C=*/false,
-                                reinterpret_cast<const at::BFloat16*>(a), packed_.const_data_ptr<at::BFloat16>() + at,
-                                sums, /*is_vnni=*/true);
-  } else {
-    at::native::cpublas::brgemm(rows, chunk_, depth_, pitch, chunk_, chunk_, /*add_C=*/false, a,
-                                packed_.const_data_ptr<float>() + at, sums, /*is_vnni=*/false);
-  }
+  return static_cast<const T*>(packed_.const_data_ptr()) + at;
 }
-
-void release_products() { at::native::cpublas::brgemm_release(/*is_vnni=*/true); }
 
 template class PackedMatrices<float>;
 template class PackedMatrices<Bf16>;

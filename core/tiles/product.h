@@ -1,5 +1,4 @@
-// Products of rows of activations with fixed weights, by LibTorch's matrix micro-kernel (oneDNN's brgemm: AMX, AVX-512
-// or AVX2, whatever the processor has).
+// Products of rows of activations with fixed weights.
 #pragma once
 
 #include <torch/types.h>
@@ -9,6 +8,17 @@
 #include "core/tiles/kernels.h"
 
 namespace langrun::tiles {
+
+/// Channels that maps of T are padded to whole multiples of: what a product takes at once.
+template <class T>
+int channel_unit();
+
+/// Channels in memory for `channels` of a network, padded with zeros.
+template <class T>
+int padded(std::int64_t channels) {
+  const auto unit = channel_unit<T>();
+  return static_cast<int>((channels + unit - 1) / unit * unit);
+}
 
 /// A few matrices of one size, packed once for many products. Columns come in chunks, so that a chunk's sums stay in
 /// cache until they are used.
@@ -24,17 +34,18 @@ class PackedMatrices {
   int columns() const { return chunk_ * chunks_; }  ///< N
   int chunk() const { return chunk_; }              ///< columns of a chunk
   int chunks() const { return chunks_; }
-  /// sums [rows, chunk()] float32 = a [rows, K], rows `pitch` apart, times chunk `chunk` of matrix `p`. No allocation
-  /// once a shape has been seen. A row's bits do not depend on the other rows.
-  void multiply(int p, int chunk, int rows, const T* a, std::int64_t pitch, float* sums) const;
+  /// sums [rows, chunk()] float32 = a [rows, K], rows `pitch` apart, times chunk `chunk` of matrix `p`.
+  void multiply(const Kernels<T>& kernels, int p, int chunk, int rows, const T* a, std::size_t pitch,
+                float* sums) const {
+    kernels.multiply(rows, chunk_, depth_, a, pitch, weights(p, chunk), sums);
+  }
+
+  /// Weights of a chunk, [K, chunk()]; for bfloat16 [K / 2, chunk(), 2].
+  const T* weights(int p, int chunk) const;
 
  private:
   int matrices_ = 0, depth_ = 0, chunk_ = 0, chunks_ = 0;
   at::Tensor packed_;
 };
-
-/// To be called by a thread that is done with products for now: gives back the processor's tile state, where it has
-/// one.
-void release_products();
 
 }  // namespace langrun::tiles

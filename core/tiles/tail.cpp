@@ -6,7 +6,7 @@
 
 namespace langrun::tiles {
 
-PooledTail::PooledTail(const at::Tensor& weight) : weight_(at::zeros({padded(weight.numel())})) {
+PooledTail::PooledTail(const at::Tensor& weight, int channels) : weight_(at::zeros({channels})) {
   weight_.narrow(0, 0, weight.numel()).copy_(weight.detach().flatten());
 }
 
@@ -28,7 +28,7 @@ void PooledTail::run(const Kernels<T>& kernels, const Maps<const T>& in, int ima
 template <class T>
 void average_image(const Kernels<T>& kernels, const float* image, const MapShape& shape, T* out,
                    Buffer<float>& scratch) {
-  const int height = shape.height / 2, width = shape.width / 2, channels = padded(3);
+  const int height = shape.height / 2, width = shape.width / 2, channels = padded<T>(3);
   float* row = scratch.at_least(static_cast<std::size_t>(width * channels));
   std::fill_n(row, width * channels, 0.0f);
   for (int y = 0; y < height; ++y) {
