@@ -67,7 +67,16 @@ class Resampler {
   std::vector<std::uint8_t> last_row_;  ///< with a byte behind it
 };
 
-/// Images of one channel come to nobody's hurry: as RGB with three equal channels.
+/// The window of an image that has its extent already. `out` has the window's extent.
+void copy_window(const Raster& image, Window window, Raster& out) {
+  const auto row = static_cast<std::size_t>(window.width * image.channels);
+  for (std::int64_t y = 0; y < window.height; ++y) {
+    const auto from = ((window.top + y) * image.width + window.left) * image.channels;
+    std::memcpy(out.pixels.data() + static_cast<std::size_t>(y) * row, image.pixels.data() + from, row);
+  }
+}
+
+/// Grey images, which no decoder here makes: as RGB with three equal channels.
 void resize_grey(const Raster& image, Extent extent, Window window, Raster& out) {
   Raster wide{image.height, image.width, 3, {}}, wide_out;
   for (const auto value : image.pixels) wide.pixels.insert(wide.pixels.end(), 3, value);
@@ -98,6 +107,12 @@ CropOffset random_crop(Extent extent, std::int64_t size, std::uint64_t seed, std
   return {draw(0, extent.height), draw(1, extent.width)};
 }
 
+void check_resized_extent(std::int64_t height, std::int64_t width, Extent extent) {
+  if (extent.height > kMostPixels / extent.width)
+    throw Error(ExitCode::input, fmt::format("{} x {} pixels would become {} x {}, more than langrun holds in memory",
+                                             height, width, extent.height, extent.width));
+}
+
 void resize_window(const Raster& image, Extent extent, Window window, Raster& out) {
   if (window.top < 0 || window.left < 0 || window.height < 1 || window.width < 1 ||
       window.top + window.height > extent.height || window.left + window.width > extent.width)
@@ -108,15 +123,14 @@ void resize_window(const Raster& image, Extent extent, Window window, Raster& ou
   out.width = window.width;
   out.channels = image.channels;
   out.pixels.resize(out.bytes());
+  if (image.height == extent.height && image.width == extent.width) return copy_window(image, window, out);
   if (image.channels != 3) return resize_grey(image, extent, window, out);
   Resampler(image, extent, window).run(out);
 }
 
 Raster resize(const Raster& image, Extent extent) {
   if (image.height == extent.height && image.width == extent.width) return image;
-  if (extent.height > kMostPixels / extent.width)
-    throw Error(ExitCode::input, fmt::format("{} x {} pixels would become {} x {}, more than langrun holds in memory",
-                                             image.height, image.width, extent.height, extent.width));
+  check_resized_extent(image.height, image.width, extent);
   Raster out;
   resize_window(image, extent, {0, 0, extent.height, extent.width}, out);
   return out;
@@ -128,11 +142,7 @@ Raster crop(const Raster& image, CropOffset offset, std::int64_t size) {
                                                 offset.left, image.height, image.width));
   Raster out{size, size, image.channels, {}};
   out.pixels.resize(out.bytes());
-  const auto row = static_cast<std::size_t>(size * image.channels);
-  for (std::int64_t y = 0; y < size; ++y) {
-    const auto from = ((offset.top + y) * image.width + offset.left) * image.channels;
-    std::memcpy(out.pixels.data() + static_cast<std::size_t>(y) * row, image.pixels.data() + from, row);
-  }
+  copy_window(image, {offset.top, offset.left, size, size}, out);
   return out;
 }
 

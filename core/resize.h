@@ -32,9 +32,11 @@ struct Window {
   std::int64_t top = 0, left = 0, height = 0, width = 0;
 };
 
+/// Throws Error(input) where an image of height x width would come to more than 2^27 pixels.
+void check_resized_extent(std::int64_t height, std::int64_t width, Extent extent);
+
 /// Antialiased bilinear resize of uint8 [H, W, C] to `extent` in float32, rounded half to even to 8 bits. An image that
-/// has the extent already is returned as it is. Same bits on every machine. Throws Error(input) where the
-/// result would hold more than 2^27 pixels.
+/// has the extent already is returned as it is. Same bits on every machine. Throws as check_resized_extent.
 Raster resize(const Raster& image, Extent extent);
 
 /// What lies within `window` of the image resized to `extent`, into `out`, whose memory is used again: the same bits as

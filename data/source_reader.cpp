@@ -87,9 +87,9 @@ bool SourceReader::next(Item& item) {
   return true;
 }
 
-Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings) {
-  if (entry.encoding != SourceEntry::Encoding::image) return decode_cifar(bytes);
-  return decode_image(bytes, settings);
+void decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings, Decoded& out) {
+  if (entry.encoding != SourceEntry::Encoding::image) return take_whole(decode_cifar(bytes), out);
+  decode_image(bytes, settings, out);
 }
 
 }  // namespace langrun

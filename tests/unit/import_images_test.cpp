@@ -71,7 +71,7 @@ TEST(Import, UnlikeSizesNameTheFirstThatDiffers) {
 TEST(Import, SizeResizesAndCrops) {
   const ScratchFolder scratch;
   auto settings = small_set(scratch, true);
-  settings.size = 6;
+  settings.fit.size = 6;
   import_alone(settings);
   const auto store = ImageStore::open(scratch / "out.h5");
   EXPECT_EQ(store.shape(), (ImageShape{3, 6, 6}));
@@ -84,10 +84,10 @@ TEST(Import, SizeResizesAndCrops) {
 TEST(Import, RandomCropsAreKeyedByIndexAndCopy) {
   const ScratchFolder scratch;
   auto settings = small_set(scratch, true);
-  settings.size = 6;
-  settings.random_crop = true;
-  settings.crop_copies = 4;
-  settings.seed = 3;
+  settings.fit.size = 6;
+  settings.fit.random_crop = true;
+  settings.fit.crop_copies = 4;
+  settings.fit.seed = 3;
   EXPECT_EQ(import_alone(settings).store.images, 28U);
   const auto store = ImageStore::open(scratch / "out.h5");
   const auto resized = resize(test::marked_raster(9, 8, 12), {6, 9});
@@ -142,13 +142,13 @@ TEST(Import, RefusesExistingOutputAndOddSettings) {
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
   EXPECT_EQ(std::filesystem::file_size(scratch / "out.h5"), 4U);
   settings.out = scratch / "other.h5";
-  settings.random_crop = true;
+  settings.fit.random_crop = true;
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
-  settings.random_crop = false;
-  settings.size = 4;
-  settings.crop_copies = 2;
+  settings.fit.random_crop = false;
+  settings.fit.size = 4;
+  settings.fit.crop_copies = 2;
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
-  settings.crop_copies = 1;
+  settings.fit.crop_copies = 1;
   settings.out = scratch / "no/such/folder/out.h5";
   EXPECT_EQ(code_of([&] { import_alone(settings); }), static_cast<int>(ExitCode::storage));
 }
