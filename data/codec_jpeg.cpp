@@ -15,7 +15,7 @@ namespace {
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
-using Decompressor = std::unique_ptr<void, Destroy>;
+using Transformer = std::unique_ptr<void, Destroy>;
 
 /// True where an Adobe marker stands before the image data: such CMYK files store their inks inverted.
 bool has_adobe_marker(Bytes bytes) {
@@ -77,7 +77,7 @@ void decompress(tjhandle handle, Bytes bytes, std::uint8_t* out, int width, int 
 
 void decode_jpeg(Bytes bytes, const DecodeSettings& settings, Decoded& out) {
   // One for each image: libjpeg keeps tables, and a file that lacks its own would be decoded with another's.
-  const Decompressor handle(tjInitDecompress());
+  const Transformer handle(tjInitDecompress());
   if (!handle) throw Error(ExitCode::internal, "libjpeg-turbo does not start");
   int width = 0, height = 0, subsampling = 0, colour = 0;
   if (tjDecompressHeader3(handle.get(), bytes.data(), static_cast<unsigned long>(bytes.size()), &width, &height,
@@ -102,6 +102,18 @@ void decode_jpeg(Bytes bytes, const DecodeSettings& settings, Decoded& out) {
   } else {
     decompress(handle.get(), bytes, image.pixels.data(), width, height, TJPF_RGB);
   }
+}
+
+std::vector<std::uint8_t> encode_jpeg(const Raster& image, int quality) {
+  const Transformer handle(tjInitCompress());
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  if (!handle || tjCompress2(handle.get(), image.pixels.data(), static_cast<int>(image.width), 0,
+                             static_cast<int>(image.height), TJPF_RGB, &bytes, &size, TJSAMP_420, quality, 0) != 0)
+    throw Error(ExitCode::internal, fmt::format("cannot make a JPEG: {}", tjGetErrorStr2(handle.get())));
+  std::vector<std::uint8_t> out(bytes, bytes + size);
+  tjFree(bytes);
+  return out;
 }
 
 }  // namespace langrun

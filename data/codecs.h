@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/raster.h"
 
@@ -45,6 +46,8 @@ void decode_image(Bytes bytes, const DecodeSettings& settings, Decoded& out);
 
 void decode_jpeg(Bytes bytes, const DecodeSettings& settings, Decoded& out);
 Raster decode_png(Bytes bytes);
+/// An RGB image as a JPEG of 4:2:0 chroma, as cameras write them: for benchmarks and tests. `quality` 1 to 100.
+std::vector<std::uint8_t> encode_jpeg(const Raster& image, int quality);
 /// A raster that is the whole image.
 void take_whole(Raster raster, Decoded& out);
 

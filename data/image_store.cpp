@@ -158,6 +158,7 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
   if (out.size() != indices.size() * image_bytes())
     throw Error(ExitCode::internal,
                 fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
+  const h5::Hold hold;
   for (std::size_t i = 0; i < indices.size();) {
     const auto& part = part_of(indices[i]);
     std::size_t run = 1;
@@ -170,6 +171,7 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
 }
 
 void ImageStore::read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const {
+  const h5::Hold hold;
   for (std::size_t i = 0; i < indices.size(); ++i) labels_.read_rows(indices[i], 1, &out[i]);
 }
 

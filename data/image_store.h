@@ -31,7 +31,7 @@ struct StoreRecord {
   double scaled_mean_difference = 0;
 };
 
-/// Reads a store. Any number of threads may read at once; HDF5 itself takes them one by one.
+/// Reads a store. Any number of threads may read at once; HDF5 takes them one by one, a call of read after the other.
 class ImageStore {
  public:
   /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is
