@@ -93,8 +93,9 @@ class SourceReader {
   std::uint32_t open_container_ = 0;
 };
 
-/// The image of an entry, into `out`. Throws Error(input) where the bytes are damaged or no image; the caller knows its
-/// name.
+/// The image of an entry. Throws Error(input) where the bytes are damaged or no image; the caller knows its name.
+Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings);
+/// The same into `out`, whose memory is used again.
 void decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings, Decoded& out);
 
 }  // namespace langrun
