@@ -21,9 +21,7 @@ void across_generic(const Filter& filter, const std::uint8_t* row, float* out) {
   }
 }
 
-std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(std::clamp(std::nearbyint(value), 0.0F, 255.0F));
-}
+std::uint8_t to_byte(float value) { return static_cast<std::uint8_t>(std::clamp(std::nearbyint(value), 0.0F, 255.0F)); }
 
 void down_generic(const float* const* rows, const float* weights, std::int64_t rows_count, std::int64_t count,
                   std::uint8_t* out) {
@@ -104,8 +102,7 @@ Filter::Filter(std::int64_t input, std::int64_t output, std::int64_t begin, std:
 std::vector<ResampleKernels> resample_kernels() {
   std::vector<ResampleKernels> list{{"generic", across_generic, down_generic}};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    list.push_back({"avx2", across_avx2, down_avx2});
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back({"avx2", across_avx2, down_avx2});
 #endif
   return list;
 }

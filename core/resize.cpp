@@ -20,10 +20,8 @@ constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;
 class Resampler {
  public:
   Resampler(const Raster& image, Extent extent, Window window)
-      : image_(image),
-        across_(image.width, extent.width, window.left, window.width),
-        down_(image.height, extent.height, window.top, window.height),
-        kernels_(fastest()) {
+      : image_(image), across_(image.width, extent.width, window.left, window.width),
+        down_(image.height, extent.height, window.top, window.height), kernels_(fastest()) {
     for (const auto& span : down_.spans) ring_rows_ = std::max(ring_rows_, span.count);
     // One float behind each row, see ResampleKernels.
     row_floats_ = static_cast<std::size_t>(window.width * 3 + 1);
@@ -41,8 +39,7 @@ class Resampler {
       const auto& span = down_.spans[static_cast<std::size_t>(y)];
       for (next = std::max(next, span.first); next < span.first + span.count; ++next)
         kernels_.across(across_, source(next), ring(next));
-      for (std::int64_t tap = 0; tap < span.count; ++tap)
-        rows[static_cast<std::size_t>(tap)] = ring(span.first + tap);
+      for (std::int64_t tap = 0; tap < span.count; ++tap) rows[static_cast<std::size_t>(tap)] = ring(span.first + tap);
       kernels_.down(rows.data(), down_.weights.data() + span.weights, span.count, values,
                     out.pixels.data() + y * values);
     }
@@ -116,9 +113,9 @@ void check_resized_extent(std::int64_t height, std::int64_t width, Extent extent
 void resize_window(const Raster& image, Extent extent, Window window, Raster& out) {
   if (window.top < 0 || window.left < 0 || window.height < 1 || window.width < 1 ||
       window.top + window.height > extent.height || window.left + window.width > extent.width)
-    throw Error(ExitCode::internal, fmt::format("window of {} x {} at ({}, {}) leaves an image of {} x {}",
-                                                window.height, window.width, window.top, window.left, extent.height,
-                                                extent.width));
+    throw Error(ExitCode::internal,
+                fmt::format("window of {} x {} at ({}, {}) leaves an image of {} x {}", window.height, window.width,
+                            window.top, window.left, extent.height, extent.width));
   out.height = window.height;
   out.width = window.width;
   out.channels = image.channels;

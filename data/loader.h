@@ -63,7 +63,8 @@ class Loader {
   /// The next step's batch; waits for it where need be. An error of the reading thread is thrown here, after the
   /// batches read before it, and again by every later call.
   Batch next();
-  /// How long next() has waited for batches in all, seconds: 0 where the reading keeps ahead. Called by the same thread.
+  /// How long next() has waited for batches in all, seconds: 0 where the reading keeps ahead. Called by the same
+  /// thread.
   double seconds_waited() const { return seconds_waited_; }
 
  private:

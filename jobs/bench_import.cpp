@@ -31,7 +31,8 @@ class SharedScratch {
     path_ = on_root(world, "folder for the benchmark", [] {
       auto name = (fs::temp_directory_path() / "langrun-bench.XXXXXX").string();
       if (::mkdtemp(name.data()) == nullptr)
-        throw Error(ExitCode::storage, fmt::format("cannot make a folder {}", name), "set TMPDIR to one for such files");
+        throw Error(ExitCode::storage, fmt::format("cannot make a folder {}", name),
+                    "set TMPDIR to one for such files");
       return name;
     });
   }
@@ -56,7 +57,8 @@ std::vector<std::uint8_t> photograph(std::uint64_t index) {
   std::vector<float> grain(image.bytes());
   fill_normal(noise_key(1, Stream::data_noise), {index, 0}, grain);
   for (std::size_t i = 0; i < grain.size(); ++i)
-    image.pixels[i] = static_cast<std::uint8_t>(std::clamp(static_cast<float>(image.pixels[i]) + 9 * grain[i], 0.0F, 255.0F));
+    image.pixels[i] =
+        static_cast<std::uint8_t>(std::clamp(static_cast<float>(image.pixels[i]) + 9 * grain[i], 0.0F, 255.0F));
   return encode_jpeg(image, 92);
 }
 

@@ -41,10 +41,9 @@ void ImageFitter::fit_crops(const SourceReader::Item& item, const Decoded& decod
   check_resized_extent(decoded.height, decoded.width, extent);
   pixels.clear();
   for (std::int64_t copy = 0; copy < settings_.crop_copies; ++copy) {
-    const auto offset =
-        settings_.random_crop
-            ? random_crop(extent, size, settings_.seed, item.index, static_cast<std::uint32_t>(copy))
-            : center_crop(extent, size);
+    const auto offset = settings_.random_crop
+                            ? random_crop(extent, size, settings_.seed, item.index, static_cast<std::uint32_t>(copy))
+                            : center_crop(extent, size);
     resize_window(decoded.raster, extent, {offset.top, offset.left, size, size}, window_);
     pixels.insert(pixels.end(), window_.pixels.begin(), window_.pixels.end());
   }

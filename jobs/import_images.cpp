@@ -47,11 +47,7 @@ class Importer {
  public:
   Importer(const ImportSettings& settings, const ImageSource& source, std::uint64_t first, std::uint64_t last,
            int threads)
-      : settings_(settings),
-        source_(source),
-        first_(first),
-        reader_(source, first, last),
-        left_(last - first),
+      : settings_(settings), source_(source), first_(first), reader_(source, first, last), left_(last - first),
         fitters_(static_cast<std::size_t>(threads), ImageFitter(settings.fit)),
         workers_(
             threads, static_cast<std::size_t>(2 * threads + 2), [this] { return read(); },

@@ -29,9 +29,9 @@ struct ImportResult {
 };
 
 /// Imports on all ranks (collective; see build_store). The stored images and labels are the same for any number of
-/// ranks and threads; an image's index counts all images of the source in order, damaged ones too. Throws Error on all ranks alike:
-/// usage for settings that do not go together or an existing OUT, input for a source that is missing, damaged, of no or
-/// of several sizes, storage where OUT cannot be written. A failed import leaves nothing behind.
+/// ranks and threads; an image's index counts all images of the source in order, damaged ones too. Throws Error on all
+/// ranks alike: usage for settings that do not go together or an existing OUT, input for a source that is missing,
+/// damaged, of no or of several sizes, storage where OUT cannot be written. A failed import leaves nothing behind.
 ImportResult import_images(Communicator& world, const ImportSettings& settings, const BuildNotes& notes);
 
 }  // namespace langrun

@@ -14,9 +14,9 @@
 
 namespace langrun {
 
-/// One thread calls `read` for the next piece, `threads` threads call `work` on pieces, and next() hands out the results
-/// in the order of reading: what comes out does not depend on the threads. At most `most` pieces are between reading
-/// and next(), which bounds the memory. An error of `read` or `work` is thrown by next() in its piece's place.
+/// One thread calls `read` for the next piece, `threads` threads call `work` on pieces, and next() hands out the
+/// results in the order of reading: what comes out does not depend on the threads. At most `most` pieces are between
+/// reading and next(), which bounds the memory. An error of `read` or `work` is thrown by next() in its piece's place.
 template <class Piece, class Result>
 class OrderedWorkers {
  public:

@@ -34,7 +34,8 @@ OptionTable table_of(BenchOptions& options) {
   table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
   table.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
   table.integer("repeats", config.repeats, "measurements", "of each figure; the median counts", {1, 10'000});
-  table.integer("threads", config.threads, "threads", "of a rank (langevin, import; noise is measured on one)", {1, 4096});
+  table.integer("threads", config.threads, "threads", "of a rank (langevin, import; noise is measured on one)",
+                {1, 4096});
   table.text("source", config.source, "images to import (import); none: JPEGs of its own");
   table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
   return table;

@@ -138,8 +138,8 @@ int run_data_import(Call& call) {
   table.integer("size", settings.fit.size, "pixels",
                 "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
   table.choice("crop", crop, {"center", "random"}, "which square is kept");
-  table.integer("crop-copies", settings.fit.crop_copies, "crops", "random crops per image, next to each other in the store",
-                {1, 1'000'000});
+  table.integer("crop-copies", settings.fit.crop_copies, "crops",
+                "random crops per image, next to each other in the store", {1, 1'000'000});
   table.integer("seed", seed, "", "key of random crops", {0, std::numeric_limits<std::int64_t>::max()});
   table.flag("scaled-decoding", settings.fit.scaled_decoding,
              "decode JPEGs of at least twice the size at 1/2, 1/4 or 1/8: faster, other pixels; the store records it "

@@ -3,7 +3,7 @@ bilinear resize, middle crop, all images into one file on the disk), in turns on
 started anew each time. Prints a table and one JSON line with the ratios: median, lowest and highest over the repeats,
 by wall time and by the processor time that each program used (the steadier one where others use the machine).
 
-    python tests/bench/peer_import.py --source images.tar [--size 128] [--cores 2] [--repeats 5] [--copies 10]
+    python tests/bench/peer_import.py --source images.tar [--size 128] [--cores 2] [--repeats 5] [--copies 20]
 
 Wants Pillow and numpy, and h5py to compare the pixels: pip install pillow numpy h5py
 """
@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=0, help="ranks of one thread instead of threads")
     parser.add_argument("--mpirun", default="mpirun --oversubscribe")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--copies", type=int, default=10, help="of each image, so that there is enough to do")
+    parser.add_argument("--copies", type=int, default=20, help="of each image, so that there is enough to do")
     parser.add_argument("--pillow", nargs=2, metavar=("OUT", "DRAFT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.pillow:
@@ -128,10 +128,14 @@ def main():
         images = len(find(source))
         store, array = f"{folder}/ours.h5", f"{folder}/theirs.npy"
         ours = [args.program, "data", "import", source, store, "--size", str(args.size)]
-        ours = args.mpirun.split() + ["-n", str(args.ranks)] + ours if args.ranks else ours + ["--threads", str(args.cores)]
+        if args.ranks:
+            ours = args.mpirun.split() + ["-n", str(args.ranks)] + ours + ["--threads", "1"]
+        else:
+            ours += ["--threads", str(args.cores)]
         theirs = [sys.executable, __file__, "--source", source, "--size", str(args.size), "--cores", str(args.cores),
                   "--pillow", array]
-        ways = {"langrun": (ours, [store, store + ".d"]), "langrun, scaled": (ours + ["--scaled-decoding"], [store, store + ".d"]),
+        ways = {"langrun": (ours, [store, store + ".d"]),
+                "langrun, scaled": (ours + ["--scaled-decoding"], [store, store + ".d"]),
                 "Pillow": (theirs + ["full"], [array]), "Pillow, draft": (theirs + ["draft"], [array])}
         times = {name: [] for name in ways}
         for repeat in range(args.repeats + 1):
@@ -143,7 +147,8 @@ def main():
         distance = apart(store, array)
 
     report = {"images": images, "size": args.size, "cores": args.cores, "ranks": args.ranks, "repeats": args.repeats,
-              "pillow": Image.__version__, "jpeg": features.version_feature("libjpeg_turbo"), "mean_difference": distance}
+              "pillow": Image.__version__, "jpeg": features.version_feature("libjpeg_turbo"),
+              "mean_difference": distance}
     for name, took in times.items():
         wall, core = (statistics.median(images / t[i] for t in took) for i in (0, 1))
         print(f"{name:18} {wall:8.0f} images/s {core:8.0f} per core-second")

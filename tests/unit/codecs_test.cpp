@@ -133,8 +133,15 @@ TEST(Jpeg, ScaledDecodingKeepsTheShortSide) {
 TEST(Jpeg, ScalesAreHalvesThatLeaveEnough) {
   const auto bytes = encode_jpeg(synthetic_image(1, 0, 100), 90);
   Decoded decoded;
-  for (const auto& [wanted, part, side] : {std::tuple{0, 1, 100}, {51, 1, 100}, {50, 2, 50}, {26, 2, 50}, {25, 4, 25},
-                                           {13, 8, 13}, {14, 4, 25}, {1, 8, 13}, {200, 1, 100}}) {
+  for (const auto& [wanted, part, side] : {std::tuple{0, 1, 100},
+                                           {51, 1, 100},
+                                           {50, 2, 50},
+                                           {26, 2, 50},
+                                           {25, 4, 25},
+                                           {13, 8, 13},
+                                           {14, 4, 25},
+                                           {1, 8, 13},
+                                           {200, 1, 100}}) {
     decode_image(bytes, {wanted}, decoded);
     EXPECT_EQ(decoded.part, part) << wanted;
     EXPECT_EQ(decoded.raster.height, side) << wanted;

@@ -55,7 +55,8 @@ TEST(OrderedWorkers, AFailedReadComesLast) {
 
 TEST(OrderedWorkers, ReadsNoFurtherAheadThanAsked) {
   std::atomic<int> read = 0;
-  Workers workers(2, 6, [&]() -> std::optional<int> { return read++; }, [](int, int&& piece) { return piece; });
+  Workers workers(
+      2, 6, [&]() -> std::optional<int> { return read++; }, [](int, int&& piece) { return piece; });
   EXPECT_EQ(workers.next(), 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_LE(read, 7);

@@ -64,7 +64,8 @@ TEST(Resize, ChannelsStayApart) {
 
 Raster scrambled(std::int64_t height, std::int64_t width, std::int64_t channels = 3) {
   Raster image{height, width, channels, {}};
-  for (std::uint32_t i = 0; i < image.bytes(); ++i) image.pixels.push_back(static_cast<std::uint8_t>((i * 2654435761U) >> 24));
+  for (std::uint32_t i = 0; i < image.bytes(); ++i)
+    image.pixels.push_back(static_cast<std::uint8_t>((i * 2654435761U) >> 24));
   return image;
 }
 
@@ -120,7 +121,8 @@ TEST(Resize, FiltersAreNormalisedAndStayWithin) {
       ASSERT_GE(span.count, 1);
       ASSERT_LE(span.first + span.count, input);
       double sum = 0;
-      for (std::int64_t tap = 0; tap < span.count; ++tap) sum += filter.weights[span.weights + static_cast<std::size_t>(tap)];
+      for (std::int64_t tap = 0; tap < span.count; ++tap)
+        sum += filter.weights[span.weights + static_cast<std::size_t>(tap)];
       EXPECT_NEAR(sum, 1, 1e-5);
     }
   }
