@@ -20,6 +20,8 @@ namespace {
 // Few enough that a failure anywhere stops all ranks within seconds, enough that agreeing costs nothing.
 constexpr int kImagesPerRound = 256;
 constexpr std::int64_t kMostThreads = 4096;
+// Images decoded at a fraction that are decoded in full as well, where there are so many.
+constexpr std::size_t kLeastCompared = 16;
 
 void check(const ImportSettings& settings) {
   const auto fail = [](const std::string& what) {
@@ -70,6 +72,8 @@ class Importer {
   }
 
   const ScaledDifference& difference() const { return difference_; }
+  /// The first images that were decoded at a fraction and not compared, at most kLeastCompared.
+  const std::vector<std::uint64_t>& not_compared() const { return not_compared_; }
 
  private:
   std::optional<Piece> read() {
@@ -115,6 +119,13 @@ class Importer {
     for (std::uint64_t c = 0; c < copies; ++c)
       writer.put((image.index - first_) * copies + c, image.shape, std::span(image.pixels).subspan(c * bytes, bytes));
     difference_.add(image.difference);
+    if (image.difference.scaled > image.difference.compared) remember(image.index);
+  }
+
+  // The lowest places, since images of compressed archives come in stored order, which ranks share differently.
+  void remember(std::uint64_t index) {
+    not_compared_.insert(std::lower_bound(not_compared_.begin(), not_compared_.end(), index), index);
+    if (not_compared_.size() > kLeastCompared) not_compared_.pop_back();
   }
 
   const ImportSettings& settings_;
@@ -124,6 +135,7 @@ class Importer {
   std::uint64_t left_;
   std::string first_image_;
   ScaledDifference difference_;
+  std::vector<std::uint64_t> not_compared_;
   std::vector<FittedImage> fitted_;  ///< of the piece whose turn it is
   std::size_t next_ = 0;
   std::vector<ImageFitter> fitters_;
@@ -146,15 +158,52 @@ int cores_of_rank(Communicator& world) {
 }
 
 /// Every 64th image, but at least 16 where there are so many.
-std::uint64_t compare_every(std::uint64_t images) { return std::clamp<std::uint64_t>(images / 16, 1, 64); }
+std::uint64_t compare_every(std::uint64_t images) { return std::clamp<std::uint64_t>(images / kLeastCompared, 1, 64); }
 
-/// Adds what all ranks saw of scaled decoding to the store's record. Collective.
-void add_difference(Communicator& world, ScaledDifference own, StoreRecord& record) {
+ScaledDifference sum_over_ranks(Communicator& world, ScaledDifference own) {
   ScaledDifference all;
   for (const auto& bytes : world.gather_all("difference of scaled decoding", std::as_bytes(std::span(&own, 1)))) {
     std::memcpy(&own, bytes.data(), sizeof(own));
     all.add(own);
   }
+  return all;
+}
+
+/// Where few of the images that were to be compared turned out large enough for a fraction: compares the first others,
+/// by their order over all ranks, until `wanted` are. Collective.
+ScaledDifference compare_more(Communicator& world, const ImportSettings& settings, const ImageSource& source,
+                              const std::vector<std::uint64_t>& own, std::size_t wanted) {
+  std::vector<std::uint64_t> all;
+  for (const auto& bytes : world.gather_all("images decoded at a fraction", std::as_bytes(std::span(own)))) {
+    const auto before = all.size();
+    all.resize(before + bytes.size() / sizeof(std::uint64_t));
+    if (!bytes.empty()) std::memcpy(all.data() + before, bytes.data(), bytes.size());
+  }
+  all.resize(std::min(all.size(), wanted));  // ranks' images follow each other, so these are in order
+  auto each = settings.fit;
+  each.compare_every = 1;
+  ImageFitter fitter(each);
+  ScaledDifference found;
+  agree(world, "compare with full decoding", [&] {
+    for (const auto index : own) {
+      SourceReader reader(source, index, index + 1);
+      SourceReader::Item item;
+      if (std::find(all.begin(), all.end(), index) == all.end() || !reader.next(item)) continue;
+      found.add(fitter.fit(source.entries[index], item).difference);
+    }
+  });
+  found.scaled = 0;  // they have been counted
+  return sum_over_ranks(world, found);
+}
+
+/// Adds what all ranks saw of scaled decoding to the store's record. Collective.
+void add_difference(Communicator& world, const ImportSettings& settings, const ImageSource& source,
+                    const Importer& importer, StoreRecord& record) {
+  auto all = sum_over_ranks(world, importer.difference());
+  const auto wanted = std::min(static_cast<std::int64_t>(kLeastCompared), all.scaled);
+  if (all.compared < wanted)
+    all.add(compare_more(world, settings, source, importer.not_compared(),
+                         static_cast<std::size_t>(wanted - all.compared)));
   record.scaled_images = all.scaled;
   record.scaled_compared = all.compared;
   record.scaled_largest_difference = all.largest;
@@ -221,7 +270,7 @@ ImportResult import_images(Communicator& world, const ImportSettings& settings, 
   plan.label = [&](std::uint64_t row) { return static_cast<std::int64_t>(source.entries[row / copies].label); };
   plan.produce = [&](ShardWriter& writer) { return importer.produce(writer); };
   plan.complete_record = [&](StoreRecord& record) {
-    if (settings.fit.scaled_decoding) add_difference(world, importer.difference(), record);
+    if (settings.fit.scaled_decoding) add_difference(world, settings, source, importer, record);
     result.record = record;
   };
   result.store = build_store(world, plan, notes);

@@ -253,6 +253,19 @@ TEST(Import, ScaledDecodingComparesASample) {
   EXPECT_LE(record.scaled_compared, 20);
 }
 
+TEST(Import, FewLargeImagesAreComparedWhereverTheyStand) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch, 3);
+  for (int i = 0; i < 200; ++i)
+    write_file(scratch / ("set/a/0" + std::to_string(100 + i) + ".png"), marked_png(1, 40, 40));
+  settings.out = scratch / "out.h5";
+  settings.fit.scaled_decoding = true;
+  const auto record = import_alone(settings).record;
+  EXPECT_EQ(record.scaled_images, 3);
+  EXPECT_EQ(record.scaled_compared, 3);
+  EXPECT_GT(record.scaled_largest_difference, 0);
+}
+
 TEST(Import, ADamagedImageIsTheFirstOneWithAnyThreads) {
   const ScratchFolder scratch;
   auto settings = jpeg_set(scratch, 60);
