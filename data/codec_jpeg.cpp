@@ -15,7 +15,7 @@ namespace {
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
-using Decompressor = std::unique_ptr<void, Destroy>;
+using Transformer = std::unique_ptr<void, Destroy>;
 
 /// True where an Adobe marker stands before the image data: such CMYK files store their inks inverted.
 bool has_adobe_marker(Bytes bytes) {
@@ -45,7 +45,8 @@ void cmyk_to_rgb(const std::vector<std::uint8_t>& inks, bool inverted, std::vect
   }
 }
 
-/// The smallest of 1, 1/2, 1/4, 1/8 that leaves the short side at least `shortest` long.
+/// The smallest of 1, 1/2, 1/4, 1/8 that leaves the short side at least `shortest` long. libjpeg-turbo also decodes at
+/// 3/8, 5/8, 6/8 and 7/8, but without vector instructions: slower than in full.
 tjscalingfactor scaling_for(int width, int height, std::int64_t shortest) {
   tjscalingfactor best{1, 1};
   for (int part = 2; shortest > 0 && part <= 8; part *= 2) {
@@ -74,8 +75,9 @@ void decompress(tjhandle handle, Bytes bytes, std::uint8_t* out, int width, int 
 
 }  // namespace
 
-Raster decode_jpeg(Bytes bytes, const DecodeSettings& settings) {
-  const Decompressor handle(tjInitDecompress());
+void decode_jpeg(Bytes bytes, const DecodeSettings& settings, Decoded& out) {
+  // One for each image: libjpeg keeps tables, and a file that lacks its own would be decoded with another's.
+  const Transformer handle(tjInitDecompress());
   if (!handle) throw Error(ExitCode::internal, "libjpeg-turbo does not start");
   int width = 0, height = 0, subsampling = 0, colour = 0;
   if (tjDecompressHeader3(handle.get(), bytes.data(), static_cast<unsigned long>(bytes.size()), &width, &height,
@@ -83,9 +85,15 @@ Raster decode_jpeg(Bytes bytes, const DecodeSettings& settings) {
     fail(handle.get());
   check_image_extent(width, height);
   const auto factor = scaling_for(width, height, settings.scale_to);
+  out.height = height;
+  out.width = width;
+  out.part = factor.denom;
   width = TJSCALED(width, factor);
   height = TJSCALED(height, factor);
-  Raster image{height, width, 3, {}};
+  auto& image = out.raster;
+  image.height = height;
+  image.width = width;
+  image.channels = 3;
   image.pixels.resize(image.bytes());
   if (colour == TJCS_CMYK || colour == TJCS_YCCK) {
     std::vector<std::uint8_t> inks(image.bytes() / 3 * 4);
@@ -94,7 +102,18 @@ Raster decode_jpeg(Bytes bytes, const DecodeSettings& settings) {
   } else {
     decompress(handle.get(), bytes, image.pixels.data(), width, height, TJPF_RGB);
   }
-  return image;
+}
+
+std::vector<std::uint8_t> encode_jpeg(const Raster& image, int quality) {
+  const Transformer handle(tjInitCompress());
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  if (!handle || tjCompress2(handle.get(), image.pixels.data(), static_cast<int>(image.width), 0,
+                             static_cast<int>(image.height), TJPF_RGB, &bytes, &size, TJSAMP_420, quality, 0) != 0)
+    throw Error(ExitCode::internal, fmt::format("cannot make a JPEG: {}", tjGetErrorStr2(handle.get())));
+  std::vector<std::uint8_t> out(bytes, bytes + size);
+  tjFree(bytes);
+  return out;
 }
 
 }  // namespace langrun

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -51,13 +52,26 @@ void check_image_extent(std::int64_t width, std::int64_t height) {
                 fmt::format("{} x {} pixels, expected at most {} in all", height, width, kMostImagePixels));
 }
 
-Raster decode_image(Bytes bytes, const DecodeSettings& settings) {
+void decode_image(Bytes bytes, const DecodeSettings& settings, Decoded& out) {
   switch (sniff_image(bytes)) {
-    case ImageFormat::jpeg: return decode_jpeg(bytes, settings);
-    case ImageFormat::png: return decode_png(bytes);
+    case ImageFormat::jpeg: return decode_jpeg(bytes, settings, out);
+    case ImageFormat::png: return take_whole(decode_png(bytes), out);
     case ImageFormat::unknown: break;
   }
   throw Error(ExitCode::input, fmt::format("not an image: {}", describe_content(bytes)), "langrun reads JPEG and PNG");
+}
+
+Raster decode_image(Bytes bytes, const DecodeSettings& settings) {
+  Decoded decoded;
+  decode_image(bytes, settings, decoded);
+  return std::move(decoded.raster);
+}
+
+void take_whole(Raster raster, Decoded& out) {
+  out.height = raster.height;
+  out.width = raster.width;
+  out.part = 1;
+  out.raster = std::move(raster);
 }
 
 }  // namespace langrun

@@ -172,6 +172,29 @@ class File {
   std::filesystem::path path_;
 };
 
+/// While it lives, this thread's calls come before those of all other threads that wait for the library: for the reader
+/// that a training step waits for, against writers in the background. Two such threads share evenly with each other.
+class GoesFirst {
+ public:
+  GoesFirst();
+  ~GoesFirst();
+  GoesFirst(const GoesFirst&) = delete;
+  GoesFirst& operator=(const GoesFirst&) = delete;
+};
+
+/// While it lives, no other thread gets into the library: for many small calls, between which a writer would put in a
+/// large one each.
+class Hold {
+ public:
+  Hold();
+  ~Hold();
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  std::unique_ptr<class Lock> lock_;
+};
+
 /// Version of the HDF5 library at run time.
 std::string library_version();
 

@@ -4,16 +4,63 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <string_view>
+#include <thread>
 
 namespace langrun::h5 {
 namespace {
 
+/// A recursive lock with two queues: whoever goes first is let in before the others, however long those have waited.
+/// A plain mutex is taken again by the thread that has just left it, so a writer of many pieces would keep readers out
+/// for as long as it writes.
+class Gate {
+ public:
+  void enter(bool first) {
+    std::unique_lock lock(mutex_);
+    const auto self = std::this_thread::get_id();
+    if (depth_ > 0 && owner_ == self) {
+      ++depth_;
+      return;
+    }
+    if (first) {
+      ++firsts_;
+      firsts_turn_.wait(lock, [this] { return depth_ == 0; });
+      --firsts_;
+    } else {
+      others_turn_.wait(lock, [this] { return depth_ == 0 && firsts_ == 0; });
+    }
+    owner_ = self;
+    depth_ = 1;
+  }
+
+  void leave() {
+    bool first = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (--depth_ > 0) return;
+      owner_ = {};
+      first = firsts_ > 0;
+    }
+    (first ? firsts_turn_ : others_turn_).notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable firsts_turn_, others_turn_;
+  std::thread::id owner_;
+  int depth_ = 0;   ///< locks that the owner holds
+  int firsts_ = 0;  ///< threads waiting that go first
+};
+
 // HDF5 keeps process-wide state, so its lock is process-wide too.
-std::recursive_mutex& library_mutex() {
-  static std::recursive_mutex mutex;
-  return mutex;
+Gate& library_gate() {
+  static Gate gate;
+  return gate;
 }
+
+thread_local int goes_first = 0;
 
 herr_t first_description(unsigned, const H5E_error2_t* error, void* out) {
   auto* text = static_cast<std::string*>(out);
@@ -36,7 +83,8 @@ std::string reason() {
 
 }  // namespace
 
-Lock::Lock() : lock_(library_mutex()) {
+Lock::Lock() {
+  library_gate().enter(goes_first > 0);
   // Files are closed by their handles. What HDF5 could not write on a full disk it would try again at exit, and crash.
   static const bool exits_quietly = H5dont_atexit() >= 0;
   (void)exits_quietly;
@@ -45,6 +93,14 @@ Lock::Lock() : lock_(library_mutex()) {
   thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   (void)silenced;
 }
+
+Lock::~Lock() { library_gate().leave(); }
+
+GoesFirst::GoesFirst() { ++goes_first; }
+GoesFirst::~GoesFirst() { --goes_first; }
+
+Hold::Hold() : lock_(std::make_unique<Lock>()) {}
+Hold::~Hold() = default;
 
 void fail(ExitCode code, const std::string& what, const std::string& hint) {
   throw Error(code, fmt::format("{} (HDF5: {})", what, reason()), hint);

@@ -4,7 +4,6 @@
 
 #include <hdf5.h>
 
-#include <mutex>
 #include <string>
 
 #include "core/error.h"
@@ -13,13 +12,13 @@
 namespace langrun::h5 {
 
 /// Held during every call into the library, which keeps process-wide state. Recursive: handles close inside locked
-/// calls.
+/// calls. A thread that GoesFirst gets it before all others that wait.
 class Lock {
  public:
   Lock();
-
- private:
-  std::lock_guard<std::recursive_mutex> lock_;
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
 };
 
 /// Throws an Error that ends with HDF5's reason for its last failure, on one line.

@@ -95,5 +95,7 @@ class SourceReader {
 
 /// The image of an entry. Throws Error(input) where the bytes are damaged or no image; the caller knows its name.
 Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings);
+/// The same into `out`, whose memory is used again.
+void decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings, Decoded& out);
 
 }  // namespace langrun

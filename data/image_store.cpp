@@ -29,6 +29,11 @@ void write_record(h5::File& file, const StoreRecord& record) {
   file.write_attribute("/", "seed", record.seed);
   file.write_attribute("/", "skipped", record.skipped);
   file.write_attribute("/", "scaled_decoding", std::int64_t{record.scaled_decoding});
+  if (!record.scaled_decoding) return;
+  file.write_attribute("/", "scaled_images", record.scaled_images);
+  file.write_attribute("/", "scaled_compared", record.scaled_compared);
+  file.write_attribute("/", "scaled_largest_difference", record.scaled_largest_difference);
+  file.write_attribute("/", "scaled_mean_difference", record.scaled_mean_difference);
 }
 
 StoreRecord read_record(const h5::File& file) {
@@ -49,6 +54,11 @@ StoreRecord read_record(const h5::File& file) {
   std::int64_t scaled = 0;
   number("scaled_decoding", scaled);
   record.scaled_decoding = scaled != 0;
+  number("scaled_images", record.scaled_images);
+  number("scaled_compared", record.scaled_compared);
+  number("scaled_largest_difference", record.scaled_largest_difference);
+  if (file.has_attribute("/", "scaled_mean_difference"))
+    record.scaled_mean_difference = file.read_real_attribute("/", "scaled_mean_difference");
   return record;
 }
 
@@ -148,6 +158,7 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
   if (out.size() != indices.size() * image_bytes())
     throw Error(ExitCode::internal,
                 fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
+  const h5::Hold hold;
   for (std::size_t i = 0; i < indices.size();) {
     const auto& part = part_of(indices[i]);
     std::size_t run = 1;
@@ -160,6 +171,7 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
 }
 
 void ImageStore::read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const {
+  const h5::Hold hold;
   for (std::size_t i = 0; i < indices.size(); ++i) labels_.read_rows(indices[i], 1, &out[i]);
 }
 

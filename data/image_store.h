@@ -23,9 +23,15 @@ struct StoreRecord {
   std::int64_t skipped = 0;      ///< damaged images left out
   std::string split = "all";     ///< all, train or test part of the source
   bool scaled_decoding = false;  ///< JPEGs decoded at a fraction of their size
+  // With scaled decoding: images decoded so, how many of them were decoded in full as well, and how far those two lie
+  // apart, in 8-bit levels of the stored pixels.
+  std::int64_t scaled_images = 0;
+  std::int64_t scaled_compared = 0;
+  std::int64_t scaled_largest_difference = 0;
+  double scaled_mean_difference = 0;
 };
 
-/// Reads a store. Any number of threads may read at once; HDF5 itself takes them one by one.
+/// Reads a store. Any number of threads may read at once; HDF5 takes them one by one, a call of read after the other.
 class ImageStore {
  public:
   /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is

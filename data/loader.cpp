@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "core/error.h"
 #include "core/noise.h"
@@ -50,7 +51,11 @@ Loader::~Loader() {
 
 Batch Loader::next() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !ready_.empty() || failure_; });
+  if (ready_.empty() && !failure_) {
+    const auto begun = std::chrono::steady_clock::now();
+    changed_.wait(lock, [this] { return !ready_.empty() || failure_; });
+    seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  }
   if (ready_.empty()) std::rethrow_exception(failure_);
   Batch batch = std::move(ready_.front());
   ready_.pop_front();
@@ -59,6 +64,8 @@ Batch Loader::next() {
 }
 
 void Loader::run() {
+  // The next training step waits for this; whoever writes a checkpoint meanwhile has time.
+  const h5::GoesFirst goes_first;
   try {
     for (auto step = settings_.first_step;; ++step) {
       {

@@ -48,8 +48,8 @@ struct Batch {
 };
 
 /// Reads batches in the order of steps. Lane l of step t holds stream positions (t-1) B + l (B/L) + i, i < B/L, so what
-/// a lane sees does not depend on the ranks. Memory: `ahead` + 1 batches, whatever the size of the store. One thread
-/// calls next(); the store must outlive the loader.
+/// a lane sees does not depend on the ranks. Memory: `ahead` + 1 batches, whatever the size of the store. Its
+/// reads come before all other use of HDF5. One thread calls next(); the store must outlive the loader.
 class Loader {
  public:
   /// Throws Error(usage) where lanes do not divide the batch, a lane does not exist, or `ahead` or `first_step` is
@@ -63,6 +63,9 @@ class Loader {
   /// The next step's batch; waits for it where need be. An error of the reading thread is thrown here, after the
   /// batches read before it, and again by every later call.
   Batch next();
+  /// How long next() has waited for batches in all, seconds: 0 where the reading keeps ahead. Called by the same
+  /// thread.
+  double seconds_waited() const { return seconds_waited_; }
 
  private:
   void run();
@@ -77,6 +80,7 @@ class Loader {
   std::deque<Batch> ready_;
   std::exception_ptr failure_;
   bool stop_ = false;
+  double seconds_waited_ = 0;
   std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "data/archive_walk.h"
@@ -87,9 +88,15 @@ bool SourceReader::next(Item& item) {
   return true;
 }
 
+void decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings, Decoded& out) {
+  if (entry.encoding != SourceEntry::Encoding::image) return take_whole(decode_cifar(bytes), out);
+  decode_image(bytes, settings, out);
+}
+
 Raster decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings) {
-  if (entry.encoding != SourceEntry::Encoding::image) return decode_cifar(bytes);
-  return decode_image(bytes, settings);
+  Decoded decoded;
+  decode_entry(entry, bytes, settings, decoded);
+  return std::move(decoded.raster);
 }
 
 }  // namespace langrun

@@ -20,6 +20,8 @@ struct BenchConfig {
   std::int64_t steps = 10;         ///< Langevin steps of one measurement
   std::int64_t repeats = 7;        ///< measurements of each figure
   std::int64_t threads = 1;
+  std::string source;              ///< images to import; none: JPEGs of its own
+  std::int64_t size = 128;         ///< that they are imported to
 };
 
 /// One figure, measured `repeats` times.
@@ -68,5 +70,10 @@ BenchReport bench_noise(const BenchConfig& config, Communicator& world);
 /// Langevin image-steps a second at fp32: our sampler in lanes and in one call, and the plain PyTorch loop (autograd
 /// through the network, randn_like, one call). Throws Error(usage) where lanes do not divide the batch.
 BenchReport bench_langevin(const BenchConfig& config, Communicator& world);
+
+/// Images a second of `data import` to config.size with config.threads threads a rank, decoding in full and at a
+/// fraction, and of the loader that reads the store back in random order. Without config.source, of 256 JPEGs of 375 x
+/// 500 pixels that it draws. Writes to the folder for temporary files, and clears up. Throws as import_images does.
+BenchReport bench_import(const BenchConfig& config, Communicator& world);
 
 }  // namespace langrun

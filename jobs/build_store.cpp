@@ -129,6 +129,7 @@ BuildResult Build::complete() {
   world_.maximum("rows of shards", by_rank);
   auto record = plan_.record;
   record.skipped += damaged_;
+  if (plan_.complete_record) plan_.complete_record(record);
   agree(world_, "publish store", [&] {
     if (world_.rank() != 0) return;
     target_.publish({*shape_, {by_rank.begin(), by_rank.end()}, labels(), plan_.classes, record});

@@ -46,6 +46,8 @@ struct BuildPlan {
   std::function<std::int64_t(std::uint64_t row)> label;
   /// Writes some of this rank's rows, counted from its first, and says how it went. Errors become all ranks'.
   std::function<BuildRound(ShardWriter& writer)> produce;
+  /// Where set: once all rows are written, on every rank, together; may call collectives. Rank 0's record counts.
+  std::function<void(StoreRecord& record)> complete_record;
 };
 
 /// Where the share of rank `rank` of `ranks` begins among `count` things; for rank `ranks`, `count` itself.

@@ -8,6 +8,7 @@
 
 #include "data/image_source.h"
 #include "jobs/build_store.h"
+#include "jobs/fit_image.h"
 
 namespace langrun {
 
@@ -15,24 +16,22 @@ struct ImportSettings {
   std::filesystem::path source;
   std::filesystem::path out;
   SourceSettings find;
-  std::int64_t size = 0;         ///< S of the S x S images; 0 takes them as they are, which must be of one size
-  bool random_crop = false;      ///< crops keyed by (seed, index of the image) instead of the middle
-  std::int64_t crop_copies = 1;  ///< random crops per image, each keyed differently, next to each other in the store
-  std::uint64_t seed = 0;
-  bool scaled_decoding = false;  ///< JPEGs may be decoded at a fraction: faster, not the same bits
-  bool skip_damaged = false;     ///< damaged images are left out and counted instead of stopping the import
+  FitSettings fit;            ///< with `compare_every` 0: as import_images thinks best
+  std::int64_t threads = 0;   ///< of each rank; 0: all cores, shared by the ranks of a host
+  bool skip_damaged = false;  ///< damaged images are left out and counted instead of stopping the import
 };
 
 struct ImportResult {
   BuildResult store;
   std::vector<std::string> classes;
+  StoreRecord record;                 ///< what the store says of itself
   std::uint64_t train = 0, test = 0;  ///< images of the source under these parts, whichever were taken
 };
 
 /// Imports on all ranks (collective; see build_store). The stored images and labels are the same for any number of
-/// ranks; an image's index counts all images of the source in order, damaged ones too. Throws Error on all ranks alike:
-/// usage for settings that do not go together or an existing OUT, input for a source that is missing, damaged, of no or
-/// of several sizes, storage where OUT cannot be written. A failed import leaves nothing behind.
+/// ranks and threads; an image's index counts all images of the source in order, damaged ones too. Throws Error on all
+/// ranks alike: usage for settings that do not go together or an existing OUT, input for a source that is missing,
+/// damaged, of no or of several sizes, storage where OUT cannot be written. A failed import leaves nothing behind.
 ImportResult import_images(Communicator& world, const ImportSettings& settings, const BuildNotes& notes);
 
 }  // namespace langrun

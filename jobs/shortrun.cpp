@@ -123,6 +123,7 @@ class Shortrun final : public TrainingJob {
     record.seconds_sample.avg = sample;
     record.seconds_update.avg = update;
     record.seconds_exchange.avg = exchange;
+    record.more.emplace_back("seconds_data", data_.take_seconds_waited());
     return record;
   }
 

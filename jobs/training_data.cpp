@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "core/torch.h"
@@ -64,6 +65,7 @@ struct TrainingData::Parts {
   LoaderSettings settings;
   std::optional<Loader> loader;
   Batch batch;
+  double seconds_told = 0;
 };
 
 TrainingData::TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image)
@@ -91,6 +93,11 @@ at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, Noise
       values[i * pixels + j] += static_cast<float>(sd) * noise[static_cast<std::size_t>(j)];
   }
   return images;
+}
+
+double TrainingData::take_seconds_waited() {
+  const double all = parts_->loader ? parts_->loader->seconds_waited() : 0;
+  return all - std::exchange(parts_->seconds_told, all);
 }
 
 at::Tensor TrainingData::images(const std::vector<std::uint64_t>& indices) {

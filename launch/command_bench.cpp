@@ -25,7 +25,7 @@ struct BenchOptions {
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, "noise, langevin or all", true);
+  table.positional("NAME", options.name, "noise, langevin, import or all", true);
   table.text("json", options.json, "file for the figures, as JSON");
   table.text("network", config.network, "energy that chains run on (langevin)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -34,7 +34,10 @@ OptionTable table_of(BenchOptions& options) {
   table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
   table.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
   table.integer("repeats", config.repeats, "measurements", "of each figure; the median counts", {1, 10'000});
-  table.integer("threads", config.threads, "threads", "of the process (langevin; noise is measured on one)", {1, 4096});
+  table.integer("threads", config.threads, "threads", "of a rank (langevin, import; noise is measured on one)",
+                {1, 4096});
+  table.text("source", config.source, "images to import (import); none: JPEGs of its own");
+  table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
   return table;
 }
 
@@ -109,7 +112,10 @@ int run_bench(Call& call) {
     throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
                 "nothing is written over; remove it or choose another name");
   const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{
-      {"noise", bench_noise}, {"langevin", bench_langevin}};
+      {"noise", bench_noise},
+      {"langevin", bench_langevin},
+      {"import", bench_import},
+  };
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
                              {"processor", processor()},
@@ -124,9 +130,9 @@ int run_bench(Call& call) {
     all["benchmarks"].push_back(json_of(report));
   }
   if (!found) {
-    const auto close = nearest(options.name, {"noise", "langevin", "all"});
+    const auto close = nearest(options.name, {"noise", "langevin", "import", "all"});
     throw Error(ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),
-                close.empty() ? "noise, langevin or all" : fmt::format("did you mean '{}'?", close));
+                close.empty() ? "noise, langevin, import or all" : fmt::format("did you mean '{}'?", close));
   }
   if (speaks && !options.json.empty()) write_json(options.json, all);
   return 0;

@@ -85,6 +85,15 @@ std::string content_checksum(const ImageStore& store) {
   return fmt::format("content     {:016x}{:016x}\n", digest.high64, digest.low64);
 }
 
+/// What scaled decoding did to a store's pixels.
+std::string scaled_text(const StoreRecord& record) {
+  if (record.scaled_images == 0) return "scaled where an image is large enough: none was, so all are decoded in full";
+  return fmt::format(
+      "{} images decoded at a fraction; largest difference from full decoding {} of 255 levels, mean {:.3f} "
+      "({} compared)",
+      record.scaled_images, record.scaled_largest_difference, record.scaled_mean_difference, record.scaled_compared);
+}
+
 std::string describe(const ImageStore& store, std::uint64_t most) {
   const auto& record = store.record();
   std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(),
@@ -95,7 +104,8 @@ std::string describe(const ImageStore& store, std::uint64_t most) {
     text += fmt::format("crop        {}", record.crop);
     if (record.size > 0)
       text += fmt::format(", size {}, {} per image, seed {}", record.size, record.crop_copies, record.seed);
-    text += record.scaled_decoding ? ", scaled decoding\n" : "\n";
+    text += "\n";
+    if (record.scaled_decoding) text += "decoding    " + scaled_text(record) + "\n";
   }
   text += statistics(store, most);
   std::vector<std::uint64_t> counts(store.classes().size(), 0);
@@ -125,14 +135,18 @@ int run_data_import(Call& call) {
                    "over), a flat folder "
                    "or tar, CIFAR binary files");
   table.positional("OUT", out, "the image store to write; must not exist");
-  table.integer("size", settings.size, "pixels",
+  table.integer("size", settings.fit.size, "pixels",
                 "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
   table.choice("crop", crop, {"center", "random"}, "which square is kept");
-  table.integer("crop-copies", settings.crop_copies, "crops", "random crops per image, next to each other in the store",
-                {1, 1'000'000});
+  table.integer("crop-copies", settings.fit.crop_copies, "crops",
+                "random crops per image, next to each other in the store", {1, 1'000'000});
   table.integer("seed", seed, "", "key of random crops", {0, std::numeric_limits<std::int64_t>::max()});
-  table.flag("scaled-decoding", settings.scaled_decoding,
-             "decode large JPEGs at a fraction: faster, slightly other pixels; recorded in the store");
+  table.flag("scaled-decoding", settings.fit.scaled_decoding,
+             "decode JPEGs of at least twice the size at 1/2, 1/4 or 1/8: faster, other pixels; the store records it "
+             "and how far they are from full decoding");
+  table.integer("threads", settings.threads, "threads",
+                "decoding, of each rank; 0: all cores, shared by the ranks of a host; the store is the same with any",
+                {0, 4096});
   table.flag("skip-damaged", settings.skip_damaged,
              "leave damaged images and other files out, name and count them, instead of stopping");
   table.choice("class-from", class_from, {"folder", "name"},
@@ -145,8 +159,8 @@ int run_data_import(Call& call) {
   if (answer_questions(call, table, summary)) return 0;
   settings.source = source;
   settings.out = out;
-  settings.random_crop = crop == "random";
-  settings.seed = static_cast<std::uint64_t>(seed);
+  settings.fit.random_crop = crop == "random";
+  settings.fit.seed = static_cast<std::uint64_t>(seed);
   if (class_from == "name") settings.find.class_from = SourceSettings::ClassFrom::name;
   using Split = SourceSettings::Split;
   settings.find.split = split == "train" ? Split::train : split == "test" ? Split::test : Split::all;
@@ -156,6 +170,7 @@ int run_data_import(Call& call) {
     fmt::print(stderr, "langrun: warning: {} train and {} test images are in one store; --split takes one part\n",
                result.train, result.test);
   print_result(out, result.store, result.classes.size(), start);
+  if (result.record.scaled_decoding) fmt::print("scaled decoding: {}\n", scaled_text(result.record));
   return 0;
 }
 

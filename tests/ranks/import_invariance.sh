@@ -46,7 +46,22 @@ head -c 9219 "$scratch/set/test_batch.bin" >"$scratch/few/test_batch.bin"
 same few data import "$scratch/few"
 
 imagenet=$LANGRUN_SHARED/data/imagenet-sample-jpeg.tar
-if [[ -r $imagenet ]]; then same photographs data import "$imagenet" --class-from name --size 32 --crop random; fi
+if [[ -r $imagenet ]]; then
+  same photographs data import "$imagenet" --class-from name --size 32 --crop random
+  same scaled data import "$imagenet" --class-from name --size 200 --crop random --scaled-decoding
+  grep -q 'largest difference from full decoding [1-9]' "$scratch/scaled-1.txt" || fail "scaled decoding is not recorded"
+  for kind in photographs scaled; do
+    options=(--size 32)
+    [[ $kind = photographs ]] || options=(--size 200 --scaled-decoding)
+    for threads in 1 3; do
+      ranks 2 "$program" data import "$imagenet" --class-from name --crop random "${options[@]}" --threads $threads \
+        "$scratch/$kind-t$threads.h5" >/dev/null 2>"$scratch/err" || fail "$kind, $threads threads: $(tail -n 2 "$scratch/err")"
+      content "$scratch/$kind-t$threads.h5" >"$scratch/$kind-t$threads.txt"
+      diff "$scratch/$kind-1.txt" "$scratch/$kind-t$threads.txt" || fail "$kind: 2 ranks of $threads threads differ from 1 rank"
+    done
+  done
+  echo "photographs: the same with 1 and 3 threads a rank"
+fi
 
 # Errors: one line, the right code, nothing left behind.
 mkdir -p "$scratch/bad/a" "$scratch/bad/b" "$scratch/target"

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "data/codecs.h"
+#include "data/synth.h"
 #include "launch/commands.h"
 
 namespace langrun {
@@ -68,6 +70,25 @@ TEST(Bench, LanesMustDivideTheBatch) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::usage);
   }
+}
+
+TEST(Bench, ImportMeasuresBothDecodingsAndTheLoader) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "bench-import";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const auto bytes = encode_jpeg(synthetic_image(1, 0, 64), 90);
+  for (const char* name : {"0.jpg", "1.jpg", "2.jpg"})
+    std::ofstream(folder / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  auto config = tiny();
+  config.source = folder.string();
+  config.size = 16;
+  config.repeats = 1;
+  const auto report = bench_import(config, *make_solo_communicator());
+  ASSERT_EQ(report.figures.size(), 5u);
+  for (const auto& figure : report.figures) EXPECT_GT(spread_of(figure.values).low, 0) << figure.what;
+  EXPECT_NEAR(report.figures[2].values[0] / report.figures[0].values[0], static_cast<double>(bytes.size()), 1e-6);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Bench, CommandWritesItsFigures) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "data/image_source.h"
+#include "data/synth.h"
 #include "import_support.h"
 #include "jpeg_fixtures.h"
 
@@ -127,6 +128,30 @@ TEST(Jpeg, ScaledDecodingKeepsTheShortSide) {
   EXPECT_EQ(scaled(8).width, 12);
   EXPECT_EQ(scaled(1).height, 2);
   EXPECT_NEAR(at(scaled(8), 4, 6, 0), 125, 15);
+}
+
+TEST(Jpeg, ScalesAreHalvesThatLeaveEnough) {
+  const auto bytes = encode_jpeg(synthetic_image(1, 0, 100), 90);
+  Decoded decoded;
+  for (const auto& [wanted, part, side] : {std::tuple{0, 1, 100},
+                                           {51, 1, 100},
+                                           {50, 2, 50},
+                                           {26, 2, 50},
+                                           {25, 4, 25},
+                                           {13, 8, 13},
+                                           {14, 4, 25},
+                                           {1, 8, 13},
+                                           {200, 1, 100}}) {
+    decode_image(bytes, {wanted}, decoded);
+    EXPECT_EQ(decoded.part, part) << wanted;
+    EXPECT_EQ(decoded.raster.height, side) << wanted;
+    EXPECT_EQ(decoded.raster.pixels.size(), decoded.raster.bytes());
+    EXPECT_EQ(decoded.height, 100);
+    EXPECT_EQ(decoded.width, 100);
+  }
+  decode_image(test::marked_png(5, 70, 90), {8}, decoded);
+  EXPECT_EQ(decoded.part, 1) << "PNGs are decoded in full";
+  EXPECT_EQ(decoded.raster, test::marked_raster(5, 70, 90));
 }
 
 TEST(Jpeg, RealFilesDecode) {

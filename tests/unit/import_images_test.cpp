@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/resize.h"
+#include "data/codecs.h"
 #include "data/synth.h"
 #include "import_support.h"
 #include "jobs/synthesize.h"
@@ -71,7 +74,7 @@ TEST(Import, UnlikeSizesNameTheFirstThatDiffers) {
 TEST(Import, SizeResizesAndCrops) {
   const ScratchFolder scratch;
   auto settings = small_set(scratch, true);
-  settings.size = 6;
+  settings.fit.size = 6;
   import_alone(settings);
   const auto store = ImageStore::open(scratch / "out.h5");
   EXPECT_EQ(store.shape(), (ImageShape{3, 6, 6}));
@@ -84,10 +87,10 @@ TEST(Import, SizeResizesAndCrops) {
 TEST(Import, RandomCropsAreKeyedByIndexAndCopy) {
   const ScratchFolder scratch;
   auto settings = small_set(scratch, true);
-  settings.size = 6;
-  settings.random_crop = true;
-  settings.crop_copies = 4;
-  settings.seed = 3;
+  settings.fit.size = 6;
+  settings.fit.random_crop = true;
+  settings.fit.crop_copies = 4;
+  settings.fit.seed = 3;
   EXPECT_EQ(import_alone(settings).store.images, 28U);
   const auto store = ImageStore::open(scratch / "out.h5");
   const auto resized = resize(test::marked_raster(9, 8, 12), {6, 9});
@@ -142,15 +145,138 @@ TEST(Import, RefusesExistingOutputAndOddSettings) {
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
   EXPECT_EQ(std::filesystem::file_size(scratch / "out.h5"), 4U);
   settings.out = scratch / "other.h5";
-  settings.random_crop = true;
+  settings.fit.random_crop = true;
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
-  settings.random_crop = false;
-  settings.size = 4;
-  settings.crop_copies = 2;
+  settings.fit.random_crop = false;
+  settings.fit.size = 4;
+  settings.fit.crop_copies = 2;
   EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
-  settings.crop_copies = 1;
+  settings.fit.crop_copies = 1;
+  settings.threads = -1;
+  EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
+  settings.threads = 0;
+  settings.fit.size = 0;
+  settings.fit.scaled_decoding = true;
+  EXPECT_EQ(code_of([&] { import_alone(settings); }), kUsage);
+  settings.fit.scaled_decoding = false;
   settings.out = scratch / "no/such/folder/out.h5";
   EXPECT_EQ(code_of([&] { import_alone(settings); }), static_cast<int>(ExitCode::storage));
+}
+
+/// JPEGs of drawn scenes: large enough for a fraction, too small for one, and a PNG.
+ImportSettings jpeg_set(const ScratchFolder& scratch, int large = 40) {
+  for (int i = 0; i < large; ++i)
+    write_file(scratch / ("set/a/" + std::to_string(100 + i) + ".jpg"),
+               encode_jpeg(synthetic_image(2, static_cast<std::uint64_t>(i), 96 + i % 7), 90));
+  write_file(scratch / "set/b/0.jpg", encode_jpeg(synthetic_image(2, 50, 62), 90));
+  write_file(scratch / "set/b/1.png", marked_png(3, 80, 96));
+  ImportSettings settings;
+  settings.source = scratch / "set";
+  settings.fit.size = 32;
+  settings.fit.random_crop = true;
+  settings.threads = 1;
+  return settings;
+}
+
+std::vector<Octets> all_pixels(const std::filesystem::path& path) {
+  const auto store = ImageStore::open(path);
+  std::vector<Octets> all;
+  for (std::uint64_t i = 0; i < store.count(); ++i) all.push_back(pixels_of(store, i));
+  return all;
+}
+
+TEST(Import, ThreadsDoNotChangeTheStore) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch);
+  for (const bool scaled : {false, true}) {
+    settings.fit.scaled_decoding = scaled;
+    std::vector<std::vector<Octets>> stores;
+    std::vector<StoreRecord> records;
+    for (const int threads : {1, 2, 5, 0}) {
+      settings.threads = threads;
+      settings.out = scratch / ("out" + std::to_string(scaled) + std::to_string(threads) + ".h5");
+      import_alone(settings);
+      stores.push_back(all_pixels(settings.out));
+      records.push_back(ImageStore::open(settings.out).record());
+    }
+    for (std::size_t i = 1; i < stores.size(); ++i) {
+      EXPECT_EQ(stores[i], stores[0]) << scaled;
+      EXPECT_EQ(records[i].scaled_mean_difference, records[0].scaled_mean_difference);
+      EXPECT_EQ(records[i].scaled_largest_difference, records[0].scaled_largest_difference);
+    }
+  }
+}
+
+TEST(Import, ScaledDecodingSaysHowFarItIsOff) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch);
+  settings.out = scratch / "full.h5";
+  EXPECT_FALSE(import_alone(settings).record.scaled_decoding);
+  settings.out = scratch / "scaled.h5";
+  settings.fit.scaled_decoding = true;
+  settings.fit.compare_every = 1;
+  const auto record = import_alone(settings).record;
+  EXPECT_EQ(record.scaled_images, 40);
+  EXPECT_EQ(record.scaled_compared, 40);
+  // What it says is what the two stores show.
+  const auto full = all_pixels(scratch / "full.h5"), scaled = all_pixels(scratch / "scaled.h5");
+  int largest = 0;
+  double sum = 0;
+  for (std::size_t i = 0; i < 40; ++i)
+    for (std::size_t p = 0; p < full[i].size(); ++p) {
+      largest = std::max(largest, std::abs(full[i][p] - scaled[i][p]));
+      sum += std::abs(full[i][p] - scaled[i][p]);
+    }
+  EXPECT_GT(largest, 0);
+  EXPECT_EQ(record.scaled_largest_difference, largest);
+  EXPECT_NEAR(record.scaled_mean_difference, sum / (40 * 32 * 32 * 3), 1e-9);
+  // Scenes look the same, at the same place: the random crops are those of the whole images.
+  EXPECT_LT(record.scaled_mean_difference, 4);
+  EXPECT_EQ(full[40], scaled[40]) << "at half of 62 pixels, less than 32 would be left";
+  EXPECT_EQ(full[41], scaled[41]) << "a PNG";
+  const auto read = ImageStore::open(scratch / "scaled.h5").record();
+  EXPECT_TRUE(read.scaled_decoding);
+  EXPECT_EQ(read.scaled_images, 40);
+  EXPECT_EQ(read.scaled_compared, 40);
+  EXPECT_EQ(read.scaled_largest_difference, largest);
+  EXPECT_EQ(read.scaled_mean_difference, record.scaled_mean_difference);
+}
+
+TEST(Import, ScaledDecodingComparesASample) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch, 70);
+  settings.out = scratch / "out.h5";
+  settings.fit.scaled_decoding = true;
+  const auto record = import_alone(settings).record;
+  EXPECT_EQ(record.scaled_images, 70);
+  EXPECT_GE(record.scaled_compared, 16);
+  EXPECT_LE(record.scaled_compared, 20);
+}
+
+TEST(Import, FewLargeImagesAreComparedWhereverTheyStand) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch, 3);
+  for (int i = 0; i < 200; ++i)
+    write_file(scratch / ("set/a/0" + std::to_string(100 + i) + ".png"), marked_png(1, 40, 40));
+  settings.out = scratch / "out.h5";
+  settings.fit.scaled_decoding = true;
+  const auto record = import_alone(settings).record;
+  EXPECT_EQ(record.scaled_images, 3);
+  EXPECT_EQ(record.scaled_compared, 3);
+  EXPECT_GT(record.scaled_largest_difference, 0);
+}
+
+TEST(Import, ADamagedImageIsTheFirstOneWithAnyThreads) {
+  const ScratchFolder scratch;
+  auto settings = jpeg_set(scratch, 60);
+  for (const char* name : {"set/a/110.jpg", "set/a/111.jpg", "set/a/150.jpg"}) write_file(scratch / name, "hello\n");
+  for (const int threads : {1, 3}) {
+    settings.threads = threads;
+    settings.out = scratch / "out.h5";
+    std::string message;
+    EXPECT_EQ(code_of([&] { import_alone(settings); }, &message), kInput);
+    EXPECT_NE(message.find("a/110.jpg"), std::string::npos) << message;
+  }
 }
 
 TEST(Synth, ImagesArePureFunctionsOfSeedAndIndex) {

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "core/noise.h"
 #include "data/store_writer.h"
@@ -161,6 +165,55 @@ TEST(Loader, UnitRangeInBothLayouts) {
   std::vector<float> planes(6);
   to_unit_range(pixels, shape, Layout::channel_major, planes);
   EXPECT_EQ(planes, (std::vector<float>{out[0], out[3], out[1], out[4], out[2], out[5]}));
+}
+
+TEST(Loader, TellsHowLongStepsWaited) {
+  const ScratchFolder scratch;
+  const auto store = ImageStore::open(make_store(scratch));
+  // Somebody else is in the library for a while, so the first step has to wait.
+  std::promise<void> inside;
+  std::thread other([&] {
+    const h5::Hold hold;
+    inside.set_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  });
+  inside.get_future().wait();
+  Loader loader(store, settings_of({0, 1, 2, 3}));
+  EXPECT_EQ(loader.seconds_waited(), 0);
+  loader.next();
+  other.join();
+  EXPECT_GT(loader.seconds_waited(), 0.02);
+  const auto so_far = loader.seconds_waited();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it reads ahead meanwhile
+  loader.next();
+  EXPECT_EQ(loader.seconds_waited(), so_far);
+}
+
+// Who goes first is let in before those that have waited longer.
+TEST(Hdf5Library, ReadersThatGoFirstPassOthers) {
+  std::mutex mutex;
+  std::vector<int> order;
+  std::vector<std::thread> threads;
+  const auto enter = [&](int number) {
+    const h5::Hold hold;
+    const std::lock_guard lock(mutex);
+    order.push_back(number);
+  };
+  {
+    const h5::Hold hold;
+    for (int number = 0; number < 4; ++number) threads.emplace_back([&, number] { enter(number); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    threads.emplace_back([&] {
+      const h5::GoesFirst first;
+      enter(9);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(order.empty());
+    const h5::Hold again;  // the owner may enter again
+  }
+  for (auto& thread : threads) thread.join();
+  ASSERT_EQ(order.size(), 5U);
+  EXPECT_EQ(order.front(), 9);
 }
 
 }  // namespace

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "core/error.h"
+#include "core/resample.h"
 
 namespace langrun {
 namespace {
@@ -56,6 +59,72 @@ TEST(Resize, ChannelsStayApart) {
     EXPECT_EQ(small.pixels[i], 10);
     EXPECT_EQ(small.pixels[i + 1], 100);
     EXPECT_EQ(small.pixels[i + 2], 250);
+  }
+}
+
+Raster scrambled(std::int64_t height, std::int64_t width, std::int64_t channels = 3) {
+  Raster image{height, width, channels, {}};
+  for (std::uint32_t i = 0; i < image.bytes(); ++i)
+    image.pixels.push_back(static_cast<std::uint8_t>((i * 2654435761U) >> 24));
+  return image;
+}
+
+TEST(Resize, AWindowIsWhatTheWholeHasThere) {
+  for (const auto& [height, width, size] : {std::tuple{37, 53, 16}, {64, 48, 24}, {9, 11, 30}, {16, 20, 16}}) {
+    for (const std::int64_t channels : {1, 3}) {
+      const auto image = scrambled(height, width, channels);
+      const auto extent = short_side_extent(height, width, size);
+      const auto whole = resize(image, extent);
+      const std::int64_t top = extent.height - size, left = extent.width - size;
+      Raster part;
+      resize_window(image, extent, {top, left, size, size}, part);
+      EXPECT_EQ(part, crop(whole, {top, left}, size)) << height << " x " << width;
+      EXPECT_THROW(resize_window(image, extent, {top + 1, left, size, size}, part), Error);
+    }
+  }
+}
+
+TEST(Resize, EveryInstructionSetGivesTheSameBits) {
+  const auto image = scrambled(1, 201);
+  auto row = image.pixels;
+  row.push_back(0);
+  const auto kernels = resample_kernels();
+  for (const std::int64_t width : {7, 100, 201, 333}) {
+    const Filter filter(201, width, 0, width);
+    std::vector<std::vector<float>> across;
+    std::vector<Octets> down;
+    for (const auto& kernel : kernels) {
+      std::vector<float> out(static_cast<std::size_t>(width) * 3 + 1);
+      kernel.across(filter, row.data(), out.data());
+      out.pop_back();
+      Octets bytes(out.size());
+      const float weights[3] = {0.3F, 0.5F, 1.9F};
+      const float* rows[3] = {out.data(), out.data(), out.data()};
+      kernel.down(rows, weights, 3, static_cast<std::int64_t>(out.size()), bytes.data());
+      EXPECT_NE(std::find(bytes.begin(), bytes.end(), 255), bytes.end()) << "clamped";
+      across.push_back(std::move(out));
+      down.push_back(std::move(bytes));
+    }
+    for (std::size_t k = 1; k < kernels.size(); ++k) {
+      EXPECT_EQ(across[k], across[0]) << kernels[k].name;
+      EXPECT_EQ(down[k], down[0]) << kernels[k].name;
+    }
+  }
+}
+
+TEST(Resize, FiltersAreNormalisedAndStayWithin) {
+  for (const auto& [input, output] : {std::pair<std::int64_t, std::int64_t>{375, 128}, {5, 224}, {300, 1}, {1, 7}}) {
+    const Filter filter(input, output, 0, output);
+    ASSERT_EQ(filter.spans.size(), static_cast<std::size_t>(output));
+    for (const auto& span : filter.spans) {
+      ASSERT_GE(span.first, 0);
+      ASSERT_GE(span.count, 1);
+      ASSERT_LE(span.first + span.count, input);
+      double sum = 0;
+      for (std::int64_t tap = 0; tap < span.count; ++tap)
+        sum += filter.weights[span.weights + static_cast<std::size_t>(tap)];
+      EXPECT_NEAR(sum, 1, 1e-5);
+    }
   }
 }
 
