@@ -19,6 +19,7 @@ struct BenchConfig {
   std::int64_t lanes = 8;          ///< calls that a batch is split into, as in training
   std::int64_t steps = 10;         ///< Langevin steps of one measurement
   std::int64_t repeats = 7;        ///< measurements of each figure
+  std::string checkpoint;         ///< of a run, for precision
   std::int64_t threads = 1;
   std::string source;              ///< images to import; none: JPEGs of its own
   std::int64_t size = 128;         ///< that they are imported to
@@ -75,5 +76,10 @@ BenchReport bench_langevin(const BenchConfig& config, Communicator& world);
 /// fraction, and of the loader that reads the store back in random order. Without config.source, of 256 JPEGs of 375 x
 /// 500 pixels that it draws. Writes to the folder for temporary files, and clears up. Throws as import_images does.
 BenchReport bench_import(const BenchConfig& config, Communicator& world);
+
+/// How far bf16 is from fp32 under the energy of `config.checkpoint`, image by image over the first `batch` chains of its
+/// bank and over uniform noise: gradients by norm and cosine, energies by their spread. Not a speed; not part of `all`.
+/// Throws Error(usage) where no checkpoint is named, Error(input) for one without a bank.
+BenchReport bench_precision(const BenchConfig& config, Communicator& world);
 
 }  // namespace langrun
