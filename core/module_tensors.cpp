@@ -25,17 +25,23 @@ std::int64_t weight_count(const torch::nn::Module& module) {
   return count;
 }
 
+void take_gradient(const at::Tensor& weight, std::span<float> flat) {
+  if (static_cast<std::size_t>(weight.numel()) != flat.size())
+    throw Error(ExitCode::internal, "gradient and buffer differ in length");
+  auto target = torch::from_blob(flat.data(), weight.sizes(), torch::kFloat32);
+  if (weight.grad().defined())
+    target.copy_(weight.grad());
+  else
+    target.zero_();
+  weight.mutable_grad() = at::Tensor();
+}
+
 void take_gradients(const NamedTensors& weights, std::span<float> flat) {
   std::size_t at = 0;
   for (const auto& [name, weight] : weights) {
     const auto n = static_cast<std::size_t>(weight.numel());
     if (at + n > flat.size()) throw Error(ExitCode::internal, "gradient buffer is too small at " + name);
-    auto target = torch::from_blob(flat.data() + at, weight.sizes(), torch::kFloat32);
-    if (weight.grad().defined())
-      target.copy_(weight.grad());
-    else
-      target.zero_();
-    weight.mutable_grad() = at::Tensor();
+    take_gradient(weight, flat.subspan(at, n));
     at += n;
   }
 }

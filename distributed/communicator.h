@@ -1,8 +1,10 @@
 // What the rest of langrun knows of other ranks: a handful of collectives over host memory.
 //
 // Rules (design invariant 4): every rank calls the same collectives, with the same names, in the same order. Each call
-// blocks until all ranks have made it. Once the time limit of the communicator has passed, the program ends with exit
-// code 5, naming the collective, its sequence number and the ranks that are missing. Nothing here runs in a destructor.
+// blocks until all ranks have made it, but for sums: those are begun in the same order, and may be in flight while a
+// rank computes or calls other collectives. Once the time limit of the communicator has passed, the program ends with
+// exit code 5, naming the collective, its sequence number and the ranks that are missing. Nothing here runs in a
+// destructor.
 #pragma once
 
 #include <cstddef>
@@ -38,11 +40,31 @@ class Communicator {
   /// Elementwise largest value over ranks, on every rank. Exact, so independent of order.
   virtual void maximum(const char* name, std::span<std::int64_t> values) = 0;
 
-  /// One block to and from every rank. `send` holds size() blocks of `count` floats, block r for rank r; afterwards
-  /// `receive` holds size() blocks, block r from rank r. The slices of the tree reduction travel by it.
-  virtual void exchange(const char* name, std::span<const float> send, std::span<float> receive, std::size_t count) = 0;
   /// Every rank's `own` block, by rank: `all` holds size() blocks of own.size() floats.
   virtual void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) = 0;
+
+  /// A sum in flight.
+  using Ticket = std::uint64_t;
+
+  /// Begins the elementwise sum of `values` over ranks and returns without waiting. Added in the order of a balanced
+  /// binary tree over ranks (design invariant 3), the same bits on every rank. `values` belongs to the communicator
+  /// until `finish_sum`, and holds the sum then: it must stay where it is even if the program is on its way out with an
+  /// error, since ranks that have not noticed go on sending. All ranks give the same length.
+  virtual Ticket begin_sum(const char* name, std::span<float> values) = 0;
+  /// Moves the sums in flight along as far as that goes without waiting. Not a collective: any rank, any time, from the
+  /// thread that makes the other calls. Nobody else moves them, so long computations should call it now and then.
+  virtual void progress() = 0;
+  /// Returns once the sum is complete; each ticket once, in any order.
+  virtual void finish_sum(Ticket ticket) = 0;
+  /// The sum in whatever order the library adds, blocking, without a time limit: what `bench` measures ours against.
+  virtual void sum_in_library_order(const char* name, std::span<float> values) = 0;
+
+  /// What begin_sum has cost this rank so far.
+  struct Traffic {
+    std::uint64_t sums = 0;        ///< begun
+    std::uint64_t bytes_sent = 0;  ///< to other ranks
+  };
+  virtual Traffic traffic() const = 0;
 
   /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever.
   virtual void set_limit(double seconds) = 0;

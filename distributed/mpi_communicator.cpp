@@ -2,14 +2,15 @@
 #include <mpi.h>
 #include <sched.h>
 
-#include <array>
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <numeric>
 
 #include "core/error.h"
-#include "distributed/agreement.h"
 #include "distributed/communicator.h"
+#include "distributed/mpi_sum.h"
+#include "distributed/roll_call.h"
 
 namespace langrun {
 namespace {
@@ -18,76 +19,11 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-void check(int code, const char* name) {
-  if (code == MPI_SUCCESS) return;
-  char text[MPI_MAX_ERROR_STRING];
-  int length = 0;
-  MPI_Error_string(code, text, &length);
-  throw Error(ExitCode::rank,
-              fmt::format("collective '{}' failed: {}", name, std::string(text, static_cast<std::size_t>(length))));
-}
-
 int as_count(std::size_t count, const char* name) {
   if (count > static_cast<std::size_t>(std::numeric_limits<int>::max()))
     throw Error(ExitCode::internal, fmt::format("collective '{}': {} elements do not fit one MPI call", name, count));
   return static_cast<int>(count);
 }
-
-/// What ranks tell each other once one of them has given a collective up, on a communicator of its own: the
-/// collectives' one is blocked by then.
-class RollCall {
- public:
-  explicit RollCall(MPI_Comm comm) {
-    MPI_Comm_dup(comm, &comm_);
-    MPI_Comm_rank(comm_, &rank_);
-    MPI_Comm_size(comm_, &size_);
-    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
-    std::array<char, 64> own{};
-    host_name().copy(own.data(), own.size() - 1);
-    hosts_.resize(own.size() * static_cast<std::size_t>(size_));
-    MPI_Allgather(own.data(), static_cast<int>(own.size()), MPI_CHAR, hosts_.data(), static_cast<int>(own.size()),
-                  MPI_CHAR, comm_);
-  }
-
-  /// True where another rank has called the roll.
-  bool called() const {
-    int there = 0;
-    return MPI_Iprobe(MPI_ANY_SOURCE, kTag, comm_, &there, MPI_STATUS_IGNORE) == MPI_SUCCESS && there != 0;
-  }
-
-  /// Tells all ranks how many collectives this one has begun, listens for `seconds`, and gives each rank's number by
-  /// rank: 0 for those that said nothing.
-  std::vector<std::uint64_t> answer(std::uint64_t own, double seconds) {
-    std::vector<std::uint64_t> begun(static_cast<std::size_t>(size_), 0);
-    begun[static_cast<std::size_t>(rank_)] = own;
-    sent_ = own;
-    for (int to = 0; to < size_; ++to) {
-      MPI_Request forgotten;
-      if (to != rank_) MPI_Isend(&sent_, 1, MPI_UINT64_T, to, kTag, comm_, &forgotten);
-    }
-    for (const auto start = Clock::now(); seconds_since(start) < seconds; sched_yield()) {
-      int there = 0;
-      MPI_Status status;
-      MPI_Iprobe(MPI_ANY_SOURCE, kTag, comm_, &there, &status);
-      if (there == 0) continue;
-      MPI_Recv(&begun[static_cast<std::size_t>(status.MPI_SOURCE)], 1, MPI_UINT64_T, status.MPI_SOURCE, kTag, comm_,
-               MPI_STATUS_IGNORE);
-    }
-    return begun;
-  }
-
-  /// "rank 3 on host-b"
-  std::string name(std::size_t rank) const {
-    return fmt::format("rank {} on {}", rank, &hosts_[rank * hosts_.size() / static_cast<std::size_t>(size_)]);
-  }
-
- private:
-  static constexpr int kTag = 7;
-  MPI_Comm comm_ = MPI_COMM_NULL;
-  int rank_ = 0, size_ = 1;
-  std::vector<char> hosts_;
-  std::uint64_t sent_ = 0;  // outlives the sends, which nobody waits for
-};
 
 class MpiCommunicator final : public Communicator {
  public:
@@ -100,6 +36,8 @@ class MpiCommunicator final : public Communicator {
     MPI_Comm_free(&host);
     // Failures come back as codes, so that they can be named; the default handler ends the program without a word.
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+    // Sums in flight have messages of their own, which must not meet those of other collectives.
+    MPI_Comm_dup(comm_, &sums_comm_);
   }
 
   int rank() const override { return rank_; }
@@ -108,13 +46,13 @@ class MpiCommunicator final : public Communicator {
 
   void barrier(const char* name) override {
     MPI_Request request;
-    check(MPI_Ibarrier(comm_, &request), name);
+    check_mpi(MPI_Ibarrier(comm_, &request), name);
     wait(name, request);
   }
 
   void broadcast(const char* name, std::span<std::byte> bytes, int root) override {
     MPI_Request request;
-    check(MPI_Ibcast(bytes.data(), as_count(bytes.size(), name), MPI_BYTE, root, comm_, &request), name);
+    check_mpi(MPI_Ibcast(bytes.data(), as_count(bytes.size(), name), MPI_BYTE, root, comm_, &request), name);
     wait(name, request);
   }
 
@@ -122,13 +60,13 @@ class MpiCommunicator final : public Communicator {
     std::vector<int> lengths(static_cast<std::size_t>(size_)), starts(lengths.size());
     const int own = as_count(bytes.size(), name);
     MPI_Request request;
-    check(MPI_Iallgather(&own, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, &request), name);
+    check_mpi(MPI_Iallgather(&own, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, &request), name);
     wait(name, request);
     std::exclusive_scan(lengths.begin(), lengths.end(), starts.begin(), 0);
     const auto total = static_cast<std::size_t>(starts.back()) + static_cast<std::size_t>(lengths.back());
     as_count(total, name);
     std::vector<std::byte> all(total);
-    check(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
+    check_mpi(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
                           &request),
           name);
     wait(name, request);
@@ -140,59 +78,97 @@ class MpiCommunicator final : public Communicator {
 
   void maximum(const char* name, std::span<std::int64_t> values) override {
     MPI_Request request;
-    check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_INT64_T, MPI_MAX, comm_,
+    check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_INT64_T, MPI_MAX, comm_,
                          &request),
           name);
-    wait(name, request);
-  }
-
-  void exchange(const char* name, std::span<const float> send, std::span<float> receive, std::size_t count) override {
-    MPI_Request request;
-    const int n = as_count(count, name);
-    check(MPI_Ialltoall(send.data(), n, MPI_FLOAT, receive.data(), n, MPI_FLOAT, comm_, &request), name);
     wait(name, request);
   }
 
   void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) override {
     MPI_Request request;
     const int n = as_count(own.size(), name);
-    check(MPI_Iallgather(own.data(), n, MPI_FLOAT, all.data(), n, MPI_FLOAT, comm_, &request), name);
+    check_mpi(MPI_Iallgather(own.data(), n, MPI_FLOAT, all.data(), n, MPI_FLOAT, comm_, &request), name);
     wait(name, request);
   }
+
+  Ticket begin_sum(const char* name, std::span<float> values) override {
+    as_count(values.size(), name);
+    if (idle_.empty()) idle_.push_back(std::make_unique<MpiSum>(sums_comm_));
+    auto sum = std::move(idle_.back());
+    idle_.pop_back();
+    // The place in the order of collectives is taken here, where ranks agree, and not when a message moves.
+    traffic_.bytes_sent += sum->begin(name, ++sequence_, values);
+    ++traffic_.sums;
+    flying_.push_back(std::move(sum));
+    return sequence_;
+  }
+
+  void progress() override {
+    for (std::size_t i = 0; i < flying_.size();) {
+      if (!flying_[i]->progress()) {
+        ++i;
+        continue;
+      }
+      idle_.push_back(std::move(flying_[i]));
+      flying_.erase(flying_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+
+  void finish_sum(Ticket ticket) override {
+    const auto found = std::find_if(flying_.begin(), flying_.end(), [&](const auto& s) { return s->number() == ticket; });
+    if (found == flying_.end()) return;
+    const auto name = (*found)->name();
+    wait(name.c_str(), ticket, [&] {
+      progress();
+      return std::none_of(flying_.begin(), flying_.end(), [&](const auto& s) { return s->number() == ticket; });
+    });
+  }
+
+  void sum_in_library_order(const char* name, std::span<float> values) override {
+    ++sequence_;
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_FLOAT, MPI_SUM, comm_), name);
+  }
+
+  Traffic traffic() const override { return traffic_; }
 
   void set_limit(double seconds) override { limit_ = seconds; }
 
  private:
+  void wait(const char* name, MPI_Request& request) {
+    wait(name, ++sequence_, [&] {
+      int done = 0;
+      check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name);
+      return done != 0;
+    });
+  }
+
   // Polling instead of MPI_Wait: a dead or stuck rank must end in a named error, and MPI_Wait never returns then.
   // Yielding lets ranks that share a core make progress instead of burning each other's time slices.
-  void wait(const char* name, MPI_Request& request) {
-    ++sequence_;
+  template <typename Done>
+  void wait(const char* name, std::uint64_t number, Done done) {
     const auto start = Clock::now();
-    for (std::uint64_t polls = 0;; ++polls) {
-      int done = 0;
-      check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name);
-      if (done) return;
+    for (std::uint64_t polls = 0; !done(); ++polls) {
       if (polls > 100) sched_yield();
       if (limit_ <= 0 || polls % 256 != 255) continue;
       const auto waited = seconds_since(start);
       // Who came later waits too, and must not be taken for missing because its own limit has not passed yet.
-      if (waited > limit_ || (waited > 1 && roll_.called())) give_up(name, waited);
+      if (waited > limit_ || (waited > 1 && roll_.called())) give_up(name, number, waited);
     }
   }
 
-  [[noreturn]] void give_up(const char* name, double waited) {
+  [[noreturn]] void give_up(const char* name, std::uint64_t number, double waited) {
     const auto begun = roll_.answer(sequence_, kRollCallSeconds);
     std::string missing;
     std::size_t speaker = begun.size();
     for (std::size_t rank = begun.size(); rank-- > 0;) {
       if (begun[rank] != 0) speaker = rank;
-      if (begun[rank] >= sequence_) continue;
+      if (begun[rank] >= number) continue;
       missing = roll_.name(rank) + (missing.empty() ? "" : ", ") + missing;
     }
     if (speaker == static_cast<std::size_t>(rank_)) {
       say_(Error(ExitCode::rank,
                  fmt::format("collective '{}' (number {}) has waited {:.0f} s on rank {} of {}; missing: {}", name,
-                             sequence_, waited, rank_, size_, missing.empty() ? "none, the network is slow" : missing),
+                             number, waited, rank_, size_, missing.empty() ? "none, the network is slow" : missing),
                  "look at that rank's host; raise --watchdog.limit if it is only slow"));
       MpiSession::abort(static_cast<int>(ExitCode::rank));
     }
@@ -203,12 +179,14 @@ class MpiCommunicator final : public Communicator {
 
   static constexpr double kRollCallSeconds = 2;
 
-  MPI_Comm comm_;
+  MPI_Comm comm_, sums_comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0;
   MpiSession::Say say_;
   RollCall roll_;
-  std::uint64_t sequence_ = 0;
+  std::uint64_t sequence_ = 0;  // collectives begun
   double limit_ = 0;
+  std::vector<std::unique_ptr<MpiSum>> flying_, idle_;
+  Traffic traffic_;
 };
 
 }  // namespace

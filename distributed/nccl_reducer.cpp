@@ -42,8 +42,8 @@ struct NcclReducer::State {
     DeviceVector sum;
   };
 
-  State(NcclCommunicator& communicator, const Lanes& owned, std::size_t count, DeviceSum how)
-      : nccl(communicator), lanes(owned), elements(count), order(how),
+  State(NcclCommunicator& communicator, const Lanes& owned, std::size_t count, DeviceSum how, std::string what)
+      : nccl(communicator), lanes(owned), elements(count), order(how), name(std::move(what)),
         slice((count + static_cast<std::size_t>(communicator.size()) - 1) /
               static_cast<std::size_t>(communicator.size())),
         total(padded()), received(how == DeviceSum::tree ? padded() : 1) {}
@@ -68,7 +68,7 @@ struct NcclReducer::State {
   }
 
   // Rank r's block is the sum of its subtree; the upper levels of the same tree add them, pairwise, into block 0.
-  void tree(const std::string& name) {
+  void tree() {
     const auto ranks = static_cast<std::size_t>(nccl.size());
     // The last slice may reach beyond the vector; it travels too, and memory never written must not.
     check(cudaMemsetAsync(total.get() + elements, 0, (padded() - elements) * sizeof(float), nccl.stream()), "clearing");
@@ -85,6 +85,7 @@ struct NcclReducer::State {
   Lanes lanes;
   std::size_t elements;
   DeviceSum order;
+  std::string name;
   std::size_t slice;
   DeviceVector total, received;
   std::vector<Node> stack;
@@ -92,17 +93,23 @@ struct NcclReducer::State {
   std::vector<float> host;
 };
 
-NcclReducer::NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order)
-    : state_(std::make_unique<State>(nccl, lanes, elements, order)) {}
+NcclReducer::NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order,
+                         std::string name)
+    : state_(std::make_unique<State>(nccl, lanes, elements, order, std::move(name))) {}
 
 NcclReducer::~NcclReducer() = default;
 
 std::size_t NcclReducer::elements() const { return state_->elements; }
 
-void NcclReducer::add(std::span<const float> lane) {
-  if (lane.size() != state_->elements)
-    throw Error(ExitCode::internal, fmt::format("reducer of {} floats was given {}", state_->elements, lane.size()));
-  state_->add(lane.data(), cudaMemcpyHostToDevice);
+std::span<float> NcclReducer::lane() {
+  state_->host.resize(state_->elements);
+  return state_->host;
+}
+
+void NcclReducer::add() {
+  if (state_->host.size() != state_->elements)
+    throw Error(ExitCode::internal, fmt::format("reduction '{}': no lane was written", state_->name));
+  state_->add(state_->host.data(), cudaMemcpyHostToDevice);
 }
 
 void NcclReducer::add_device(const float* lane, CUstream_st* producer) {
@@ -110,27 +117,27 @@ void NcclReducer::add_device(const float* lane, CUstream_st* producer) {
   state_->add(lane, cudaMemcpyDeviceToDevice);
 }
 
-const float* NcclReducer::finalize_device(const std::string& name) {
+const float* NcclReducer::finalize_device() {
   auto& s = *state_;
   if (s.stack.size() != 1 || s.stack[0].leaves != s.lanes.owned)
     throw Error(ExitCode::internal,
-                fmt::format("reduction '{}' was finalised before all {} lanes were added", name, s.lanes.owned));
+                fmt::format("reduction '{}' was finalised before all {} lanes were added", s.name, s.lanes.owned));
   std::swap(s.total, s.stack[0].sum);
   s.spare.push_back(std::move(s.stack[0].sum));
   s.stack.clear();
-  if (s.nccl.size() > 1 && s.order == DeviceSum::tree) s.tree(name);
-  if (s.order == DeviceSum::nccl) s.nccl.all_reduce(name, s.total.get(), s.elements);
-  s.nccl.settle(name);
+  if (s.nccl.size() > 1 && s.order == DeviceSum::tree) s.tree();
+  if (s.order == DeviceSum::nccl) s.nccl.all_reduce(s.name, s.total.get(), s.elements);
+  s.nccl.settle(s.name);
   return s.total.get();
 }
 
-std::span<const float> NcclReducer::finalize(const std::string& name) {
+std::span<const float> NcclReducer::finalize() {
   auto& s = *state_;
-  const float* sum = finalize_device(name);
+  const float* sum = finalize_device();
   s.host.resize(s.elements);
   check(cudaMemcpyAsync(s.host.data(), sum, s.elements * sizeof(float), cudaMemcpyDeviceToHost, s.nccl.stream()),
         "copy");
-  s.nccl.settle(name + ": copy to the host");
+  s.nccl.settle(s.name + ": copy to the host");
   return s.host;
 }
 

@@ -21,17 +21,22 @@ enum class DeviceSum {
 class NcclReducer final : public Reducer {
  public:
   /// `nccl` must outlive it. Throws Error(rank) where the device has no room for log2(L/R) + 3 vectors.
-  NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order);
+  /// `name` names the collectives.
+  NcclReducer(NcclCommunicator& nccl, const Lanes& lanes, std::size_t elements, DeviceSum order, std::string name);
   ~NcclReducer() override;
 
-  /// One lane's vector from host memory.
-  void add(std::span<const float> lane) override;
+  /// In host memory; `add` copies it to the device.
+  std::span<float> lane() override;
+  void add() override;
+  /// Nothing: the exchange is one call, in finalize, once all lanes are on the device.
+  void begin_from(std::size_t) override {}
+  void progress() override {}
   /// One lane's vector [elements] float32 on the device, ready on stream `producer`; copied before this returns.
   void add_device(const float* lane, CUstream_st* producer);
   /// Collective, as Reducer says; the sum in host memory.
-  std::span<const float> finalize(const std::string& name) override;
+  std::span<const float> finalize() override;
   /// Collective; the sum [elements] float32 on the device, complete, valid until the next add.
-  const float* finalize_device(const std::string& name);
+  const float* finalize_device();
   std::size_t elements() const override;
 
  private:

@@ -12,26 +12,41 @@
 
 namespace langrun {
 
-/// A sum over all lanes of vectors of one length. Use per step: `add` once for each lane this rank owns, in lane
-/// order, then `finalize` on every rank. Forgetting either throws instead of training on a wrong sum.
+/// A sum over all lanes of vectors of one length. Per step and owned lane, in lane order: write the vector to `lane()`,
+/// then `add`; then `finalize` on every rank. With the last lane the exchange between ranks begins, and it can begin
+/// before that lane is complete: see `begin_from`. Forgetting a lane throws instead of training on a wrong sum.
 class Reducer {
  public:
   virtual ~Reducer() = default;
-  /// One lane's vector [elements] float32; copied.
-  virtual void add(std::span<const float> lane) = 0;
-  /// Collective, all ranks, once after their last `add`. The sum over all L lanes; valid until the next `add`.
-  /// `name` names the collectives. Throws Error(internal) where lanes are missing, Error(rank) on a timeout.
-  virtual std::span<const float> finalize(const std::string& name) = 0;
+  /// Where the next lane's vector goes, [elements] float32; its present values are of no meaning. The same place until
+  /// `add`.
+  virtual std::span<float> lane() = 0;
+  /// The vector in `lane()` is complete. For the last owned lane this is collective, as begin_from(0).
+  virtual void add() = 0;
+  /// For the last owned lane only, collective: its floats from `first` to the end are complete (those behind an earlier
+  /// `first` have been since then), and their exchange may begin. Does not wait. All ranks give the same sequence of
+  /// `first`; `add` follows in any case.
+  virtual void begin_from(std::size_t first) = 0;
+  /// Moves exchanges in flight along without waiting; not a collective.
+  virtual void progress() = 0;
+  /// Collective, all ranks, once after their last `add`: waits for the exchange. The sum over all L lanes, valid until
+  /// the next `lane`. Throws Error(internal) where lanes are missing.
+  virtual std::span<const float> finalize() = 0;
   virtual std::size_t elements() const = 0;
 };
 
-/// The tree in host memory. Across ranks: exchange slices, add each in tree order, gather: 2 (R-1)/R times the vector
-/// leaves a rank, the volume of a ring all-reduce. Holds log2(L/R) + 1 vectors.
+/// The tree in host memory. Across ranks it is the communicator's sum in tree order, piece by piece from the back to
+/// the front, each begun as soon as it is complete. Holds log2(L/R) + 1 vectors.
 class TreeReducer final : public Reducer {
  public:
-  TreeReducer(Communicator& world, const Lanes& lanes, std::size_t elements);
-  void add(std::span<const float> lane) override;
-  std::span<const float> finalize(const std::string& name) override;
+  /// `name` names the collectives.
+  TreeReducer(Communicator& world, const Lanes& lanes, std::size_t elements, std::string name);
+  ~TreeReducer() override;
+  std::span<float> lane() override;
+  void add() override;
+  void begin_from(std::size_t first) override;
+  void progress() override;
+  std::span<const float> finalize() override;
   std::size_t elements() const override { return elements_; }
 
  private:
@@ -39,14 +54,19 @@ class TreeReducer final : public Reducer {
     std::int64_t leaves;  // lanes summed in it
     std::vector<float> sum;
   };
-  void reduce_bucket(const std::string& name, std::size_t first, std::size_t count, std::vector<float>& total);
+  bool at_last_lane() const { return added_ == lanes_.owned - 1; }
 
   Communicator& world_;
   Lanes lanes_;
   std::size_t elements_;
-  std::vector<Node> stack_;                // like the bits of a binary counter: leaves halve from node to node
-  std::vector<std::vector<float>> spare_;  // vectors to use again, so that a step allocates nothing
-  std::vector<float> total_, send_, receive_, slice_;
+  std::string name_;
+  std::int64_t added_ = 0;                     // lanes of this step
+  bool open_ = false;                          // whether leaf_ is a lane that is being written
+  std::size_t begun_;                          // floats of the last lane before this one wait for begin_from
+  std::vector<Node> stack_;                    // like the bits of a binary counter: leaves halve from node to node
+  std::vector<std::vector<float>> spare_;      // vectors to use again, so that a step allocates nothing
+  std::vector<float> leaf_;                    // the last lane's becomes the sum over all, in place
+  std::vector<Communicator::Ticket> tickets_;  // sums in flight
 };
 
 }  // namespace langrun

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "core/error.h"
+#include "core/gradient_watch.h"
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/network_facts.h"
@@ -38,41 +42,104 @@ NamedTensors without_prefix(const std::string& prefix, const NamedTensors& tenso
   return own;
 }
 
+// Floats of a bucket of gradients at least: small enough that a small network's last layers do not wait for its first.
+constexpr std::size_t kBucket = std::size_t{1} << 17;
+
+bool all_finite(std::span<const float> values) {
+  // Without a way out of the loop, which would keep the compiler from using vectors.
+  int bad = 0;
+  for (const float value : values) bad |= !(std::abs(value) <= std::numeric_limits<float>::max());
+  return bad == 0;
+}
+
 void hold_constant(torch::nn::Module& module) {
   for (auto& weight : module.parameters()) weight.set_requires_grad(false);
 }
 
 }  // namespace
 
-void GradientReduction::connect(std::unique_ptr<Reducer> reducer) {
+GradientReduction::GradientReduction(NamedTensors weights, std::size_t extras)
+    : weights_(std::move(weights)), extras_(extras), starts_{extras} {
+  for (const auto& [name, weight] : weights_)
+    starts_.push_back(starts_.back() + static_cast<std::size_t>(weight.numel()));
+  // Design invariant 4: buckets follow from the weights alone, so every rank begins the same ones in the same order.
+  bucket_.resize(weights_.size());
+  std::size_t end = starts_.back();
+  missing_.push_back(0);
+  for (std::size_t i = weights_.size(); i-- > 0;) {
+    bucket_[i] = missing_.size() - 1;
+    ++missing_.back();
+    if (i == 0 || end - starts_[i] < kBucket) continue;
+    first_.push_back(starts_[i]);
+    end = starts_[i];
+    missing_.push_back(0);
+  }
+  first_.push_back(0);  // with the extras, which come last
+}
+
+void GradientReduction::connect(std::unique_ptr<Reducer> reducer, std::int64_t owned) {
   reducer_ = std::move(reducer);
-  lane_.resize(elements());
+  owned_ = owned;
 }
 
-std::size_t GradientReduction::elements() const {
-  std::size_t count = extras_;
-  for (const auto& [name, weight] : weights_) count += static_cast<std::size_t>(weight.numel());
-  return count;
+template <typename Call>
+void GradientReduction::timed(const Call& call) {
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void GradientReduction::add_lane(std::span<const float> extras) {
-  const auto weights = lane_.size() - extras_;
-  take_gradients(weights_, std::span(lane_).first(weights));
-  std::copy(extras.begin(), extras.end(), lane_.begin() + static_cast<std::ptrdiff_t>(weights));
-  reducer_->add(lane_);
+void GradientReduction::add_lane(const LaneGradients& gradients) {
+  const auto lane = reducer_->lane();
+  const auto take_weight = [&](std::size_t i) {
+    take_gradient(weights_[i].second, lane.subspan(starts_[i], starts_[i + 1] - starts_[i]));
+  };
+  std::vector<bool> taken(weights_.size());
+  auto missing = missing_;
+  std::size_t begun = 0;
+  const bool last = added_ == owned_ - 1;
+  std::vector<float> extras;
+  {
+    // On GPUs gradients come from threads of autograd's own, which must not call MPI.
+    std::optional<GradientWatch> watch;
+    if (weights_.front().second.is_cpu())
+      watch.emplace(weights_, [&](std::size_t i) {
+        take_weight(i);
+        taken[i] = true;
+        --missing[bucket_[i]];
+        // A bucket that is complete before its turn waits: the order of beginning is the same on every rank. The one
+        // with the extras, which are not known yet, is begun by Reducer::add.
+        for (; last && begun + 1 < first_.size() && missing[begun] == 0; ++begun)
+          timed([&] { reducer_->begin_from(first_[begun]); });
+        timed([&] { reducer_->progress(); });
+      });
+    extras = gradients();
+  }
+  for (std::size_t i = 0; i < weights_.size(); ++i)
+    if (!taken[i]) take_weight(i);
+  std::copy(extras.begin(), extras.end(), lane.begin());
+  for (; last && begun + 1 < first_.size(); ++begun) timed([&] { reducer_->begin_from(first_[begun]); });
+  if (last)
+    timed([&] { reducer_->add(); });
+  else
+    reducer_->add();
+  ++added_;
 }
 
-std::vector<float> GradientReduction::reduce(const char* name, std::int64_t lanes) {
-  const auto sum = reducer_->finalize(name);
-  const auto weights = sum.size() - extras_;
+void GradientReduction::wait() {
+  timed([&] { sum_ = reducer_->finalize(); });
+  added_ = 0;
+}
+
+std::vector<float> GradientReduction::take(std::int64_t lanes, const char* name) {
   // Before it is applied: a weight that once took an infinite gradient, and every checkpoint after, would be lost. The
   // sum has the same bits on every rank, and so has the verdict.
-  if (!std::all_of(sum.begin(), sum.end(), [](float value) { return std::isfinite(value); }))
+  if (!all_finite(sum_))
     throw Error(ExitCode::diverged, fmt::format("diverged: the {} are not finite", name),
                 "begin a new run with a smaller learning rate or --langevin.eta, or with more --data.noise");
   // The number of lanes is a power of two, so the mean is exact where the sum is.
-  set_gradients(weights_, sum.first(weights), 1.0 / static_cast<double>(lanes));
-  return {sum.begin() + static_cast<std::ptrdiff_t>(weights), sum.end()};
+  set_gradients(weights_, sum_.subspan(extras_), 1.0 / static_cast<double>(lanes));
+  return {sum_.begin(), sum_.begin() + static_cast<std::ptrdiff_t>(extras_)};
 }
 
 EnergyLearner::EnergyLearner(const EnergyConfig& energy, const LearningConfig& learning, const TrainingConfig& training,
@@ -82,7 +149,7 @@ EnergyLearner::EnergyLearner(const EnergyConfig& energy, const LearningConfig& l
       frozen_(energy, training.precision, device), optimizer_(*network_, config_.optimizer),
       schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
   if (average_) hold_constant(*average_);
-  reduction_.connect(reduction.make(reduction_.elements()));
+  reduction_.connect(reduction.make(reduction_.elements(), "energy gradients"), reduction.owned_lanes());
 }
 
 void EnergyLearner::refresh_frozen(bool average) { frozen_.refresh(average && average_ ? *average_ : *network_); }
@@ -128,7 +195,7 @@ GeneratorLearner::GeneratorLearner(const GeneratorConfig& generator, const Learn
                 fmt::format("generator {} makes {}x{} images, the energy takes {}x{}", generator_.network,
                             network_->output().height, network_->output().width, image.height, image.width),
                 "choose --generator.network and --energy.network of one size");
-  reduction_.connect(reduction.make(reduction_.elements()));
+  reduction_.connect(reduction.make(reduction_.elements(), "generator gradients"), reduction.owned_lanes());
 }
 
 std::size_t GeneratorLearner::extras() const {
@@ -150,18 +217,20 @@ at::Tensor GeneratorLearner::images_for_evaluation(const at::Tensor& latents) {
 
 void GeneratorLearner::add_lane(const at::Tensor& latents, const at::Tensor& images) {
   const torch::AutoGradMode learning(true);
-  std::vector<float> extras{generator_lane_gradients(*network_, latents, images, training_use_)};
-  if (training_use_ == BatchNormUse::lane)
+  reduction_.add_lane([&] {
+    std::vector<float> extras{generator_lane_gradients(*network_, latents, images, training_use_)};
+    if (training_use_ != BatchNormUse::lane) return extras;
     for (const auto& layer : network_->batch_norms())
       for (const auto& statistic : {layer->lane_mean, layer->lane_variance}) {
         const auto values = statistic.to(torch::kCPU).contiguous();
         extras.insert(extras.end(), values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
       }
-  reduction_.add_lane(extras);
+    return extras;
+  });
 }
 
-double GeneratorLearner::reduce(const char* name) {
-  sums_ = reduction_.reduce(name, lanes_);
+double GeneratorLearner::take() {
+  sums_ = reduction_.take(lanes_, "generator gradients");
   return sums_[0] / static_cast<double>(lanes_);
 }
 

@@ -3,8 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/langevin.h"
@@ -20,28 +22,47 @@
 
 namespace langrun {
 
-/// Gradients and a few scalars of one network, from lanes to everybody.
+/// Gradients and a few scalars of one network, from lanes to everybody. While the backward pass of a rank's last lane
+/// still runs, the gradients that are complete are on their way already, in buckets of weights from the last layer
+/// backwards.
 class GradientReduction {
  public:
-  GradientReduction(NamedTensors weights, std::size_t extras) : weights_(std::move(weights)), extras_(extras) {}
-  void connect(std::unique_ptr<Reducer> reducer);
-  /// Floats in one lane's vector: all weights, then the extras.
-  std::size_t elements() const;
-  /// Takes the gradients that one lane left in the weights, and its extras. Once per owned lane, in lane order.
-  void add_lane(std::span<const float> extras);
-  /// Collective, all ranks, after every owned lane was added. Leaves the mean gradient over lanes in the weights;
-  /// returns the extras' sums over lanes. Throws Error(diverged), on all ranks alike, where any of the sums is not
-  /// finite.
-  std::vector<float> reduce(const char* name, std::int64_t lanes);
+  /// Runs one lane's backward pass, which leaves gradients in the weights, and returns the lane's extras.
+  using LaneGradients = std::function<std::vector<float>()>;
+
+  GradientReduction(NamedTensors weights, std::size_t extras);
+  /// `owned`: lanes of this rank.
+  void connect(std::unique_ptr<Reducer> reducer, std::int64_t owned);
+  /// Floats in one lane's vector: the extras, then all weights.
+  std::size_t elements() const { return starts_.back(); }
+  /// Takes one lane's gradients out of the weights. Once per owned lane, in lane order. The last begins the exchange:
+  /// collective, but does not wait.
+  void add_lane(const LaneGradients& gradients);
+  /// Collective, all ranks, after every owned lane was added: waits for the exchange.
+  void wait();
+  /// After `wait`: leaves the mean gradient over lanes in the weights; returns the extras' sums over lanes. Throws
+  /// Error(diverged), on all ranks alike, where any of the sums is not finite.
+  std::vector<float> take(std::int64_t lanes, const char* name);
+  /// Seconds that the calling thread has worked and waited for the exchange since the last call.
+  double take_seconds() { return std::exchange(seconds_, 0); }
 
  private:
+  template <typename Call>
+  void timed(const Call& call);
+
   NamedTensors weights_;
   std::size_t extras_;
-  std::vector<float> lane_;
+  std::vector<std::size_t> starts_;    // of each weight in the vector, and its length
+  std::vector<std::size_t> bucket_;    // the bucket of each weight
+  std::vector<std::size_t> first_;     // where each bucket begins; they are begun in this order, from the back
+  std::vector<std::int64_t> missing_;  // gradients that each bucket lacks before a backward pass
+  std::int64_t added_ = 0, owned_ = 0;
+  double seconds_ = 0;
   std::unique_ptr<Reducer> reducer_;
+  std::span<const float> sum_;
 };
 
-/// An energy that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
+/// An energy that learns. A step is add_lane for each owned lane, in order, then wait, take and apply.
 class EnergyLearner {
  public:
   /// Weights from training.seed. `extras`: scalars that ride along with the gradients. Throws Error(usage) for settings
@@ -60,9 +81,11 @@ class EnergyLearner {
   /// Energies and gradients under the weights of the last refresh.
   GradientFunction frozen();
 
-  void add_lane(std::span<const float> extras) { reduction_.add_lane(extras); }
-  /// Collective, all ranks; see GradientReduction::reduce.
-  std::vector<float> reduce(const char* name) { return reduction_.reduce(name, lanes_); }
+  /// See GradientReduction, also for the two that follow.
+  void add_lane(const GradientReduction::LaneGradients& gradients) { reduction_.add_lane(gradients); }
+  void wait() { reduction_.wait(); }
+  std::vector<float> take() { return reduction_.take(lanes_, "energy gradients"); }
+  double take_seconds() { return reduction_.take_seconds(); }
   /// Clip, optimiser step at this step's rate, average.
   void apply(std::int64_t step);
 
@@ -85,7 +108,7 @@ class EnergyLearner {
   GradientReduction reduction_;
 };
 
-/// A generator that learns. A step is add_lane for each owned lane, in order, then reduce, then apply.
+/// A generator that learns. A step is add_lane for each owned lane, in order, then wait, take and apply.
 class GeneratorLearner {
  public:
   /// Weights from training.seed. `batch_norm`: what its layers do in training. Throws Error(usage) where it does not
@@ -104,10 +127,12 @@ class GeneratorLearner {
   /// g(z) as evaluation runs it: running statistics, averaged weights where they are kept.
   at::Tensor images_for_evaluation(const at::Tensor& latents);
 
-  /// One lane's loss and gradients, on its way into the reduction.
+  /// One lane's loss and gradients, on its way into the reduction; see GradientReduction, also for what follows.
   void add_lane(const at::Tensor& latents, const at::Tensor& images);
-  /// Collective, all ranks; see GradientReduction::reduce. Returns the loss, mean over lanes.
-  double reduce(const char* name);
+  void wait() { reduction_.wait(); }
+  /// Returns the loss, mean over lanes.
+  double take();
+  double take_seconds() { return reduction_.take_seconds(); }
   /// Clip, optimiser step at this step's rate, running statistics, average.
   void apply(std::int64_t step);
 

@@ -27,11 +27,11 @@ Reduction::Reduction(const TrainingConfig& config, const c10::Device& device, Co
 
 Reduction::~Reduction() = default;
 
-std::unique_ptr<Reducer> Reduction::make(std::size_t elements) const {
+std::unique_ptr<Reducer> Reduction::make(std::size_t elements, const std::string& name) const {
 #ifdef LANGRUN_HAVE_CUDA
-  if (nccl_) return std::make_unique<NcclReducer>(*nccl_, lanes_, elements, DeviceSum::nccl);
+  if (nccl_) return std::make_unique<NcclReducer>(*nccl_, lanes_, elements, DeviceSum::nccl, name);
 #endif
-  return std::make_unique<TreeReducer>(world_, lanes_, elements);
+  return std::make_unique<TreeReducer>(world_, lanes_, elements, name);
 }
 
 }  // namespace langrun

@@ -4,6 +4,7 @@
 #include <c10/core/Device.h>
 
 #include <memory>
+#include <string>
 
 #include "distributed/tree_reducer.h"
 #include "jobs/training.h"
@@ -19,8 +20,9 @@ class Reduction {
   /// not start.
   Reduction(const TrainingConfig& config, const c10::Device& device, Communicator& world, const Lanes& lanes);
   ~Reduction();
-  /// A reducer of vectors of this many floats.
-  std::unique_ptr<Reducer> make(std::size_t elements) const;
+  /// A reducer of vectors of this many floats, whose collectives are called `name`.
+  std::unique_ptr<Reducer> make(std::size_t elements, const std::string& name) const;
+  std::int64_t owned_lanes() const { return lanes_.owned; }
 
  private:
   Communicator& world_;

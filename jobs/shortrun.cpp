@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <numeric>
 #include <optional>
@@ -94,7 +93,7 @@ class Shortrun final : public TrainingJob {
   }
 
   StepRecord step(std::int64_t step) override {
-    double sample = 0, update = 0, exchange = 0;
+    double sample = 0, update = 0;
     // ---- 1 draw: bank slots (some of them rejuvenated) and data, lane by lane ----
     // ---- 2 sample: K Langevin steps from the drawn images ----
     std::vector<LaneWork> work;
@@ -107,21 +106,27 @@ class Shortrun final : public TrainingJob {
       if (lane == lanes_.first) energy_.refresh_frozen();
       sample_chains(work.back(), step);
     }
-    // ---- 3 energy update: lane gradients, summed in tree order; clip, optimiser, average ----
-    // ---- 4 generator update: on the same chains ----
     StepRecord record;
-    update_energy(work, step, record, update, exchange);
-    if (generator_) update_generator(work, step, record, update, exchange);
-    // ---- 5 return chains and latents to their slots ----
     {
       const Timer timer(update);
+      // ---- 3 energy update: lane gradients, summed in tree order; then clip, optimiser, average ----
+      // ---- 4 generator update: likewise, on the same chains; its lanes run while the energy's sums travel ----
+      add_energy_lanes(work);
+      if (generator_) add_generator_lanes(work);
+      // Both are through before either is judged: an error must not leave while messages are on their way.
+      energy_.wait();
+      if (generator_) generator_->wait();
+      update_energy(step, record);
+      if (generator_) update_generator(step, record);
+      // ---- 5 return chains and latents to their slots ----
       return_to_bank(work);
     }
     // ---- 6 record ----
     record.learning_rate = energy_.learning_rate(step);
     record.image_steps_per_second = static_cast<double>(config_.training.batch * config_.langevin.steps);
     record.seconds_sample.avg = sample;
-    record.seconds_update.avg = update;
+    const double exchange = energy_.take_seconds() + (generator_ ? generator_->take_seconds() : 0);
+    record.seconds_update.avg = update - exchange;
     record.seconds_exchange.avg = exchange;
     record.more.emplace_back("seconds_data", data_.take_seconds_waited());
     return record;
@@ -259,25 +264,23 @@ class Shortrun final : public TrainingJob {
     work.chains = run_langevin(energy_.frozen(), work.chains, config_.langevin, noise, &work.sampled);
   }
 
-  void update_energy(const std::vector<LaneWork>& work, std::int64_t step, StepRecord& record, double& update,
-                     double& exchange) {
-    for (const auto& lane : work) {
-      const Timer timer(update);
-      const auto result =
-          energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
-      std::array<float, kEnergyScalars> scalars{};
-      scalars[kDataEnergy] = result.data_energy;
-      scalars[kChainEnergy] = result.chain_energy;
-      scalars[kMagnitude] = config_.langevin.steps > 0 ? lane.sampled.gradient_magnitude.mean().item<float>() : 0.0f;
-      for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
-      scalars[kUpdates] = rounds_in_lane(lane);
-      energy_.add_lane(scalars);
-    }
-    const auto sums = [&] {
-      const Timer timer(exchange);
-      return energy_.reduce("energy gradients");
-    }();
-    const Timer timer(update);
+  void add_energy_lanes(const std::vector<LaneWork>& work) {
+    for (const auto& lane : work)
+      energy_.add_lane([&] {
+        const auto result =
+            energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
+        std::vector<float> scalars(kEnergyScalars);
+        scalars[kDataEnergy] = result.data_energy;
+        scalars[kChainEnergy] = result.chain_energy;
+        scalars[kMagnitude] = config_.langevin.steps > 0 ? lane.sampled.gradient_magnitude.mean().item<float>() : 0.0f;
+        for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
+        scalars[kUpdates] = rounds_in_lane(lane);
+        return scalars;
+      });
+  }
+
+  void update_energy(std::int64_t step, StepRecord& record) {
+    const auto sums = energy_.take();
     energy_.apply(step);
     const auto lanes = static_cast<double>(lanes_.count);
     const double data = sums[kDataEnergy] / lanes, chains = sums[kChainEnergy] / lanes;
@@ -305,19 +308,13 @@ class Shortrun final : public TrainingJob {
   /// A slot just rejuvenated has had one round when it returns, as the paper counts.
   static std::int64_t rounds_after(std::int64_t before, bool rejuvenated) { return (rejuvenated ? 0 : before) + 1; }
 
-  void update_generator(const std::vector<LaneWork>& work, std::int64_t step, StepRecord& record, double& update,
-                        double& exchange) {
-    for (const auto& lane : work) {
-      const Timer timer(update);
-      generator_->add_lane(lane.latents, lane.chains);
-    }
-    const auto loss = [&] {
-      const Timer timer(exchange);
-      return generator_->reduce("generator gradients");
-    }();
-    const Timer timer(update);
+  void add_generator_lanes(const std::vector<LaneWork>& work) {
+    for (const auto& lane : work) generator_->add_lane(lane.latents, lane.chains);
+  }
+
+  void update_generator(std::int64_t step, StepRecord& record) {
+    record.generator_loss = generator_->take();
     generator_->apply(step);
-    record.generator_loss = loss;
     record.more.emplace_back("generator_learning_rate", generator_->learning_rate(step));
   }
 

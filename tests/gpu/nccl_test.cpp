@@ -3,6 +3,7 @@
 
 #ifdef LANGRUN_HAVE_CUDA
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -67,17 +68,18 @@ TEST_F(NcclTest, LanesAddToTheBitsOfTheHostTree) {
   NcclCommunicator nccl(*world, 60);
   const Lanes lanes = lanes_of(4, 0, 1);
   constexpr std::size_t kElements = 100003;
-  TreeReducer host(*world, lanes, kElements);
-  NcclReducer tree(nccl, lanes, kElements, DeviceSum::tree), any(nccl, lanes, kElements, DeviceSum::nccl);
+  TreeReducer host(*world, lanes, kElements, "host");
+  NcclReducer tree(nccl, lanes, kElements, DeviceSum::tree, "tree"), any(nccl, lanes, kElements, DeviceSum::nccl, "any");
   for (int lane = 0; lane < 4; ++lane) {
     auto values = ramp(kElements, 0.1f * static_cast<float>(lane));
     for (auto& value : values) value = 1.0f / (1.0f + value);
-    host.add(values);
-    tree.add(values);
-    any.add(values);
+    for (Reducer* reducer : std::initializer_list<Reducer*>{&host, &tree, &any}) {
+      std::copy(values.begin(), values.end(), reducer->lane().begin());
+      reducer->add();
+    }
   }
-  const auto wanted = host.finalize("host");
-  const auto got = tree.finalize("tree"), other = any.finalize("any");
+  const auto wanted = host.finalize();
+  const auto got = tree.finalize(), other = any.finalize();
   EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), got.begin()));
   EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), other.begin()));
   nccl.finish();
@@ -86,9 +88,10 @@ TEST_F(NcclTest, LanesAddToTheBitsOfTheHostTree) {
 TEST_F(NcclTest, AMissingLaneIsNotSummedSilently) {
   bind_device(*world, "cuda");
   NcclCommunicator nccl(*world, 60);
-  NcclReducer reducer(nccl, lanes_of(2, 0, 1), 8, DeviceSum::nccl);
-  reducer.add(ramp(8, 0));
-  EXPECT_THROW(reducer.finalize("half"), Error);
+  NcclReducer reducer(nccl, lanes_of(2, 0, 1), 8, DeviceSum::nccl, "half");
+  std::ranges::copy(ramp(8, 0), reducer.lane().begin());
+  reducer.add();
+  EXPECT_THROW(reducer.finalize(), Error);
   nccl.finish();
 }
 

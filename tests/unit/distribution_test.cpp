@@ -32,6 +32,11 @@ float tree(const std::vector<std::vector<float>>& lanes, std::size_t first, std:
   return tree(lanes, first, count / 2, at) + tree(lanes, first + count / 2, count / 2, at);
 }
 
+void add(Reducer& reducer, const std::vector<float>& lane) {
+  std::copy(lane.begin(), lane.end(), reducer.lane().begin());
+  reducer.add();
+}
+
 TEST(Lanes, DivideSlotsAndBatch) {
   const auto lanes = lanes_of(8, 1, 4);
   EXPECT_EQ(lanes.first, 2);
@@ -57,10 +62,10 @@ TEST(TreeReducer, AddsAsABalancedTreeBitForBit) {
   for (const std::int64_t count : {1, 2, 8, 16}) {
     const auto vectors = lane_vectors(count, 1000);
     const auto world = make_solo_communicator();
-    TreeReducer reducer(*world, lanes_of(count, 0, 1), 1000);
+    TreeReducer reducer(*world, lanes_of(count, 0, 1), 1000, "test");
     for (int repeat = 0; repeat < 2; ++repeat) {
-      for (const auto& lane : vectors) reducer.add(lane);
-      const auto sum = reducer.finalize("test");
+      for (const auto& lane : vectors) add(reducer, lane);
+      const auto sum = reducer.finalize();
       for (std::size_t i = 0; i < sum.size(); ++i) {
         const float expected = tree(vectors, 0, vectors.size(), i);
         ASSERT_EQ(std::memcmp(&sum[i], &expected, sizeof(float)), 0) << count << " lanes, element " << i;
@@ -71,11 +76,18 @@ TEST(TreeReducer, AddsAsABalancedTreeBitForBit) {
 
 TEST(TreeReducer, ForgottenLanesAreNoticed) {
   const auto world = make_solo_communicator();
-  TreeReducer reducer(*world, lanes_of(4, 0, 1), 10);
-  const std::vector<float> lane(10), wrong(9);
-  for (int i = 0; i < 3; ++i) reducer.add(lane);
-  EXPECT_EQ(code_of([&] { reducer.finalize("test"); }), ExitCode::internal);
-  EXPECT_EQ(code_of([&] { reducer.add(wrong); }), ExitCode::internal);
+  TreeReducer reducer(*world, lanes_of(4, 0, 1), 10, "test");
+  const std::vector<float> lane(10);
+  EXPECT_EQ(code_of([&] { reducer.add(); }), ExitCode::internal);  // nothing was written
+  for (int i = 0; i < 3; ++i) {
+    reducer.lane();
+    EXPECT_EQ(code_of([&] { reducer.begin_from(5); }), i < 3 ? ExitCode::internal : ExitCode::done);
+    add(reducer, lane);
+  }
+  EXPECT_EQ(code_of([&] { reducer.finalize(); }), ExitCode::internal);
+  add(reducer, lane);
+  EXPECT_EQ(code_of([&] { reducer.lane(); }), ExitCode::internal);
+  EXPECT_EQ(code_of([&] { reducer.finalize(); }), ExitCode::done);
 }
 
 }  // namespace
