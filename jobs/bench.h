@@ -19,10 +19,13 @@ struct BenchConfig {
   std::int64_t lanes = 8;          ///< calls that a batch is split into, as in training
   std::int64_t steps = 10;         ///< Langevin steps of one measurement
   std::int64_t repeats = 7;        ///< measurements of each figure
-  std::string checkpoint;         ///< of a run, for precision
+  std::string checkpoint;          ///< of a run, for precision
   std::int64_t threads = 1;
-  std::string source;              ///< images to import; none: JPEGs of its own
-  std::int64_t size = 128;         ///< that they are imported to
+  std::string source;                 ///< images to import; none: JPEGs of its own
+  std::int64_t size = 128;            ///< that they are imported to
+  std::int64_t megabytes = 10;        ///< of the vector that ranks add (exchange)
+  std::int64_t chain_steps = 100;     ///< Langevin steps of a training step (train)
+  std::int64_t generator_width = 64;  ///< of the sngan32 generator (train)
 };
 
 /// One figure, measured `repeats` times.
@@ -77,9 +80,18 @@ BenchReport bench_langevin(const BenchConfig& config, Communicator& world);
 /// 500 pixels that it draws. Writes to the folder for temporary files, and clears up. Throws as import_images does.
 BenchReport bench_import(const BenchConfig& config, Communicator& world);
 
-/// How far bf16 is from fp32 under the energy of `config.checkpoint`, image by image over the first `batch` chains of its
-/// bank and over uniform noise: gradients by norm and cosine, energies by their spread. Not a speed; not part of `all`.
-/// Throws Error(usage) where no checkpoint is named, Error(input) for one without a bank.
+/// How far bf16 is from fp32 under the energy of `config.checkpoint`, image by image over the first `batch` chains of
+/// its bank and over uniform noise: gradients by norm and cosine, energies by their spread. Not a speed; not part of
+/// `all`. Throws Error(usage) where no checkpoint is named, Error(input) for one without a bank.
 BenchReport bench_precision(const BenchConfig& config, Communicator& world);
+
+/// Sums a second of one vector a rank, over ranks: our fixed tree, with one and with four lanes a rank, and
+/// MPI_Allreduce in place, which adds in an order of its own. Throws Error(usage) on a number of ranks that is no power
+/// of two.
+BenchReport bench_exchange(const BenchConfig& config, Communicator& world);
+
+/// Whole training steps of a shortrun: `network` with an sngan32 generator, on built-in images in a folder of its own
+/// under TMPDIR; image-steps a second, seconds a step and of each phase. Throws as make_shortrun does.
+BenchReport bench_train(const BenchConfig& config, Communicator& world);
 
 }  // namespace langrun

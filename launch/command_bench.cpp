@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -25,19 +26,25 @@ struct BenchOptions {
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, "noise, langevin, import or all", true);
+  table.positional("NAME", options.name, "one benchmark, or all", true);
   table.text("json", options.json, "file for the figures, as JSON");
-  table.text("network", config.network, "energy that chains run on (langevin)");
+  table.text("network", config.network, "energy that chains run on (langevin, train)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
   table.choice("precision", config.precision, {"fp32", "bf16"}, "of our networks inside Langevin sampling");
   table.integer("batch", config.batch, "images", "chains side by side", {1, 1 << 20});
   table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
-  table.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
+  table.integer("steps", config.steps, "steps", "Langevin steps of one measurement (langevin)", {1, 1 << 20});
   table.integer("repeats", config.repeats, "measurements", "of each figure; the median counts", {1, 10'000});
-  table.integer("threads", config.threads, "threads", "of a rank (langevin, import; noise is measured on one)",
+  table.integer("threads", config.threads, "threads", "of a rank (langevin, train, import; noise is measured on one)",
                 {1, 4096});
   table.text("source", config.source, "images to import (import); none: JPEGs of its own");
   table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
+  table.integer("threads", config.threads, "threads", "of each rank (langevin, train; noise is measured on one)",
+                {1, 4096});
+  table.integer("megabytes", config.megabytes, "MB", "of the vector that ranks add (exchange)", {1, 1000});
+  table.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step (train)", {1, 1 << 20});
+  table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
+                {1, 1 << 16});
   return table;
 }
 
@@ -112,9 +119,8 @@ int run_bench(Call& call) {
     throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
                 "nothing is written over; remove it or choose another name");
   const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{
-      {"noise", bench_noise},
-      {"langevin", bench_langevin},
-      {"import", bench_import},
+      {"noise", bench_noise},       {"langevin", bench_langevin}, {"import", bench_import},
+      {"exchange", bench_exchange}, {"train", bench_train},
   };
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
@@ -130,9 +136,12 @@ int run_bench(Call& call) {
     all["benchmarks"].push_back(json_of(report));
   }
   if (!found) {
-    const auto close = nearest(options.name, {"noise", "langevin", "import", "all"});
-    throw Error(ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),
-                close.empty() ? "noise, langevin, import or all" : fmt::format("did you mean '{}'?", close));
+    std::vector<std::string> names{"all"};
+    for (const auto& entry : known) names.push_back(entry.first);
+    const auto close = nearest(options.name, names);
+    throw Error(
+        ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),
+        close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
   if (speaks && !options.json.empty()) write_json(options.json, all);
   return 0;

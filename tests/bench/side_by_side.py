@@ -1,0 +1,101 @@
+"""Ours against the plain PyTorch program on the same cores, in alternation: `mpirun -n R langrun bench NAME`, each rank
+one thread, then the peer with R threads, N times over. Prints a table and, last, one JSON line.
+
+    python tests/bench/side_by_side.py langevin [--program build/langrun] [--ranks 2] [--rounds 5] [-- OPTIONS]
+    python tests/bench/side_by_side.py train -- --precision bf16 --batch 128
+    python tests/bench/side_by_side.py exchange
+
+OPTIONS go to `langrun bench` and, where the peer knows them, to the peer. `exchange` has its peer, MPI_Allreduce, in the
+same process: it is only run N times. In a ratio above 1 ours is the faster one.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+SHARED = {"langevin": {"network", "width", "batch", "steps"},
+          "train": {"network", "width", "generator-width", "batch", "chain-steps"}, "exchange": set()}
+
+
+def ours(args, options):
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "bench.json"
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
+                           OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), args.program, "bench",
+                   args.name, "--json", str(out), "--threads", "1", "--repeats", str(args.repeats)]
+        if args.name == "langevin" and "lanes" not in options:
+            options = {**options, "lanes": "1"}
+        for key, value in options.items():
+            if args.name == "langevin" and key == "batch":
+                value = str(int(value) // args.ranks)  # a batch of each rank there, of all in a training step
+            command += ["--" + key, value]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+        return json.loads(out.read_text())["benchmarks"][0]
+
+
+def peer(args, options):
+    command = [sys.executable, str(HERE / f"peer_{args.name}.py"), "--threads", str(args.ranks), "--repeats",
+               str(args.repeats)]
+    for key, value in options.items():
+        if key in SHARED[args.name]:
+            command += ["--" + key, value]
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def spread(values):
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(SHARED))
+    parser.add_argument("--program", default=str(HERE.parent.parent / "build" / "langrun"))
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3, help="measurements within each round; the median counts")
+    parser.add_argument("options", nargs="*", help="after `--`: pairs of --KEY VALUE for both sides")
+    args = parser.parse_args()
+    keys, values = args.options[::2], args.options[1::2]
+    if len(keys) != len(values) or not all(key.startswith("--") for key in keys):
+        parser.error("after `--` come pairs of --KEY VALUE")
+    options = {key[2:]: value for key, value in zip(keys, values)}
+    if args.name == "langevin":
+        options.setdefault("batch", "128")
+
+    rows = {}
+    for _ in range(args.rounds):
+        report = ours(args, options)
+        if args.name == "exchange":
+            for figure in report["figures"] + report["ratios"]:
+                rows.setdefault((figure["what"], figure["unit"]), []).append(figure["median"])
+            continue
+        # langevin measures PyTorch's loop in its own process, too: the first figure is ours.
+        mine, other = report["figures"][0], peer(args, options)
+        rows.setdefault(("ours: " + mine["what"], mine["unit"]), []).append(mine["median"])
+        rows.setdefault((other["what"], other["unit"]), []).append(other["median"])
+        rows.setdefault(("ours / plain PyTorch", "x"), []).append(mine["median"] / other["median"])
+    print(f"{args.name}: {args.ranks} ranks of one thread, the peer with {args.ranks} threads, {args.rounds} rounds, "
+          f"{' '.join(args.options)}")
+    print(f"  {'':<52} {'median':>10} {'low':>10} {'high':>10}")
+    for (what, unit), values in rows.items():
+        s = spread(values)
+        print(f"  {what:<52} {s['median']:>10.4g} {s['low']:>10.4g} {s['high']:>10.4g}  {unit}")
+    print(json.dumps({"name": args.name, "ranks": args.ranks, "rounds": args.rounds, "options": options,
+                      "rows": [{"what": what, "unit": unit, **spread(values), "values": values}
+                               for (what, unit), values in rows.items()]}))
+
+
+if __name__ == "__main__":
+    main()
