@@ -64,15 +64,15 @@ void measure(const BenchConfig& config, Communicator& world, std::int64_t owned,
   const auto before = world.traffic();
   tree_sum(reducer, owned);
   const auto after = world.traffic();
-  const auto what = fmt::format("{} lane{} a rank", owned, owned == 1 ? "" : "s");
-  report.settings.emplace_back(fmt::format("bytes sent by rank 0, {}", what),
+  const auto what = fmt::format("{} lane{}", owned, owned == 1 ? "" : "s");
+  report.settings.emplace_back(fmt::format("bytes sent, {}", what),
                                std::to_string(after.bytes_sent - before.bytes_sent));
   report.settings.emplace_back(fmt::format("collectives, {}", what), std::to_string(after.sums - before.sums));
   // Each rank does its part of one sum.
   const double work = 1.0 / world.size();
   const auto figures =
       measure_in_turns({{"tree, " + what, work, [&] { tree_sum(reducer, owned); }},
-                        {"MPI_Allreduce in place, " + what, work, [&] { library_sum(world, plain); }}},
+                        {"MPI_Allreduce, " + what, work, [&] { library_sum(world, plain); }}},
                        "sums/s", config.repeats, 0.1, world);
   report.figures.insert(report.figures.end(), figures.begin(), figures.end());
   report.ratios.push_back(ratio_of(figures[0], figures[1]));

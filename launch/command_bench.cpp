@@ -69,7 +69,7 @@ void print_table(const BenchReport& report) {
     for (const auto& f : *figures) {
       const auto wall = spread_of(f.values);
       fmt::print("  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
-                 number(wall.high), number(spread_of(f.per_core_second).median), f.unit);
+                 number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median), f.unit);
     }
   }
   fmt::print("\n");

@@ -1,6 +1,7 @@
 // Lanes and the tree over them, without MPI.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "core/noise.h"
 #include "distributed/lanes.h"
 #include "distributed/tree_reducer.h"
+#include "distributed/tree_sum.h"
 
 namespace langrun {
 namespace {
@@ -69,6 +71,44 @@ TEST(TreeReducer, AddsAsABalancedTreeBitForBit) {
       for (std::size_t i = 0; i < sum.size(); ++i) {
         const float expected = tree(vectors, 0, vectors.size(), i);
         ASSERT_EQ(std::memcmp(&sum[i], &expected, sizeof(float)), 0) << count << " lanes, element " << i;
+      }
+    }
+  }
+}
+
+TEST(TreeReducer, PiecesFromTheBackGiveTheSameBits) {
+  const auto vectors = lane_vectors(4, 1000);
+  const auto world = make_solo_communicator();
+  TreeReducer reducer(*world, lanes_of(4, 0, 1), 1000, "test");
+  for (int l = 0; l < 3; ++l) add(reducer, vectors[static_cast<std::size_t>(l)]);
+  const auto last = reducer.lane();
+  std::size_t end = 1000;
+  for (const std::size_t first : {700u, 700u, 1u}) {
+    for (std::size_t i = first; i < end; ++i) last[i] = vectors[3][i];
+    reducer.begin_from(first);
+    end = first;
+  }
+  EXPECT_EQ(code_of([&] { reducer.begin_from(2); }), ExitCode::internal);  // from the back to the front
+  last[0] = vectors[3][0];
+  reducer.add();
+  const auto sum = reducer.finalize();
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    const float expected = tree(vectors, 0, 4, i);
+    ASSERT_EQ(std::memcmp(&sum[i], &expected, sizeof(float)), 0) << i;
+  }
+}
+
+TEST(TreeSum, AddsPartsPairwise) {
+  for (const std::size_t count : {1u, 2u, 4u, 8u}) {
+    const auto vectors = lane_vectors(static_cast<std::int64_t>(count), 5000);
+    for (std::size_t own = 0; own < count; ++own) {  // the sum takes the place of any part
+      auto parts = vectors;
+      std::vector<float*> pointers;
+      for (auto& part : parts) pointers.push_back(part.data());
+      add_in_tree_order(pointers, parts[own]);
+      for (std::size_t i = 0; i < 5000; ++i) {
+        const float expected = tree(vectors, 0, count, i);
+        ASSERT_EQ(std::memcmp(&parts[own][i], &expected, sizeof(float)), 0) << count << " parts, element " << i;
       }
     }
   }
