@@ -8,10 +8,10 @@
 
 namespace langrun {
 
-/// While it lives, every backward pass calls `ready(i)` as soon as the gradient of weight i stands in weights[i].grad(),
-/// once a pass and weight, from the thread that computes it: on CPUs that is the one that called backward(). `ready` may
-/// take the gradient away; what it throws comes out of backward(). The order is that of the pass, last layers about
-/// first. One watch for a weight at a time.
+/// While it lives, every backward pass calls `ready(i)` as soon as the gradient of weight i stands in
+/// weights[i].grad(), once a pass and weight, from the thread that computes it: on CPUs that is the one that called
+/// backward(). `ready` may take the gradient away; what it throws comes out of backward(). The order is that of the
+/// pass, last layers about first. One watch for a weight at a time.
 class GradientWatch {
  public:
   using Ready = std::function<void(std::size_t weight)>;

@@ -19,7 +19,8 @@ NamedTensors named_state(const torch::nn::Module& module);
 /// Number of trainable weights.
 std::int64_t weight_count(const torch::nn::Module& module);
 
-/// Copies one weight's gradient into `flat`, which holds weight.numel() floats, and clears it; zeros where there is none.
+/// Copies one weight's gradient into `flat`, which holds weight.numel() floats, and clears it; zeros where there is
+/// none.
 void take_gradient(const at::Tensor& weight, std::span<float> flat);
 /// Copies the gradients of `weights` end to end into `flat` and clears them. A weight without a gradient gives zeros.
 /// `flat` holds weight_count floats.

@@ -67,8 +67,8 @@ class MpiCommunicator final : public Communicator {
     as_count(total, name);
     std::vector<std::byte> all(total);
     check_mpi(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
-                          &request),
-          name);
+                              &request),
+              name);
     wait(name, request);
     std::vector<std::vector<std::byte>> parts;
     for (std::size_t r = 0; r < lengths.size(); ++r)
@@ -79,8 +79,8 @@ class MpiCommunicator final : public Communicator {
   void maximum(const char* name, std::span<std::int64_t> values) override {
     MPI_Request request;
     check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_INT64_T, MPI_MAX, comm_,
-                         &request),
-          name);
+                             &request),
+              name);
     wait(name, request);
   }
 
@@ -115,7 +115,8 @@ class MpiCommunicator final : public Communicator {
   }
 
   void finish_sum(Ticket ticket) override {
-    const auto found = std::find_if(flying_.begin(), flying_.end(), [&](const auto& s) { return s->number() == ticket; });
+    const auto found =
+        std::find_if(flying_.begin(), flying_.end(), [&](const auto& s) { return s->number() == ticket; });
     if (found == flying_.end()) return;
     const auto name = (*found)->name();
     wait(name.c_str(), ticket, [&] {
@@ -126,7 +127,8 @@ class MpiCommunicator final : public Communicator {
 
   void sum_in_library_order(const char* name, std::span<float> values) override {
     ++sequence_;
-    check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_FLOAT, MPI_SUM, comm_), name);
+    check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_FLOAT, MPI_SUM, comm_),
+              name);
   }
 
   Traffic traffic() const override { return traffic_; }

@@ -70,10 +70,9 @@ void measure(const BenchConfig& config, Communicator& world, std::int64_t owned,
   report.settings.emplace_back(fmt::format("collectives, {}", what), std::to_string(after.sums - before.sums));
   // Each rank does its part of one sum.
   const double work = 1.0 / world.size();
-  const auto figures =
-      measure_in_turns({{"tree, " + what, work, [&] { tree_sum(reducer, owned); }},
-                        {"MPI_Allreduce, " + what, work, [&] { library_sum(world, plain); }}},
-                       "sums/s", config.repeats, 0.1, world);
+  const auto figures = measure_in_turns({{"tree, " + what, work, [&] { tree_sum(reducer, owned); }},
+                                         {"MPI_Allreduce, " + what, work, [&] { library_sum(world, plain); }}},
+                                        "sums/s", config.repeats, 0.1, world);
   report.figures.insert(report.figures.end(), figures.begin(), figures.end());
   report.ratios.push_back(ratio_of(figures[0], figures[1]));
 }
@@ -84,10 +83,8 @@ BenchReport bench_exchange(const BenchConfig& config, Communicator& world) {
   if ((world.size() & (world.size() - 1)) != 0)
     throw Error(ExitCode::usage, fmt::format("bench exchange runs on 1, 2, 4, ... ranks, not {}", world.size()),
                 "as training does");
-  BenchReport report{"exchange",
-                     {{"ranks", std::to_string(world.size())}, {"megabytes", std::to_string(config.megabytes)}},
-                     {},
-                     {}};
+  BenchReport report{
+      "exchange", {{"ranks", std::to_string(world.size())}, {"megabytes", std::to_string(config.megabytes)}}, {}, {}};
   for (const std::int64_t owned : {1, 4}) measure(config, world, owned, report);
   return report;
 }

@@ -58,9 +58,7 @@ ShortrunConfig config_of(const BenchConfig& config, const fs::path& data) {
 }
 
 /// Seconds of one phase, as a figure: the slowest rank's of each measured step.
-BenchFigure phase(const std::string& what, std::vector<double> seconds) {
-  return {what, "s", std::move(seconds), {}};
-}
+BenchFigure phase(const std::string& what, std::vector<double> seconds) { return {what, "s", std::move(seconds), {}}; }
 
 double slowest(Communicator& world, double seconds) {
   std::int64_t nanoseconds = std::llround(1e9 * seconds);

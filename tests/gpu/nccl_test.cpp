@@ -69,7 +69,8 @@ TEST_F(NcclTest, LanesAddToTheBitsOfTheHostTree) {
   const Lanes lanes = lanes_of(4, 0, 1);
   constexpr std::size_t kElements = 100003;
   TreeReducer host(*world, lanes, kElements, "host");
-  NcclReducer tree(nccl, lanes, kElements, DeviceSum::tree, "tree"), any(nccl, lanes, kElements, DeviceSum::nccl, "any");
+  NcclReducer tree(nccl, lanes, kElements, DeviceSum::tree, "tree"),
+      any(nccl, lanes, kElements, DeviceSum::nccl, "any");
   for (int lane = 0; lane < 4; ++lane) {
     auto values = ramp(kElements, 0.1f * static_cast<float>(lane));
     for (auto& value : values) value = 1.0f / (1.0f + value);

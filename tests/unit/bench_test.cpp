@@ -66,7 +66,8 @@ TEST(Bench, ExchangeAndTrainGiveFigures) {
   config.megabytes = 1;
   config.chain_steps = 1;
   config.generator_width = 4;
-  for (const auto& report : {bench_exchange(config, *make_solo_communicator()), bench_train(config, *make_solo_communicator())}) {
+  for (const auto& report :
+       {bench_exchange(config, *make_solo_communicator()), bench_train(config, *make_solo_communicator())}) {
     EXPECT_FALSE(report.figures.empty()) << report.name;
     for (const auto& figure : report.figures) {
       EXPECT_EQ(figure.values.size(), 2u) << report.name << ": " << figure.what;

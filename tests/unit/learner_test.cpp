@@ -1,4 +1,6 @@
 // Gradients from lanes to everybody: what is exchanged in a training step, and when.
+#include "jobs/learner.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +14,6 @@
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
 #include "core/torch.h"
-#include "jobs/learner.h"
 #include "jobs/shortrun.h"
 #include "jobs/synthesize.h"
 
@@ -35,8 +36,8 @@ class LonelyCommunicator final : public Communicator {
   void gather_blocks(const char*, std::span<const float>, std::span<float>) override {}
   Ticket begin_sum(const char* name, std::span<float> values) override {
     log.push_back(fmt::format("{} {}", name, values.size()));
-    traffic_.bytes_sent += values.size() * sizeof(float) * 2 * static_cast<std::uint64_t>(size_ - 1) /
-                           static_cast<std::uint64_t>(size_);
+    traffic_.bytes_sent +=
+        values.size() * sizeof(float) * 2 * static_cast<std::uint64_t>(size_ - 1) / static_cast<std::uint64_t>(size_);
     return ++traffic_.sums;
   }
   void progress() override {}
