@@ -7,10 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "core/langevin.h"
+#include "core/chain_sampler.h"
 #include "core/module_tensors.h"
 #include "core/networks/energy.h"
-#include "core/networks/frozen_energy.h"
 #include "core/networks/generator.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
@@ -57,8 +56,8 @@ class EnergyLearner {
 
   /// Gives the sampler the present weights (or their average).
   void refresh_frozen(bool average = false);
-  /// Energies and gradients under the weights of the last refresh.
-  GradientFunction frozen();
+  /// Chains under the weights of the last refresh.
+  ChainSampler& sampler() { return sampler_; }
 
   void add_lane(std::span<const float> extras) { reduction_.add_lane(extras); }
   /// Collective, all ranks; see GradientReduction::reduce.
@@ -79,7 +78,7 @@ class EnergyLearner {
   EnergyConfig energy_;
   std::int64_t lanes_;
   std::shared_ptr<Energy> network_, average_;
-  FrozenEnergy frozen_;
+  ChainSampler sampler_;
   Optimizer optimizer_;
   Schedule schedule_;
   GradientReduction reduction_;
