@@ -1,12 +1,15 @@
 #include "core/chain_sampler.h"
 
-#include "core/device_chain.h"
 #include "core/torch.h"
+
+#ifdef LANGRUN_HAVE_CUDA
+#include "core/device_chain.h"
+#endif
 
 namespace langrun {
 
 #ifndef LANGRUN_HAVE_CUDA
-class DeviceChain {};
+class DeviceChain {};  // none are ever made
 #endif
 
 ChainSampler::ChainSampler(const EnergyConfig& energy, const std::string& precision, const at::Device& device,

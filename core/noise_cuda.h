@@ -1,5 +1,4 @@
-// core/noise.h on a GPU: the same numbers, from the same arithmetic (core/philox.h). Chains draw theirs in
-// chain_kernels.h.
+// core/noise.h on a GPU: the same numbers, from the same arithmetic (core/philox.h). Chains draw theirs in chain_kernels.h.
 // C++17, so that CUDA sources may include it.
 #pragma once
 
