@@ -1,4 +1,5 @@
-// core/noise.h on a GPU: the same numbers, from the same arithmetic (core/philox.h). Chains draw theirs in chain_kernels.h.
+// core/noise.h on a GPU: the same numbers, from the same arithmetic (core/philox.h); chains draw
+// theirs in chain_kernels.h.
 // C++17, so that CUDA sources may include it.
 #pragma once
 
