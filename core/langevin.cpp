@@ -9,7 +9,7 @@
 #include "core/torch.h"
 
 #ifdef LANGRUN_HAVE_CUDA
-#include "core/noise_cuda.h"
+#include "core/device_chain.h"
 #endif
 
 namespace langrun {
@@ -26,7 +26,7 @@ struct Step {
 };
 
 // One update of every chain. Memory is channels-last, so a sample is one run of H*W*C floats and number i of its noise
-// belongs to element i of that run, on every device. Allocates nothing.
+// belongs to element i of that run, on every device (on GPUs: chain_kernels.h). Allocates nothing.
 void move_chains(at::Tensor& x, const at::Tensor& gradient, const Step& step, at::Tensor& magnitude_sum) {
   const auto samples = x.size(0), length = x.numel() / std::max<std::int64_t>(samples, 1);
   float* values = x.mutable_data_ptr<float>();
@@ -48,30 +48,20 @@ void move_chains(at::Tensor& x, const at::Tensor& gradient, const Step& step, at
   });
 }
 
-#ifdef LANGRUN_HAVE_CUDA
-// Scales each sample's gradient so that (eta^2/2) ||grad U / T|| stays within max_norm.
-at::Tensor clipped(const at::Tensor& gradient, const at::Tensor& magnitude, double max_norm) {
-  const auto scale = (max_norm / magnitude.clamp_min(1e-30)).clamp_max(1.0);
-  return (gradient * scale.view({-1, 1, 1, 1})).contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-void move_chains_on_device(at::Tensor& x, at::Tensor gradient, const Step& step, at::Tensor& magnitude_sum) {
-  if (step.wants_norms) {
-    const auto magnitude =
-        torch::linalg_vector_norm(gradient.permute({0, 2, 3, 1}).flatten(1), 2, {1}) * step.gradient_weight;
-    magnitude_sum += magnitude;
-    if (step.max_norm > 0) gradient = clipped(gradient, magnitude, step.max_norm);
-  }
-  langevin_update_on_device(step.key, step.identities, step.place, step.gradient_weight, step.noise_weight,
-                            gradient.const_data_ptr<float>(), x.mutable_data_ptr<float>(), x[0].numel());
-}
-#endif
-
 }  // namespace
 
 at::Tensor run_langevin(const GradientFunction& gradient, const at::Tensor& x, const LangevinConfig& config,
                         const ChainNoise& noise, LangevinRecord* record) {
   const torch::NoGradGuard constant;
+#ifdef LANGRUN_HAVE_CUDA
+  if (x.is_cuda()) {
+    DeviceChain on_device(gradient, x.sizes(), x.device(), StepQueue::kernels);
+    const auto sampled = on_device.start(x, config, noise);
+    on_device.finish();
+    if (record != nullptr && config.steps > 0) *record = sampled.record;
+    return sampled.chains;
+  }
+#endif
   if (static_cast<std::int64_t>(noise.identities.size()) != x.size(0))
     throw Error(ExitCode::internal, "every chain needs an identity of its own for its noise");
   auto chains = torch::empty(x.sizes(), x.options().memory_format(at::MemoryFormat::ChannelsLast));
@@ -91,12 +81,6 @@ at::Tensor run_langevin(const GradientFunction& gradient, const at::Tensor& x, c
     if (k == 0) first_energy.copy_(energy);
     if (k + 1 == config.steps) last_energy.copy_(energy);
     const auto along = slope.contiguous(at::MemoryFormat::ChannelsLast);
-#ifdef LANGRUN_HAVE_CUDA
-    if (chains.is_cuda()) {
-      move_chains_on_device(chains, along, step, magnitude_sum);
-      continue;
-    }
-#endif
     move_chains(chains, along, step, magnitude_sum);
   }
   if (record != nullptr && config.steps > 0)

@@ -28,11 +28,19 @@ struct LangevinRecord {
   at::Tensor last_energy;         ///< [B] float32, U at the start of the last step
 };
 
+/// A call's chains and what was seen of them.
+struct SampledChains {
+  at::Tensor chains;      ///< [B, C, H, W] float32 channels-last, where they were sampled
+  at::Tensor host;        ///< the same in host memory; `chains` itself on CPUs
+  LangevinRecord record;  ///< undefined tensors where K = 0
+};
+
 /// Energies and gradients of a batch; what is sampled from. The tensors may be written over by the next call.
 using GradientFunction = std::function<EnergyGradient(const at::Tensor& x)>;
 
 /// Runs `config.steps` steps on x [B, C, H, W] float32 (any memory format) and returns the chains, channels-last; x is
-/// not changed. No clamping. A sample's path depends on its own start, identity and the call's shape alone.
+/// not changed. No clamping. On a GPU step by step, waited for: ChainSampler has the fast way. A sample's path depends
+/// on its own start, identity and the call's shape alone.
 at::Tensor run_langevin(const GradientFunction& gradient, const at::Tensor& x, const LangevinConfig& config,
                         const ChainNoise& noise, LangevinRecord* record = nullptr);
 

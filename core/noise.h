@@ -24,9 +24,9 @@ std::array<std::uint32_t, 4> philox(const std::array<std::uint32_t, 4>& counter,
 // of 16 blocks, written word by word, because vector units like it. So number i depends on key, place and i alone, not
 // on out.size(). The functions below read the same words: give each use its own stream or place.
 // Bits: the same on every processor with IEEE 754 arithmetic, whichever instruction set does the work
-// (core/philox.h has the arithmetic). The kernels of core/noise_cuda.h are made of the same functions and are held to
-// the same bits by tests/gpu/noise_test.cpp, which has not run on a GPU yet. Thread-safe. At most 2^34 numbers a place;
-// more throws Error(internal).
+// (core/philox.h has the arithmetic). The kernels of core/noise_cuda.h and core/chain_kernels.h are made of the same
+// functions and are held to the same bits by tests/gpu, which has not run on a GPU yet. Thread-safe. At most 2^34
+// numbers a place; more throws Error(internal).
 
 /// The first out.size() standard normals at `place`, float32. Words 0, 1 of a block give two by Box-Muller, words 2, 3
 /// two more: r = sqrt(-2 ln u1), r cos(2 pi u2), r sin(2 pi u2), with u1 of 31 bits in (0, 1] and u2 of 32 bits in

@@ -1,4 +1,5 @@
-// core/noise.h for chains that live on a GPU: the same numbers, from the same arithmetic (core/philox.h).
+// core/noise.h on a GPU: the same numbers, from the same arithmetic (core/philox.h); chains draw
+// theirs in chain_kernels.h.
 // C++17, so that CUDA sources may include it.
 #pragma once
 
@@ -15,12 +16,5 @@ namespace langrun {
 /// launch fails.
 void fill_normal_on_device(NoiseKey key, const std::vector<std::uint64_t>& identities, std::uint32_t step, float* out,
                            std::int64_t length, void* stream = nullptr);
-
-/// langevin_update on every row of x [identities.size()][length] float32, with gradient of the same layout, both device
-/// memory: row b takes the noise of (identities[b], step). Queued as above. Row b depends on nothing but its own values
-/// and identity, so a batch may be split into calls at will.
-void langevin_update_on_device(NoiseKey key, const std::vector<std::uint64_t>& identities, std::uint32_t step,
-                               float gradient_weight, float noise_weight, const float* gradient, float* x,
-                               std::int64_t length, void* stream = nullptr);
 
 }  // namespace langrun

@@ -146,17 +146,13 @@ EnergyLearner::EnergyLearner(const EnergyConfig& energy, const LearningConfig& l
                              const at::Device& device, const Reduction& reduction, std::size_t extras)
     : config_(learning), energy_(energy), lanes_(training.lanes), network_(energy_on(energy, training.seed, device)),
       average_(config_.average > 0 ? energy_on(energy, training.seed, device) : nullptr),
-      frozen_(energy, training.precision, device), optimizer_(*network_, config_.optimizer),
+      sampler_(energy, training.precision, device), optimizer_(*network_, config_.optimizer),
       schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
   if (average_) hold_constant(*average_);
   reduction_.connect(reduction.make(reduction_.elements(), "energy gradients"), reduction.owned_lanes());
 }
 
-void EnergyLearner::refresh_frozen(bool average) { frozen_.refresh(average && average_ ? *average_ : *network_); }
-
-GradientFunction EnergyLearner::frozen() {
-  return [this](const at::Tensor& x) { return frozen_.energy_and_gradient(x); };
-}
+void EnergyLearner::refresh_frozen(bool average) { sampler_.refresh(average && average_ ? *average_ : *network_); }
 
 void EnergyLearner::apply(std::int64_t step) {
   clip_gradients(named_weights(*network_), config_.max_norm);

@@ -9,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/langevin.h"
+#include "core/chain_sampler.h"
 #include "core/module_tensors.h"
 #include "core/networks/energy.h"
-#include "core/networks/frozen_energy.h"
 #include "core/networks/generator.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
@@ -78,8 +77,8 @@ class EnergyLearner {
 
   /// Gives the sampler the present weights (or their average).
   void refresh_frozen(bool average = false);
-  /// Energies and gradients under the weights of the last refresh.
-  GradientFunction frozen();
+  /// Chains under the weights of the last refresh.
+  ChainSampler& sampler() { return sampler_; }
 
   /// See GradientReduction, also for the two that follow.
   void add_lane(const GradientReduction::LaneGradients& gradients) { reduction_.add_lane(gradients); }
@@ -102,7 +101,7 @@ class EnergyLearner {
   EnergyConfig energy_;
   std::int64_t lanes_;
   std::shared_ptr<Energy> network_, average_;
-  FrozenEnergy frozen_;
+  ChainSampler sampler_;
   Optimizer optimizer_;
   Schedule schedule_;
   GradientReduction reduction_;

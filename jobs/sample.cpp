@@ -4,9 +4,9 @@
 
 #include <optional>
 
+#include "core/chain_sampler.h"
 #include "core/error.h"
-#include "core/langevin.h"
-#include "core/networks/frozen_energy.h"
+#include "core/networks/energy.h"
 #include "core/networks/generator.h"
 #include "core/torch.h"
 #include "distributed/agreement.h"
@@ -26,13 +26,13 @@ class Sampler {
       : config_(config), start_(chain_start(config.trained.init)),
         device_(prepare_device(config.trained.training, world)), keys_(static_cast<std::uint64_t>(config.seed)),
         energy_(make_energy(config.trained.energy, static_cast<std::uint64_t>(config.trained.training.seed))),
-        frozen_(config.trained.energy, config.trained.training.precision, device_) {
+        sampler_(config.trained.energy, config.trained.training.precision, device_) {
     const auto seed = static_cast<std::uint64_t>(config.trained.training.seed);
     if (uses_generator(start_)) generator_ = make_generator(config.trained.generator, seed);
     if (config.weights != "initial") load();
     energy_->to(device_);
     if (generator_) generator_->to(device_);
-    frozen_.refresh(*energy_);
+    sampler_.refresh(*energy_);
     // Data is opened only where chains begin with it.
     if (start_ == ChainStart::data || start_ == ChainStart::data_persistent)
       data_.emplace(config.trained.training, Lanes{1, 0, 1}, energy_->input());
@@ -48,8 +48,7 @@ class Sampler {
       places.push_back(static_cast<std::uint64_t>(number * config_.call + i));
     ChainNoise noise{keys_.sample, {}, 0};
     for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
-    const auto chains = run_langevin([&](const at::Tensor& x) { return frozen_.energy_and_gradient(x); },
-                                     begin(places).to(device_), config_.langevin, noise);
+    const auto chains = sampler_.run(begin(places).to(device_), config_.langevin, noise);
     if (!torch::isfinite(chains).all().item<bool>())
       throw Error(ExitCode::diverged, fmt::format("samples {} and following are not finite", places.front()),
                   "use fewer --langevin.steps, or another checkpoint");
@@ -82,7 +81,7 @@ class Sampler {
   RunKeys keys_;
   std::shared_ptr<Energy> energy_;
   std::shared_ptr<Generator> generator_;
-  FrozenEnergy frozen_;
+  ChainSampler sampler_;
   std::optional<TrainingData> data_;
 };
 

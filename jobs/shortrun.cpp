@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "core/bank.h"
+#include "core/device_transfer.h"
 #include "core/langevin.h"
 #include "core/optimizer.h"
 #include "core/schedule.h"
@@ -45,10 +46,10 @@ struct LaneWork {
   std::vector<std::int64_t> rows;         ///< of the bank, as drawn; empty without a bank
   std::vector<std::uint64_t> slots;       ///< bank slots, or places in the batch without a bank
   std::vector<std::uint8_t> rejuvenated;  ///< per sample
-  at::Tensor latents;                     ///< [b, nz]
+  at::Tensor latents, host_latents;       ///< [b, nz]; the second in host memory
   at::Tensor data;                        ///< [b, C, H, W], noise added
   at::Tensor chains;                      ///< [b, C, H, W], starts before sampling, chains after
-  LangevinRecord sampled;
+  SampledChains sampled;                  ///< to be read once the sampler has finished
 };
 
 /// Scalars that ride at the end of the energy's reduction, summed over lanes.
@@ -105,6 +106,10 @@ class Shortrun final : public TrainingJob {
       const Timer timer(sample);
       if (lane == lanes_.first) energy_.refresh_frozen();
       sample_chains(work.back(), step);
+    }
+    {
+      const Timer timer(sample);
+      finish_chains(work);
     }
     StepRecord record;
     {
@@ -213,14 +218,14 @@ class Shortrun final : public TrainingJob {
     const torch::NoGradGuard constant;
     LaneWork work;
     work.lane = lane;
-    work.data = data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise).to(device_);
+    work.data = to_device(data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise), device_);
     work.rejuvenated.assign(static_cast<std::size_t>(lane_batch_), 1);
     if (!uses_bank(start_)) {
       for (std::int64_t i = 0; i < lane_batch_; ++i)
         work.slots.push_back(static_cast<std::uint64_t>(lanes_.slot(lane, i)));
       auto made = fresh(work.slots, step, keys_.rejuvenation);
-      work.chains = made.images.to(device_);
-      work.latents = made.latents.to(device_);
+      work.chains = to_device(made.images, device_);
+      work.latents = to_device(made.latents, device_);
       return work;
     }
     const auto& bank = bank_[static_cast<std::size_t>(lane - lanes_.first)];
@@ -229,8 +234,9 @@ class Shortrun final : public TrainingJob {
     work.chains = bank.take_images(work.rows);
     work.latents = bank.take_latents(work.rows);
     rejuvenate(work, bank, step);
-    work.chains = work.chains.to(device_);
-    work.latents = work.latents.to(device_);
+    work.chains = to_device(work.chains, device_);
+    work.host_latents = work.latents;
+    work.latents = to_device(work.latents, device_);
     return work;
   }
 
@@ -256,12 +262,18 @@ class Shortrun final : public TrainingJob {
     }
   }
 
+  // On a GPU the lane is only begun: the next one is drawn and uploaded, and runs beside it.
   void sample_chains(LaneWork& work, std::int64_t step) {
     // Noise belongs to the chain (design invariant 2): slot and step name it, whatever rank or place it has.
     ChainNoise noise{keys_.langevin, {}, 0};
     for (const auto slot : work.slots)
       noise.identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
-    work.chains = run_langevin(energy_.frozen(), work.chains, config_.langevin, noise, &work.sampled);
+    work.sampled = energy_.sampler().start(work.chains, config_.langevin, noise);
+  }
+
+  void finish_chains(std::vector<LaneWork>& work) {
+    energy_.sampler().finish();
+    for (auto& lane : work) lane.chains = lane.sampled.chains;
   }
 
   void add_energy_lanes(const std::vector<LaneWork>& work) {
@@ -272,7 +284,8 @@ class Shortrun final : public TrainingJob {
         std::vector<float> scalars(kEnergyScalars);
         scalars[kDataEnergy] = result.data_energy;
         scalars[kChainEnergy] = result.chain_energy;
-        scalars[kMagnitude] = config_.langevin.steps > 0 ? lane.sampled.gradient_magnitude.mean().item<float>() : 0.0f;
+        scalars[kMagnitude] =
+            config_.langevin.steps > 0 ? lane.sampled.record.gradient_magnitude.mean().item<float>() : 0.0f;
         for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
         scalars[kUpdates] = rounds_in_lane(lane);
         return scalars;
@@ -322,7 +335,7 @@ class Shortrun final : public TrainingJob {
     if (bank_.empty()) return;
     for (const auto& lane : work) {
       auto& bank = bank_[static_cast<std::size_t>(lane.lane - lanes_.first)];
-      bank.put(lane.rows, lane.chains, lane.latents);
+      bank.put(lane.rows, lane.sampled.host, lane.host_latents);
       for (std::size_t i = 0; i < lane.rows.size(); ++i) {
         const auto row = static_cast<std::size_t>(lane.rows[i]);
         bank.updates[row] = rounds_after(bank.updates[row], lane.rejuvenated[i] != 0);
@@ -395,7 +408,7 @@ std::vector<Panel> Shortrun::pictures() {
     starts.push_back(images);
     ChainNoise noise{keys_.sample, {}, 0};
     for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
-    samples.push_back(run_langevin(energy_.frozen(), images, config, noise));
+    samples.push_back(energy_.sampler().run(images, config, noise));
   }
   const char* weights = average ? "average weights" : "raw weights";
   panels.push_back(panel_of(fmt::format("samples, {}, K {}", weights, config.steps), torch::cat(samples), kPictures));

@@ -27,7 +27,7 @@ struct TrainingConfig {
   std::int64_t lanes = 8;
   std::int64_t threads = 1;        ///< per rank
   std::string device = "auto";     ///< auto, cpu, cuda
-  std::string precision = "fp32";  ///< fp32, bf16: of the networks inside Langevin sampling
+  std::string precision = "fp32";  ///< fp32, tf32 (GPUs), bf16: of the networks inside Langevin sampling
   std::string reduction = "tree";  ///< tree, nccl
   bool resume = false;
   std::int64_t stop_at = 0;  ///< 0: never

@@ -20,7 +20,7 @@ void bind_training(OptionTable& table, TrainingConfig& c) {
                 {1, 4096});
   table.integer("threads", c.threads, "threads", "compute threads per rank; part of the bits", {1, 1024});
   table.choice("device", c.device, {"auto", "cpu", "cuda"}, "where to compute; auto: a GPU where there is one");
-  table.choice("precision", c.precision, {"fp32", "bf16"},
+  table.choice("precision", c.precision, {"fp32", "tf32", "bf16"},
                "of the networks inside Langevin sampling; updates stay fp32");
   table.choice("reduction", c.reduction, {"tree", "nccl"},
                "how gradients are summed: in fixed order, or by ncclAllReduce (GPUs, other bits on other rank counts)");

@@ -4,6 +4,12 @@
 
 #include "core/torch.h"
 
+#ifdef LANGRUN_HAVE_CUDA
+#include <c10/cuda/CUDAStream.h>
+
+#include "core/networks/activation_cuda.h"
+#endif
+
 namespace langrun {
 namespace {
 
@@ -30,14 +36,30 @@ bool packable(const at::Tensor& x) {
   return known && x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+#ifdef LANGRUN_HAVE_CUDA
+/// y [B, C, H, W] channels-last, in place.
+void bias_and_bend(at::Tensor& y, const at::Tensor& bias, double slope) {
+  auto* const stream = c10::cuda::getCurrentCUDAStream(y.device().index()).stream();
+  const auto bend = static_cast<float>(slope);
+  if (y.scalar_type() == at::kFloat)
+    add_bias_and_bend(y.mutable_data_ptr<float>(), bias.const_data_ptr<float>(), y.numel(), y.size(1), bend, stream);
+  else
+    add_bias_and_bend(static_cast<std::uint16_t*>(y.mutable_data_ptr()),
+                      static_cast<const std::uint16_t*>(bias.const_data_ptr()), y.numel(), y.size(1), bend, stream);
+}
+#endif
+
 c10::IValue optional_tensor(const at::Tensor& tensor) { return tensor.defined() ? c10::IValue(tensor) : c10::IValue(); }
 
 }  // namespace
 
 void FrozenConv::set(const at::Tensor& weight, const at::Tensor& bias) {
   // A copy of its own: the source goes on learning. Channels-last is what convolution_backward wants besides.
-  weight_ = weight.detach().clone(at::MemoryFormat::ChannelsLast);
-  bias_ = bias.defined() ? bias.detach().clone() : at::Tensor();
+  keep_copy(weight_, weight);
+  if (bias.defined())
+    keep_copy(bias_, bias);
+  else
+    bias_.reset();
   packed_for_.clear();
 }
 
@@ -50,10 +72,7 @@ void FrozenConv::pack(at::IntArrayRef input, at::IntArrayRef output) {
 }
 
 at::Tensor FrozenConv::forward(const at::Tensor& x, Activation activation) {
-  if (!packable(x)) {
-    auto y = at::conv2d(x, weight_, bias_, stride_, padding_);
-    return activation.active ? at::leaky_relu_(y, activation.slope) : y;
-  }
+  if (!packable(x)) return plain_forward(x, activation);
   const auto side = [&](std::int64_t n) { return (n + 2 * padding_ - weight_.size(2)) / stride_ + 1; };
   pack(x.sizes(), {x.size(0), weight_.size(0), side(x.size(2)), side(x.size(3))});
   Scalars scalars;
@@ -78,6 +97,18 @@ at::Tensor FrozenConv::input_gradient(const at::Tensor& gradient, const at::Tens
                            std::string("none"), Scalars(), std::string()});
 }
 
+at::Tensor FrozenConv::plain_forward(const at::Tensor& x, Activation activation) const {
+#ifdef LANGRUN_HAVE_CUDA
+  if (x.is_cuda() && bias_.defined()) {
+    auto y = at::conv2d(x, weight_, {}, stride_, padding_).contiguous(at::MemoryFormat::ChannelsLast);
+    bias_and_bend(y, bias_, activation.active ? activation.slope : 1);
+    return y;
+  }
+#endif
+  auto y = at::conv2d(x, weight_, bias_, stride_, padding_);
+  return activation.active ? at::leaky_relu_(y, activation.slope) : y;
+}
+
 void FrozenFirstConv::set(const at::Tensor& weight, const at::Tensor& bias) {
   conv_.set(weight, bias);
   const auto out = weight.size(0), in = weight.size(1);
@@ -92,6 +123,15 @@ void FrozenFirstConv::set(const at::Tensor& weight, const at::Tensor& bias) {
 
 at::Tensor FrozenFirstConv::input_gradient(const at::Tensor& gradient) {
   return at::pixel_shuffle(gradient_.forward(gradient, {}), 2);
+}
+
+void keep_copy(at::Tensor& to, const at::Tensor& from) {
+  if (to.defined() && to.sizes().equals(from.sizes()) && to.scalar_type() == from.scalar_type() &&
+      to.device() == from.device()) {
+    to.copy_(from.detach());
+    return;
+  }
+  to = from.detach().clone(from.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 at::Tensor& mask_gradient(at::Tensor& gradient, const at::Tensor& result, double slope) {

@@ -10,7 +10,8 @@ namespace langrun {
 
 /// A convolution (square kernel, dilation 1) whose weights stay the same over many calls. On CPUs the weights are laid
 /// out once for oneDNN, at the first call of a batch shape, instead of at every call, and the activation is part of the
-/// convolution; elsewhere it calls the library's ordinary convolutions. Every call needs at::NoGradGuard.
+/// convolution; elsewhere it calls the library's ordinary convolutions, on GPUs with bias and activation in one kernel
+/// behind. Every call needs at::NoGradGuard.
 class FrozenConv {
  public:
   /// What follows the convolution, in the same pass.
@@ -21,7 +22,8 @@ class FrozenConv {
 
   FrozenConv(std::int64_t stride, std::int64_t padding) : stride_(stride), padding_(padding) {}
 
-  /// weight [out, in, k, k] and bias [out] (or undefined), both of the type and on the device of later inputs.
+  /// weight [out, in, k, k] and bias [out] (or undefined), both of the type and on the device of later inputs. Weights
+  /// of the same shape are taken over in place: what a graph captured of earlier calls (core/device_chain.h) sees them.
   void set(const at::Tensor& weight, const at::Tensor& bias);
   /// x [B, in, H, W] channels-last to [B, out, H', W'] channels-last.
   at::Tensor forward(const at::Tensor& x, Activation activation);
@@ -30,6 +32,7 @@ class FrozenConv {
 
  private:
   void pack(at::IntArrayRef input, at::IntArrayRef output);
+  at::Tensor plain_forward(const at::Tensor& x, Activation activation) const;
 
   std::int64_t stride_, padding_;
   at::Tensor weight_, bias_;
@@ -50,6 +53,10 @@ class FrozenFirstConv {
  private:
   FrozenConv conv_{1, 1}, gradient_{2, 1};
 };
+
+/// Copies `from` into `to` where that is a tensor of the same size already (its memory stays, see FrozenConv::set),
+/// else makes `to` a channels-last copy of its own.
+void keep_copy(at::Tensor& to, const at::Tensor& from);
 
 /// gradient * (1 where result > 0, else slope), in place: back through a (Leaky)ReLU by its result.
 at::Tensor& mask_gradient(at::Tensor& gradient, const at::Tensor& result, double slope);

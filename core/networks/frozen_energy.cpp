@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "core/error.h"
 #include "core/networks/frozen_network.h"
 #include "core/tiles/engine.h"
@@ -18,7 +20,12 @@ class FrozenByAutograd : public FrozenNetwork {
     config.spectral_norm = false;
     replica_ = make_energy(config, 0);
     replica_->to(place.device, place.type);
-    for (auto& parameter : replica_->parameters()) parameter.requires_grad_(false);
+    for (auto& parameter : replica_->parameters()) {
+      parameter.requires_grad_(false);
+      // cuDNN would turn kernels of another layout around at every call.
+      if (place.device.is_cuda() && parameter.dim() == 4)
+        parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+    }
   }
 
   void refresh(const Energy& source) override {
@@ -48,13 +55,39 @@ class FrozenByAutograd : public FrozenNetwork {
 
 at::ScalarType scalar_type(const std::string& precision, const at::Device& device) {
   if (precision == "fp32") return at::kFloat;
+  if (precision == "tf32") {
+    if (device.is_cpu())
+      throw Error(ExitCode::usage, "precision tf32: TensorFloat-32 is a format of GPUs, and this is a processor",
+                  "use --precision fp32 or bf16");
+    return at::kFloat;
+  }
   if (precision != "bf16")
-    throw Error(ExitCode::usage, fmt::format("precision '{}': expected fp32 or bf16", precision));
+    throw Error(ExitCode::usage, fmt::format("precision '{}': expected fp32, tf32 or bf16", precision));
   if (device.is_cpu() && !processor_has_bf16())
     throw Error(ExitCode::usage, "precision bf16: this processor has neither AVX512_BF16 nor AMX",
                 "use --precision fp32");
   return at::kBFloat16;
 }
+
+/// TensorFloat-32 products while it lives. The library knows it for the whole program alone, and the updates' products
+/// are to stay exact: so it is switched where a chain's kernels are chosen.
+class TensorFloatProducts {
+ public:
+  TensorFloatProducts()
+      : convolutions_(at::globalContext().allowTF32CuDNN()), products_(at::globalContext().allowTF32CuBLAS()) {
+    set(true, true);
+  }
+  ~TensorFloatProducts() { set(convolutions_, products_); }
+  TensorFloatProducts(const TensorFloatProducts&) = delete;
+  TensorFloatProducts& operator=(const TensorFloatProducts&) = delete;
+
+ private:
+  static void set(bool convolutions, bool products) {
+    at::globalContext().setAllowTF32CuDNN(convolutions);
+    at::globalContext().setAllowTF32CuBLAS(products);
+  }
+  bool convolutions_, products_;
+};
 
 ImageShape input_of(const EnergyConfig& config) {
   auto narrow = config;
@@ -73,7 +106,7 @@ bool processor_has_bf16() {
 }
 
 FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device)
-    : image_(input_of(config)) {
+    : image_(input_of(config)), tensor_float_(precision == "tf32") {
   const FrozenPlace place{scalar_type(precision, device), device};
   const bool tiled = device.is_cpu() && (place.type == at::kFloat ? tiles::kernels<float>() != nullptr
                                                                   : tiles::kernels<tiles::Bf16>() != nullptr);
@@ -98,6 +131,8 @@ void FrozenEnergy::refresh(const Energy& source) {
 EnergyGradient FrozenEnergy::energy_and_gradient(const at::Tensor& x) {
   check_images(x, image_);
   at::NoGradGuard no_grad;
+  std::optional<TensorFloatProducts> tensor_float;
+  if (tensor_float_) tensor_float.emplace();
   // `detach` makes a new tensor even where there is nothing to detach, and a step allocates nothing.
   auto result =
       network_->energy_and_gradient((x.requires_grad() ? x.detach() : x).contiguous(at::MemoryFormat::ChannelsLast));

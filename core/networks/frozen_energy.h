@@ -19,15 +19,16 @@ class FrozenNetwork;
 /// On CPUs with AVX2 or AVX-512 these passes run on core/tiles and allocate nothing once a shape of call was seen.
 class FrozenEnergy {
  public:
-  /// precision "fp32", or "bf16": weights and activations in bfloat16, images, energies and gradients in float32.
-  /// Throws Error(usage) for another, for bf16 on a processor without bfloat16 products, and as make_energy.
+  /// precision "fp32"; "tf32" (GPUs alone): factors of products rounded to TensorFloat-32; or "bf16": weights and
+  /// activations in bfloat16. Images, energies and gradients are float32. Throws Error(usage) for another, for bf16 on
+  /// a processor without bfloat16 products, for tf32 on any processor, and as make_energy.
   FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device);
   ~FrozenEnergy();
   FrozenEnergy(FrozenEnergy&&) noexcept;
   FrozenEnergy& operator=(FrozenEnergy&&) noexcept;
 
   /// Takes over the weights of `source`, an energy of the same configuration. To be called before the first gradient,
-  /// and after every update that the chains should see.
+  /// and after every update that the chains should see. Into the same memory each time, so that graphs stay valid.
   void refresh(const Energy& source);
   /// U(x) [B] and its gradient [B, C, H, W] channels-last, float32; x float32 of any memory format (channels-last saves
   /// a copy). The tensors are this object's own and written over by the next call: clone what is to stay. Not for two
@@ -36,6 +37,7 @@ class FrozenEnergy {
 
  private:
   ImageShape image_;
+  bool tensor_float_ = false;
   std::unique_ptr<FrozenNetwork> network_;
 };
 

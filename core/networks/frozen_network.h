@@ -20,10 +20,11 @@ struct FrozenPlace {
 class FrozenNetwork {
  public:
   virtual ~FrozenNetwork() = default;
-  /// Copies the weights of `source`, which is of this way's family and of the same widths.
+  /// Copies the weights of `source`, which is of this way's family and of the same widths. From the second time on into
+  /// the same memory: a captured graph (core/device_chain.h) reads them where they were.
   virtual void refresh(const Energy& source) = 0;
   /// x [B, C, H, W] float32 channels-last; called under at::NoGradGuard. The gradient is channels-last, float32; both
-  /// results may be written over by the next call.
+  /// results may be written over by the next call. On GPUs: queued on the current stream, and never waits for it.
   virtual EnergyGradient energy_and_gradient(const at::Tensor& x) = 0;
 };
 

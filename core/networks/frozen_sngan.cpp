@@ -11,9 +11,11 @@ constexpr FrozenConv::Activation kNone{}, kRelu{true, 0};
 /// One residual block: forward keeps what backward needs.
 class FrozenBlock {
  public:
-  FrozenBlock(const ResBlock& block, const FrozenPlace& place)
+  explicit FrozenBlock(const ResBlock& block)
       : shape_(block.shape()), conv1_(1, 1), conv2_(shape_.pool ? 2 : 1, 1), shortcut_(1, 0),
-        has_shortcut_(block.shortcut != nullptr) {
+        has_shortcut_(block.shortcut != nullptr) {}
+
+  void refresh(const ResBlock& block, const FrozenPlace& place) {
     const auto weight = place.take(block.conv1->weight), bias = place.take(block.conv1->bias);
     shape_.stem ? stem_.set(weight, bias) : conv1_.set(weight, bias);
     // The mean is taken before the weights are rounded to the type of sampling.
@@ -31,13 +33,15 @@ class FrozenBlock {
   }
 
   /// From the gradient in the block's result to that in its input. `gradient` is kept as it was.
+  /// What forward kept is let go of: memory of a graph's pool must not outlive the step that was captured.
   at::Tensor backward(const at::Tensor& gradient) {
-    auto inner = conv2_.input_gradient(gradient, middle_);
-    mask_gradient(inner, middle_, 0);
-    auto result = shape_.stem ? stem_.input_gradient(inner) : conv1_.input_gradient(inner, input_);
-    if (!shape_.stem) mask_gradient(result, input_, 0);
-    auto skip = has_shortcut_ ? shortcut_.input_gradient(gradient, skipped_) : gradient;
-    if (shape_.pool) skip = at::avg_pool2d_backward(skip, input_, 2, 2, 0, false, true, std::nullopt);
+    const auto input = std::move(input_), middle = std::move(middle_), skipped = std::move(skipped_);
+    auto inner = conv2_.input_gradient(gradient, middle);
+    mask_gradient(inner, middle, 0);
+    auto result = shape_.stem ? stem_.input_gradient(inner) : conv1_.input_gradient(inner, input);
+    if (!shape_.stem) mask_gradient(result, input, 0);
+    auto skip = has_shortcut_ ? shortcut_.input_gradient(gradient, skipped) : gradient;
+    if (shape_.pool) skip = at::avg_pool2d_backward(skip, input, 2, 2, 0, false, true, std::nullopt);
     return result.add_(skip);
   }
 
@@ -55,9 +59,11 @@ class FrozenSngan : public FrozenNetwork {
 
   void refresh(const Energy& source) override {
     const auto& energy = dynamic_cast<const SnganEnergy&>(source);
-    blocks_.clear();
-    for (const auto& block : energy.blocks()) blocks_.emplace_back(*block, place_);
-    linear_ = energy.linear().weight.detach().to(place_.device, at::kFloat).view({1, -1, 1, 1}).clone();
+    for (std::size_t i = 0; i < energy.blocks().size(); ++i) {
+      if (blocks_.size() == i) blocks_.emplace_back(*energy.blocks()[i]);
+      blocks_[i].refresh(*energy.blocks()[i], place_);
+    }
+    keep_copy(linear_, energy.linear().weight.detach().to(place_.device, at::kFloat).view({1, -1, 1, 1}));
   }
 
   EnergyGradient energy_and_gradient(const at::Tensor& x) override {

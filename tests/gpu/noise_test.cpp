@@ -64,21 +64,6 @@ TEST_F(NoiseOnDevice, NormalsEqualTheProcessors) {
   EXPECT_EQ(differing(out.read(), expected), 0u);
 }
 
-TEST_F(NoiseOnDevice, LangevinUpdateEqualsTheProcessors) {
-  const auto rows = identities();
-  std::vector<float> gradient(rows.size() * kLength), x(gradient.size());
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    gradient[i] = std::sin(static_cast<float>(i));
-    x[i] = std::cos(0.5f * static_cast<float>(i));
-  }
-  DeviceFloats device_gradient(gradient), device_x(x);
-  langevin_update_on_device(key_, rows, 4, 0.5f, 0.01f, device_gradient.data(), device_x.data(), kLength);
-  for (std::size_t b = 0; b < rows.size(); ++b)
-    langevin_update(key_, {rows[b], 4}, 0.5f, 0.01f, std::span<const float>(gradient).subspan(b * kLength, kLength),
-                    std::span(x).subspan(b * kLength, kLength));
-  EXPECT_EQ(differing(device_x.read(), x), 0u);
-}
-
 }  // namespace
 }  // namespace langrun
 #endif

@@ -109,6 +109,7 @@ TEST(FrozenEnergy, EqualsAutogradAtThePapersWidth) {
 
 TEST(FrozenEnergy, RefusesWhatItCannotDo) {
   EXPECT_THROW(FrozenEnergy({"light"}, "fp16", at::kCPU), Error);
+  EXPECT_THROW(FrozenEnergy({"light"}, "tf32", at::kCPU), Error);
   EXPECT_THROW(FrozenEnergy({"lihgt"}, "fp32", at::kCPU), Error);
   Frozen pair({"light", 4}, "fp32");
   EXPECT_THROW(pair.frozen.energy_and_gradient(some_images(1, 64)), Error);
