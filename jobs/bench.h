@@ -11,6 +11,8 @@
 
 namespace langrun {
 
+class Energy;
+
 struct BenchConfig {
   std::string network = "light";   ///< an energy
   std::int64_t width = 0;          ///< its base width; 0: the paper's
@@ -65,6 +67,12 @@ std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, c
                                           std::int64_t repeats, double least_seconds, Communicator& world);
 /// Ratio of two figures measured in turns, repeat by repeat, by wall time and by processor time.
 BenchFigure ratio_of(const BenchFigure& ours, const BenchFigure& theirs);
+
+/// Products and sums that one image costs in the network's plain forward pass; its gradient in the image costs as many
+/// again.
+double multiply_adds(Energy& energy);
+/// The machine's matrix rate, to hold others against: GFLOP of 1024 x 1024 matrices of fp32 or bf16.
+BenchCase matrix_product(const std::string& precision);
 
 // Every benchmark is collective: all ranks call it, and get the same report.
 

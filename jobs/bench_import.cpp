@@ -1,8 +1,6 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -14,6 +12,7 @@
 #include "data/synth.h"
 #include "distributed/agreement.h"
 #include "jobs/bench.h"
+#include "jobs/bench_folder.h"
 #include "jobs/import_images.h"
 
 namespace langrun {
@@ -23,31 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr int kDrawn = 16, kFiles = 256;
 constexpr std::int64_t kHeight = 375, kWidth = 500;  // the most frequent extent of ImageNet
-
-/// A folder for temporary files that all ranks of a host see; rank 0 makes and clears it.
-class SharedScratch {
- public:
-  explicit SharedScratch(Communicator& world) : world_(world) {
-    path_ = on_root(world, "folder for the benchmark", [] {
-      auto name = (fs::temp_directory_path() / "langrun-bench.XXXXXX").string();
-      if (::mkdtemp(name.data()) == nullptr)
-        throw Error(ExitCode::storage, fmt::format("cannot make a folder {}", name),
-                    "set TMPDIR to one for such files");
-      return name;
-    });
-  }
-  ~SharedScratch() {
-    std::error_code ignored;
-    if (world_.rank() == 0) fs::remove_all(path_, ignored);
-  }
-  SharedScratch(const SharedScratch&) = delete;
-  SharedScratch& operator=(const SharedScratch&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  Communicator& world_;
-  fs::path path_;
-};
 
 /// A drawn scene with grain, so that it takes about as many bytes as a photograph (110 KB).
 std::vector<std::uint8_t> photograph(std::uint64_t index) {
@@ -97,7 +71,7 @@ BenchFigure measure_loader(const fs::path& path, const BenchConfig& config, Comm
 }  // namespace
 
 BenchReport bench_import(const BenchConfig& config, Communicator& world) {
-  const SharedScratch scratch(world);
+  const BenchFolder scratch(world);
   ImportSettings settings;
   settings.source = config.source.empty() ? scratch.path() / "photographs" : fs::path(config.source);
   settings.out = scratch.path() / "store.h5";

@@ -109,9 +109,21 @@ BenchReport bench_langevin(const BenchConfig& config, Communicator& world) {
   report.figures = measure_in_turns({{fmt::format("langrun, {} calls of {}", config.lanes, config.batch / config.lanes),
                                       work, [&] { run_in_lanes(frozen, lanes, langevin); }},
                                      {"langrun, one call", work, [&] { run_in_lanes(frozen, {start}, langevin); }},
-                                     {"plain PyTorch loop", work, [&] { plain_loop(plain, start, langevin); }}},
+                                     {"plain PyTorch loop", work, [&] { plain_loop(plain, start, langevin); }},
+                                     matrix_product(config.precision)},
                                     "image-steps/s", config.repeats, 0, world);
+  auto& product = report.figures[3];
+  product.unit = "GFLOP/s";
   report.ratios = {ratio_of(report.figures[0], report.figures[2]), ratio_of(report.figures[1], report.figures[2])};
+  // Forwards and back, a product and a sum each; transforms may need fewer, so this can pass 1.
+  const double flops = 4e-9 * multiply_adds(*energy);
+  for (std::size_t i = 0; i < 3; i += 2) {
+    auto share = ratio_of(report.figures[i], product);
+    share.unit = "of the rate";
+    for (auto* values : {&share.values, &share.per_core_second})
+      for (auto& value : *values) value *= flops;
+    report.ratios.push_back(std::move(share));
+  }
   return report;
 }
 

@@ -70,12 +70,11 @@ BenchReport bench_precision(const BenchConfig& config, Communicator&) {
   FrozenEnergy exact(network, "fp32", at::kCPU), rounded(network, "bf16", at::kCPU);
   exact.refresh(*energy);
   rounded.refresh(*energy);
-  BenchReport report{"precision",
-                     {{"network", network.network},
-                      {"checkpoint", config.checkpoint},
-                      {"images", std::to_string(chains.size(0))}},
-                     {},
-                     {}};
+  BenchReport report{
+      "precision",
+      {{"network", network.network}, {"checkpoint", config.checkpoint}, {"images", std::to_string(chains.size(0))}},
+      {},
+      {}};
   compare(exact, rounded, chains, "chains of the bank", report);
   compare(exact, rounded, at::rand_like(chains) * 2 - 1, "uniform noise", report);
   return report;

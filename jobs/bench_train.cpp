@@ -1,14 +1,12 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/torch.h"
-#include "distributed/agreement.h"
 #include "jobs/bench.h"
+#include "jobs/bench_folder.h"
 #include "jobs/shortrun.h"
 #include "jobs/synthesize.h"
 
@@ -16,29 +14,6 @@ namespace langrun {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder of rank 0's choice, gone with it.
-class Scratch {
- public:
-  explicit Scratch(Communicator& world) : owner_(world.rank() == 0) {
-    path_ = on_root(world, "benchmark: folder", [] {
-      auto name = (fs::temp_directory_path() / "langrun-bench.XXXXXX").string();
-      if (mkdtemp(name.data()) == nullptr)
-        throw Error(ExitCode::storage, fmt::format("cannot make a folder in '{}'", fs::temp_directory_path().string()),
-                    "set TMPDIR to a folder that all ranks can write to");
-      return name;
-    });
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (owner_) fs::remove_all(path_, ignored);
-  }
-  fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  bool owner_;
-  fs::path path_;
-};
 
 ShortrunConfig config_of(const BenchConfig& config, const fs::path& data) {
   ShortrunConfig run;
@@ -69,8 +44,8 @@ double slowest(Communicator& world, double seconds) {
 }  // namespace
 
 BenchReport bench_train(const BenchConfig& config, Communicator& world) {
-  const Scratch scratch(world);
-  const auto data = scratch / "data.h5";
+  const BenchFolder scratch(world);
+  const auto data = scratch.path() / "data.h5";
   synthesize(world, {data, std::max<std::int64_t>(1024, 2 * config.batch), 32, 1}, {});
   const auto job = make_shortrun(config_of(config, data), world);
   job->start();

@@ -23,10 +23,22 @@ struct BenchOptions {
   std::string json;
 };
 
+struct Benchmark {
+  const char* name;
+  BenchReport (*measure)(const BenchConfig&, Communicator&);
+  bool part_of_all;
+};
+
+constexpr Benchmark kBenchmarks[] = {
+    {"noise", bench_noise, true},       {"langevin", bench_langevin, true}, {"train", bench_train, true},
+    {"exchange", bench_exchange, true}, {"import", bench_import, true},     {"precision", bench_precision, false},
+};
+
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, "one benchmark, or all", true);
+  table.positional("NAME", options.name, "noise, langevin, train, exchange, import, precision, or all but precision",
+                   true);
   table.text("json", options.json, "file for the figures, as JSON");
   table.text("network", config.network, "energy that chains run on (langevin, train)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -39,12 +51,11 @@ OptionTable table_of(BenchOptions& options) {
                 {1, 4096});
   table.text("source", config.source, "images to import (import); none: JPEGs of its own");
   table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
-  table.integer("threads", config.threads, "threads", "of each rank (langevin, train; noise is measured on one)",
-                {1, 4096});
   table.integer("megabytes", config.megabytes, "MB", "of the vector that ranks add (exchange)", {1, 1000});
   table.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step (train)", {1, 1 << 20});
   table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
                 {1, 1 << 16});
+  table.text("checkpoint", config.checkpoint, "of a run, whose energy is looked at (precision)");
   return table;
 }
 
@@ -69,7 +80,8 @@ void print_table(const BenchReport& report) {
     for (const auto& f : *figures) {
       const auto wall = spread_of(f.values);
       fmt::print("  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
-                 number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median), f.unit);
+                 number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median),
+                 f.unit);
     }
   }
   fmt::print("\n");
@@ -118,18 +130,14 @@ int run_bench(Call& call) {
   if (!options.json.empty() && std::filesystem::exists(options.json))
     throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
                 "nothing is written over; remove it or choose another name");
-  const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{
-      {"noise", bench_noise},       {"langevin", bench_langevin}, {"import", bench_import},
-      {"exchange", bench_exchange}, {"train", bench_train},
-  };
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
                              {"processor", processor()},
                              {"cores", std::thread::hardware_concurrency()},
                              {"command", call.command_line}};
   bool found = false;
-  for (const auto& [name, measure] : known) {
-    if (options.name != "all" && options.name != name) continue;
+  for (const auto& [name, measure, part_of_all] : kBenchmarks) {
+    if (options.name != name && !(options.name == "all" && part_of_all)) continue;
     found = true;
     const auto report = measure(options.config, call.world);
     if (speaks) print_table(report);
@@ -137,7 +145,7 @@ int run_bench(Call& call) {
   }
   if (!found) {
     std::vector<std::string> names{"all"};
-    for (const auto& entry : known) names.push_back(entry.first);
+    for (const auto& entry : kBenchmarks) names.emplace_back(entry.name);
     const auto close = nearest(options.name, names);
     throw Error(
         ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),

@@ -56,7 +56,7 @@ TEST(Bench, LangevinMeasuresTheSameWorkBothWays) {
     auto config = tiny();
     config.network = network;
     const auto report = bench_langevin(config, *make_solo_communicator());
-    EXPECT_EQ(report.figures.size(), 3u);
+    EXPECT_EQ(report.figures.size(), 4u);
     for (const auto& figure : report.figures) EXPECT_GT(spread_of(figure.values).low, 0) << figure.what;
   }
 }
