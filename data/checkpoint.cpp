@@ -14,11 +14,6 @@ using nlohmann::json;
 
 std::string checkpoint_name(std::int64_t step) { return fmt::format("{:08}", step); }
 
-CheckpointFile seal(const fs::path& file) {
-  sync_path(file);
-  return {file.filename().string(), fs::file_size(file), checksum(file)};
-}
-
 void write_manifest(const fs::path& folder, const Manifest& manifest) {
   json files = json::array();
   for (const auto& file : manifest.files)

@@ -29,8 +29,6 @@ struct Manifest {
 
 /// "00000042"
 std::string checkpoint_name(std::int64_t step);
-/// Name, size and checksum of a file just written; flushes it first. Throws Error(storage).
-CheckpointFile seal(const std::filesystem::path& file);
 /// Writes manifest.json durably into `folder`.
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest);
 /// Throws Error(input) where manifest.json is missing or malformed.
