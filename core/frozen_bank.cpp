@@ -98,8 +98,8 @@ void FrozenBank::take(std::size_t which, std::int64_t first, std::int64_t count,
     for (auto row = begin; row < end; ++row) {
       const auto place = lane.place[static_cast<std::size_t>(row)];
       const auto* image = place == kNowhere ? lane.images.const_data_ptr<float>() + row * image_floats_ : spare(place);
-      const auto* latent =
-          place == kNowhere ? lane.latents.const_data_ptr<float>() + row * latent_floats_ : spare(place) + image_floats_;
+      const auto* latent = place == kNowhere ? lane.latents.const_data_ptr<float>() + row * latent_floats_
+                                             : spare(place) + image_floats_;
       auto* out = images + (row - first) * image_floats_;
       if (planes_)
         std::memcpy(out, image, bytes(image_floats_));

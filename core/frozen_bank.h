@@ -17,9 +17,9 @@ namespace langrun {
 
 class FrozenBank {
  public:
-  /// Freezes `lanes`, contiguous or channels-last, at this moment. Whoever changes a row of theirs calls `keep` first, until all rows are taken or
-  /// the bank is abandoned. At most `spare_rows` rows are kept aside at a time. Copies ages and visits (16 bytes a
-  /// row); images and latents stay where they are.
+  /// Freezes `lanes`, contiguous or channels-last, at this moment. Whoever changes a row of theirs calls `keep` first,
+  /// until all rows are taken or the bank is abandoned. At most `spare_rows` rows are kept aside at a time. Copies ages
+  /// and visits (16 bytes a row); images and latents stay where they are.
   FrozenBank(const std::vector<BankLane>& lanes, std::int64_t spare_rows);
 
   std::int64_t rows(std::size_t lane) const { return std::ssize(lanes_[lane].updates); }
@@ -46,7 +46,7 @@ class FrozenBank {
   struct Lane {
     at::Tensor images, latents;  // the bank's own
     std::vector<std::int64_t> updates, visits;
-    std::vector<std::int32_t> place;    // of a row that is kept aside, else kNowhere
+    std::vector<std::int32_t> place;     // of a row that is kept aside, else kNowhere
     std::int64_t taken = 0, taking = 0;  // rows below `taken` are read, those up to `taking` are being read
   };
   static constexpr std::int32_t kNowhere = -1;

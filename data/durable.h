@@ -13,8 +13,8 @@ struct XXH3_state_s;
 
 namespace langrun {
 
-/// Throws the Error(storage) that errno stands for: "cannot write PATH: No space left on device" where `what` is "cannot
-/// write".
+/// Throws the Error(storage) that errno stands for: "cannot write PATH: No space left on device" where `what` is
+/// "cannot write".
 [[noreturn]] void throw_storage(const std::string& what, const std::filesystem::path& path);
 
 /// Flushes a file, or a folder's entries, to the disk. Throws Error(storage).

@@ -57,48 +57,48 @@ void PieceWriter::finish(std::size_t bytes) {
     std::memset(pieces_[filling_].get() + bytes, 0, padded - bytes);
     hand_over(padded);
   }
-  wait_until_written();
+  wait_until_pending(0);
   if (::ftruncate(file_, static_cast<off_t>(whole)) != 0) throw_storage("cannot write", path_);
   if (::fsync(file_) != 0) throw_storage("cannot flush", path_);
 }
 
-// One piece is written while the other is filled, so the one before has to be through first.
 void PieceWriter::hand_over(std::size_t bytes) {
-  wait_until_written();
   {
     const std::lock_guard lock(mutex_);
-    waiting_ = pieces_[filling_].get();
-    waiting_bytes_ = bytes;
+    pending_.emplace_back(pieces_[filling_].get(), bytes);
   }
   changed_.notify_all();
   handed_ += bytes;
-  filling_ = 1 - filling_;
+  filling_ = (filling_ + 1) % kPieces;
+  wait_until_pending(kPieces - 1);
 }
 
-void PieceWriter::wait_until_written() {
+void PieceWriter::wait_until_pending(std::size_t most) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return waiting_ == nullptr; });
+  changed_.wait(lock, [&] { return failure_ || pending_.size() <= most; });
   if (failure_) std::rethrow_exception(failure_);
 }
 
 void PieceWriter::run() {
   std::uint64_t at = 0;
   for (;;) {
+    std::span<const std::byte> piece;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stop_ || waiting_ != nullptr; });
-      if (waiting_ == nullptr) return;
+      changed_.wait(lock, [this] { return stop_ || !pending_.empty(); });
+      if (stop_) return;
+      piece = pending_.front();
     }
     std::exception_ptr failure;
     try {
-      write(waiting_, waiting_bytes_, at);
+      write(piece.data(), piece.size(), at);
     } catch (...) {
       failure = std::current_exception();
     }
-    at += waiting_bytes_;
+    at += piece.size();
     {
       const std::lock_guard lock(mutex_);
-      waiting_ = nullptr;
+      pending_.pop_front();
       failure_ = failure;
     }
     changed_.notify_all();

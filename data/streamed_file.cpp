@@ -13,7 +13,7 @@
 namespace langrun {
 namespace {
 
-constexpr std::size_t kLargestPiece = 4 << 20, kSmallestPiece = 64 << 10;
+constexpr std::size_t kLargestPiece = 2 << 20, kSmallestPiece = 32 << 10;
 // Asked of a source at once, so that the checksum reads from the cache what the source has just made.
 constexpr std::uint64_t kAtOnce = 256 << 10;
 
@@ -83,8 +83,8 @@ void StreamedFile::place(const h5::Dataset& dataset, std::uint64_t grain, RowSou
   const auto offset = dataset.offset();
   const auto end = parts_.empty() ? 0 : parts_.back().offset + parts_.back().bytes;
   if (!offset || *offset < end || *offset % 8 != 0)
-    throw Error(ExitCode::internal, fmt::format("{}: HDF5 put {} where it cannot be streamed", path().string(),
-                                                dataset.name()));
+    throw Error(ExitCode::internal,
+                fmt::format("{}: HDF5 put {} where it cannot be streamed", path().string(), dataset.name()));
   parts_.push_back({*offset, bytes, grain, std::move(source)});
 }
 
@@ -95,7 +95,7 @@ std::optional<WrittenFile> StreamedFile::write(std::size_t memory, const std::fu
   std::uint64_t largest = 0;
   for (const auto& part : parts_) largest = std::max(largest, part.grain);
   Layout layout(path);
-  Stream stream(path, std::clamp(memory / 2, kSmallestPiece, kLargestPiece), largest);
+  Stream stream(path, std::clamp(memory / PieceWriter::kPieces, kSmallestPiece, kLargestPiece), largest);
   const auto copy_layout = [&](std::uint64_t until) {
     while (stream.position() < until) {
       const auto bytes = std::min(stream.room(), until - stream.position());

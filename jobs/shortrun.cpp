@@ -335,7 +335,8 @@ class Shortrun final : public TrainingJob {
     const auto frozen = frozen_.lock();
     double seconds = 0;
     if (frozen)
-      for (const auto& lane : work) seconds += frozen->keep(static_cast<std::size_t>(lane.lane - lanes_.first), lane.rows);
+      for (const auto& lane : work)
+        seconds += frozen->keep(static_cast<std::size_t>(lane.lane - lanes_.first), lane.rows);
     return seconds;
   }
 

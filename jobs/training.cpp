@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "data/durable.h"
 #include "distributed/agreement.h"
@@ -63,8 +64,8 @@ class Loop {
     if (world_.rank() == 0) observer_.begin(start_.from_step);
   }
 
-  // One step, and the checkpoint it may owe. First the checkpoint, then pictures: who was asked to stop may not have the
-  // time that pictures take. Returns whether to stop.
+  // One step, and the checkpoint it may owe. First the checkpoint, then pictures: who was asked to stop may not have
+  // the time that pictures take. Returns whether to stop.
   bool train_step(std::int64_t step) {
     bool stop = false;
     try {
@@ -157,8 +158,8 @@ class Loop {
   // Takes the state as it is; a thread of its own writes it while the next steps run.
   void begin_checkpoint(std::int64_t step) {
     // Named by the start that writes it: one that was overtaken and does not know it yet must not touch another's.
-    const auto folder = fs::path(config_.run) / "checkpoint" /
-                        fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
+    const auto folder =
+        fs::path(config_.run) / "checkpoint" / fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
     agree(world_, "checkpoint folder", [&] {
       if (world_.rank() != 0) return;
       if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
@@ -185,9 +186,17 @@ class Loop {
       observer_.settle(step);
       write_manifest(folder, {step, start_.generation, config_.lanes, 0, start_.run_cfg, std::move(files)});
       sync_path(folder);
-      publish_checkpoint(run, folder, step, config_.checkpoint_keep);
+      remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep));
     });
     written_ = Written::not_yet;
+  }
+
+  // A disk takes its time to free gigabytes, and training need not wait for that.
+  void remove_meanwhile(std::vector<fs::path> folders) {
+    remover_ = std::jthread([folders = std::move(folders)] {
+      std::error_code ignored;
+      for (const auto& folder : folders) fs::remove_all(folder, ignored);
+    });
   }
 
   // On the way out with an error that all ranks share, which is the one to be told.
@@ -247,6 +256,7 @@ class Loop {
   double checkpoint_seconds_ = 0;  // since the last report, told in the next step's record
   Written written_ = Written::not_yet;
   CheckpointWriter writer_;  // the same steps' on every rank
+  std::jthread remover_;     // of checkpoints that newer ones have replaced; assigning to it waits for the one before
 };
 
 }  // namespace

@@ -78,9 +78,9 @@ class TrainingJob {
   /// Starts from nothing: fills banks. On every rank, together.
   virtual void start() = 0;
   /// Training step `step` (the first is 1). On every rank, together. Gives the record but for `step` and the spread of
-  /// its timers over ranks, which the loop fills in: timers hold this rank's seconds in `avg` (`seconds_checkpoint` what
-  /// the step lost by a snapshot being written, to which the loop adds its own), and `image_steps_per_second` the number of image-steps of all ranks, which the loop divides by
-  /// the time they took.
+  /// its timers over ranks, which the loop fills in: timers hold this rank's seconds in `avg` (`seconds_checkpoint`
+  /// what the step lost by a snapshot being written, to which the loop adds its own), and `image_steps_per_second` the
+  /// number of image-steps of all ranks, which the loop divides by the time they took.
   virtual StepRecord step(std::int64_t step) = 0;
   /// The state as it is now, to be written while the next steps run. On every rank; no collectives. Only one at a time:
   /// the one before was written or given up.

@@ -39,12 +39,14 @@ OptionTable table_of(BenchOptions& options) {
                 {1, 4096});
   table.text("source", config.source, "images to import (import); none: JPEGs of its own");
   table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
-  table.integer("threads", config.threads, "threads", "of each rank (langevin, train; noise is measured on one)",
-                {1, 4096});
   table.integer("megabytes", config.megabytes, "MB", "of the vector that ranks add (exchange)", {1, 1000});
   table.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step (train)", {1, 1 << 20});
   table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
                 {1, 1 << 16});
+  table.real("gigabytes", config.gigabytes, "GB", "bank of all ranks (checkpoint)", {0.001, 1e6});
+  table.integer("every", config.every, "steps", "that share a checkpoint", {1, 1 << 20});
+  table.real("step-seconds", config.step_seconds, "s", "of computing in one of them", {0.0001, 3600});
+  table.text("folder", config.folder, "where checkpoints are written, into a new folder; empty: here");
   return table;
 }
 
@@ -69,7 +71,8 @@ void print_table(const BenchReport& report) {
     for (const auto& f : *figures) {
       const auto wall = spread_of(f.values);
       fmt::print("  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
-                 number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median), f.unit);
+                 number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median),
+                 f.unit);
     }
   }
   fmt::print("\n");
@@ -120,7 +123,7 @@ int run_bench(Call& call) {
                 "nothing is written over; remove it or choose another name");
   const std::vector<std::pair<std::string, BenchReport (*)(const BenchConfig&, Communicator&)>> known{
       {"noise", bench_noise},       {"langevin", bench_langevin}, {"import", bench_import},
-      {"exchange", bench_exchange}, {"train", bench_train},
+      {"exchange", bench_exchange}, {"train", bench_train},       {"checkpoint", bench_checkpoint},
   };
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},

@@ -43,7 +43,8 @@ void overwrite(BankLane& lane, FrozenBank& frozen, std::size_t which, const std:
 
 struct Taken {
   explicit Taken(std::int64_t rows)
-      : images(torch::empty({rows, kImage.channels, kImage.height, kImage.width})), latents(torch::empty({rows, kLatent})) {}
+      : images(torch::empty({rows, kImage.channels, kImage.height, kImage.width})),
+        latents(torch::empty({rows, kLatent})) {}
   void take(FrozenBank& frozen, std::size_t which, std::int64_t first, std::int64_t count) {
     frozen.take(which, first, count, images.mutable_data_ptr<float>() + first * kImage.elements(),
                 latents.mutable_data_ptr<float>() + first * kLatent);

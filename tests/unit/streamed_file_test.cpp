@@ -41,8 +41,7 @@ TEST_F(StreamedFiles, AreReadAsHdf5WouldHaveWrittenThem) {
   StreamedFile file(folder_ / "a.h5");
   file.create_group("/many");
   file.write_attribute("/many", "network", std::string("light"));
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    file.add("/many/" + std::to_string(i), {sizes[i]}, tensors[i].data());
+  for (std::size_t i = 0; i < sizes.size(); ++i) file.add("/many/" + std::to_string(i), {sizes[i]}, tensors[i].data());
   std::uint64_t next = 0;
   file.add("/rows", h5::Type::f32, {1001, 3, 111}, [&](std::uint64_t first, std::uint64_t count, std::byte* out) {
     EXPECT_EQ(first, next);
