@@ -14,11 +14,6 @@ using nlohmann::json;
 
 std::string checkpoint_name(std::int64_t step) { return fmt::format("{:08}", step); }
 
-CheckpointFile seal(const fs::path& file) {
-  sync_path(file);
-  return {file.filename().string(), fs::file_size(file), checksum(file)};
-}
-
 void write_manifest(const fs::path& folder, const Manifest& manifest) {
   json files = json::array();
   for (const auto& file : manifest.files)
@@ -115,7 +110,7 @@ std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vec
               "`langrun run verify DIR` lists all that is damaged");
 }
 
-void publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step, std::int64_t keep) {
+std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step, std::int64_t keep) {
   const auto folder = run / "checkpoint";
   const auto name = checkpoint_name(step);
   std::error_code ignored;
@@ -127,8 +122,15 @@ void publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64
   auto steps = checkpoint_steps(run);
   steps.erase(std::upper_bound(steps.begin(), steps.end(), step), steps.end());
   const auto older = static_cast<std::ptrdiff_t>(steps.size()) - keep;
-  for (std::ptrdiff_t i = 0; i < older; ++i)
-    fs::remove_all(folder / checkpoint_name(steps[static_cast<std::size_t>(i)]), ignored);
+  std::vector<fs::path> old;
+  for (std::ptrdiff_t i = 0; i < older; ++i) {
+    const auto gone = checkpoint_name(steps[static_cast<std::size_t>(i)]);
+    const auto renamed = folder / (gone + ".old.partial");
+    fs::remove_all(renamed, ignored);
+    fs::rename(folder / gone, renamed, ignored);
+    old.push_back(renamed);
+  }
+  return old;
 }
 
 }  // namespace langrun

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <memory>
+#include <new>
 #include <sstream>
 #include <vector>
 
@@ -16,13 +16,6 @@
 
 namespace langrun {
 namespace {
-
-[[noreturn]] void fail(const std::string& what, const std::filesystem::path& path) {
-  const int reason = errno;
-  throw Error(ExitCode::storage, fmt::format("{} {}: {}", what, path.string(), std::strerror(reason)),
-              reason == ENOSPC || reason == EDQUOT ? "make space, then run again with --resume"
-                                                   : "is the folder there, writable, and on a healthy disk?");
-}
 
 std::string digits(XXH128_hash_t digest) { return fmt::format("{:016x}{:016x}", digest.high64, digest.low64); }
 
@@ -42,25 +35,32 @@ class Descriptor {
 
 void write_and_flush(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file.get() < 0) fail("cannot write", path);
+  if (file.get() < 0) throw_storage("cannot write", path);
   for (std::size_t done = 0; done < bytes.size();) {
     const auto n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write", path);
+    if (n < 0) throw_storage("cannot write", path);
     done += static_cast<std::size_t>(n);
   }
-  if (::fsync(file.get()) != 0) fail("cannot flush", path);
+  if (::fsync(file.get()) != 0) throw_storage("cannot flush", path);
 }
 
 }  // namespace
 
+void throw_storage(const std::string& what, const std::filesystem::path& path) {
+  const int reason = errno;
+  throw Error(ExitCode::storage, fmt::format("{} {}: {}", what, path.string(), std::strerror(reason)),
+              reason == ENOSPC || reason == EDQUOT ? "make space, then run again with --resume"
+                                                   : "is the folder there, writable, and on a healthy disk?");
+}
+
 void sync_path(const std::filesystem::path& path) {
   const Descriptor file(path, O_RDONLY);
-  if (file.get() < 0 || ::fsync(file.get()) != 0) fail("cannot flush", path);
+  if (file.get() < 0 || ::fsync(file.get()) != 0) throw_storage("cannot flush", path);
 }
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) fail("cannot rename to", to);
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw_storage("cannot rename to", to);
   sync_path(to.parent_path().empty() ? "." : to.parent_path());
 }
 
@@ -91,7 +91,7 @@ std::string read_text(const std::filesystem::path& path) {
 void point_link(const std::filesystem::path& link, const std::string& target) {
   const auto partial = link.string() + ".partial";
   ::unlink(partial.c_str());
-  if (::symlink(target.c_str(), partial.c_str()) != 0) fail("cannot make link", link);
+  if (::symlink(target.c_str(), partial.c_str()) != 0) throw_storage("cannot make link", link);
   rename_durably(partial, link);
 }
 
@@ -100,22 +100,32 @@ void make_folder(const std::filesystem::path& path) {
   std::filesystem::create_directories(path, failure);
   if (!failure) return;
   errno = failure.value();
-  fail("cannot make folder", path);
+  throw_storage("cannot make folder", path);
 }
+
+void Checksum::Free::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
+
+Checksum::Checksum() : state_(XXH3_createState()) {
+  if (!state_) throw std::bad_alloc();
+  XXH3_128bits_reset(state_.get());
+}
+
+void Checksum::add(std::span<const std::byte> bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
+
+std::string Checksum::text() const { return digits(XXH3_128bits_digest(state_.get())); }
 
 std::string checksum(const std::filesystem::path& path) {
   const Descriptor file(path, O_RDONLY);
   if (file.get() < 0) throw Error(ExitCode::input, fmt::format("cannot read {}", path.string()));
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
-  XXH3_128bits_reset(state.get());
-  std::vector<char> piece(std::size_t{1} << 20);
+  Checksum sum;
+  std::vector<std::byte> piece(std::size_t{1} << 20);
   for (;;) {
     const auto n = ::read(file.get(), piece.data(), piece.size());
     if (n < 0) throw Error(ExitCode::input, fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
     if (n == 0) break;
-    XXH3_128bits_update(state.get(), piece.data(), static_cast<std::size_t>(n));
+    sum.add(std::span(piece).first(static_cast<std::size_t>(n)));
   }
-  return digits(XXH3_128bits_digest(state.get()));
+  return sum.text();
 }
 
 std::string checksum_of_text(const std::string& text) { return digits(XXH3_128bits(text.data(), text.size())); }

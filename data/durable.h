@@ -1,13 +1,21 @@
 // Making what was written survive: fsync, then rename (design invariant 5: durable before visible).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+struct XXH3_state_s;
+
 namespace langrun {
+
+/// Throws the Error(storage) that errno stands for: "cannot write PATH: No space left on device" where `what` is
+/// "cannot write".
+[[noreturn]] void throw_storage(const std::string& what, const std::filesystem::path& path);
 
 /// Flushes a file, or a folder's entries, to the disk. Throws Error(storage).
 void sync_path(const std::filesystem::path& path);
@@ -23,6 +31,21 @@ std::string read_text(const std::filesystem::path& path);
 void point_link(const std::filesystem::path& link, const std::string& target);
 /// Makes a folder and its parents; throws Error(storage) where that fails.
 void make_folder(const std::filesystem::path& path);
+/// 128-bit XXH3 checksum of bytes as they go by.
+class Checksum {
+ public:
+  Checksum();
+  void add(std::span<const std::byte> bytes);
+  /// 32 hexadecimal digits.
+  std::string text() const;
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
+
 /// 128-bit XXH3 checksum of a file, as 32 hexadecimal digits. Throws Error(input) where it cannot be read.
 std::string checksum(const std::filesystem::path& path);
 

@@ -71,6 +71,13 @@ void Dataset::write_all(Type type, const void* values) {
     fail(ExitCode::storage, fmt::format("{}: cannot write {}", path_, name_), "is the disk full?");
 }
 
+std::optional<std::uint64_t> Dataset::offset() const {
+  Lock lock;
+  const auto offset = H5Dget_offset(handle_.id());
+  if (offset == HADDR_UNDEF) return std::nullopt;
+  return offset;
+}
+
 void Dataset::resize_rows(std::uint64_t rows) {
   Lock lock;
   std::vector<hsize_t> extent(shape_.begin(), shape_.end());
@@ -113,13 +120,26 @@ File File::open_to_add(const std::filesystem::path& path) {
 
 File File::create(const std::filesystem::path& path) {
   Lock lock;
+  return create_with(path, Handle(H5Pcreate(H5P_FILE_ACCESS), close_plist));
+}
+
+File File::create_layout(const std::filesystem::path& path) {
+  Lock lock;
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), close_plist);
+  H5Pset_alignment(access.id(), 1, 8);
+  // Small datasets would otherwise be gathered in a block of their own, before larger ones made earlier.
+  H5Pset_small_data_block_size(access.id(), 0);
+  return create_with(path, access);
+}
+
+File File::create_with(const std::filesystem::path& path, const Handle& access) {
   File file;
   file.path_ = path;
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored))
     throw Error(ExitCode::storage, fmt::format("{} exists already", path.string()),
                 "nothing is written over; remove it or choose another name");
-  file.file_ = std::make_shared<Handle>(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT), close_file);
+  file.file_ = std::make_shared<Handle>(H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.id()), close_file);
   if (!*file.file_)
     fail(ExitCode::storage, fmt::format("cannot create {}", path.string()),
          "does the folder exist, and is it writable?");
@@ -185,6 +205,18 @@ Dataset File::dataset(const std::string& name) const {
 
 Dataset File::create_dataset(const std::string& name, Type type, const Shape& shape) {
   Lock lock;
+  return create_with(name, type, shape, Handle(H5Pcreate(H5P_DATASET_CREATE), close_plist));
+}
+
+Dataset File::reserve_dataset(const std::string& name, Type type, const Shape& shape) {
+  Lock lock;
+  Handle creation(H5Pcreate(H5P_DATASET_CREATE), close_plist);
+  H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(creation.id(), H5D_FILL_TIME_NEVER);
+  return create_with(name, type, shape, creation);
+}
+
+Dataset File::create_with(const std::string& name, Type type, const Shape& shape, const Handle& creation) {
   Dataset dataset;
   dataset.file_ = file_;
   dataset.name_ = name;
@@ -193,7 +225,6 @@ Dataset File::create_dataset(const std::string& name, Type type, const Shape& sh
   dataset.type_ = type;
   Handle links = link_creation();
   Handle space = space_of(shape);
-  Handle creation(H5Pcreate(H5P_DATASET_CREATE), close_plist);
   // Object times would make two equal runs differ byte for byte.
   H5Pset_obj_track_times(creation.id(), false);
   dataset.handle_ =

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,8 @@ class Dataset {
   void read_all(Type type, void* out) const;
   /// The whole dataset from memory of elements(shape()) values of `type`. Throws Error(storage) on a full disk.
   void write_all(Type type, const void* values);
+  /// Where its values begin in the file, bytes; nothing where it has none, or they do not lie in one piece.
+  std::optional<std::uint64_t> offset() const;
   /// Sets the outermost extent of a growing dataset.
   void resize_rows(std::uint64_t rows);
 
@@ -131,6 +134,10 @@ class File {
   /// Creates a new file. Throws Error(storage) where it exists already or cannot be written.
   static File create(const std::filesystem::path& path);
 
+  /// As `create`, laid out for values that are written past HDF5: of datasets made one after the other each lies behind
+  /// the one before, at a multiple of 8 bytes.
+  static File create_layout(const std::filesystem::path& path);
+
   const std::filesystem::path& path() const { return path_; }
   bool has(const std::string& name) const;
   /// Names of the members of a group, in byte order.
@@ -141,6 +148,8 @@ class File {
   Dataset dataset(const std::string& name) const;
   /// New dataset of fixed shape, contiguous; missing groups on the way are made.
   Dataset create_dataset(const std::string& name, Type type, const Shape& shape);
+  /// The same with its place in the file taken at once, and nothing written there.
+  Dataset reserve_dataset(const std::string& name, Type type, const Shape& shape);
   /// New dataset whose outermost extent can grow, stored in chunks of `chunk_rows` rows.
   Dataset create_growing_dataset(const std::string& name, Type type, const Shape& row_shape, std::uint64_t chunk_rows);
   /// A dataset that is a view of other files' rows, end to end (HDF5 virtual dataset).
@@ -168,6 +177,9 @@ class File {
   void close();
 
  private:
+  static File create_with(const std::filesystem::path& path, const Handle& access);
+  Dataset create_with(const std::string& name, Type type, const Shape& shape, const Handle& creation);
+
   std::shared_ptr<Handle> file_;
   std::filesystem::path path_;
 };

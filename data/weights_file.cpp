@@ -9,13 +9,15 @@
 namespace langrun {
 namespace {
 
+constexpr std::size_t kWriteMemory = 8 << 20;
+
 std::string dataset_name(const std::string& part, const std::string& name) { return fmt::format("/{}/{}", part, name); }
 
 }  // namespace
 
-void write_weights(h5::File& file, const WeightsPart& part) {
+void add_weights(StreamedFile& file, const WeightsPart& part) {
   const auto group = "/" + part.part;
-  if (!file.has(group)) file.create_group(group);
+  file.create_group(group);
   for (const auto& [key, value] : part.facts) file.write_attribute(group, key, value);
   for (const auto& array : part.arrays) {
     // A slash would make a group of its own, which no reader looks into.
@@ -26,7 +28,7 @@ void write_weights(h5::File& file, const WeightsPart& part) {
     if (static_cast<std::int64_t>(values.size()) != elements(array.shape))
       throw Error(ExitCode::internal,
                   fmt::format("{} has {} values for shape {}", array.name, values.size(), to_text(array.shape)));
-    file.write(dataset_name(part.part, array.name), h5::Shape(array.shape.begin(), array.shape.end()), values.data());
+    file.add(dataset_name(part.part, array.name), h5::Shape(array.shape.begin(), array.shape.end()), values.data());
   }
 }
 
@@ -40,10 +42,9 @@ void write_weights_file(const std::filesystem::path& path, const std::vector<Wei
   // What an interrupted run left under this name was never visible as weights.
   std::filesystem::remove(partial, ignored);
   try {
-    auto file = h5::File::create(partial);
-    for (const auto& part : parts) write_weights(file, part);
-    file.close();
-    sync_path(partial);
+    StreamedFile file(partial);
+    for (const auto& part : parts) add_weights(file, part);
+    file.write(kWriteMemory);
     rename_durably(partial, path);
   } catch (...) {
     std::filesystem::remove(partial, ignored);

@@ -11,6 +11,7 @@
 
 #include "data/hdf5.h"
 #include "data/named_array.h"
+#include "data/streamed_file.h"
 
 namespace langrun {
 
@@ -24,9 +25,9 @@ struct WeightsPart {
   std::vector<NamedArray> arrays;
 };
 
-/// Adds a part to an open file. Arrays that borrow their values are written from where they lie. Throws
-/// Error(storage) where writing fails.
-void write_weights(h5::File& file, const WeightsPart& part);
+/// Adds a part to a file that is being laid out. The part must be there, unchanged, until the file is written. Throws
+/// Error(storage).
+void add_weights(StreamedFile& file, const WeightsPart& part);
 
 /// Writes a new file of these parts: to PATH.partial, synced, then renamed. Throws Error(usage) where PATH
 /// exists, Error(storage) where it cannot be written.

@@ -31,34 +31,34 @@ std::int64_t piece_rows(const ImageShape& image) {
 
 }  // namespace
 
-std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
-                            const BankLane& bank) {
-  const auto name = fmt::format("bank-{}.h5", lane);
-  auto file = h5::File::create(folder / name);
-  const auto rows = static_cast<std::uint64_t>(bank.rows());
-  const ImageShape image{bank.images.size(1), bank.images.size(2), bank.images.size(3)};
-  auto shape = row_shape(image);
-  shape.insert(shape.begin(), rows);
-  auto images = file.create_dataset("/bank/images", h5::Type::f32, shape);
-  for (std::int64_t first = 0; first < bank.rows(); first += piece_rows(image)) {
-    const auto count = std::min(piece_rows(image), bank.rows() - first);
-    const auto piece = bank.images.narrow(0, first, count).contiguous(at::MemoryFormat::Contiguous);
-    images.write_rows(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(count),
-                      piece.const_data_ptr<float>());
-  }
-  const auto latents = bank.latents.contiguous();
-  file.write("/bank/latents", {rows, static_cast<std::uint64_t>(latents.size(1))}, latents.const_data_ptr<float>());
-  file.write("/bank/updates", {rows}, bank.updates.data());
-  file.write("/bank/visits", {rows}, bank.visits.data());
+std::string bank_file_name(std::int64_t lane) { return fmt::format("bank-{}.h5", lane); }
+
+std::optional<WrittenFile> write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
+                                           FrozenBank& bank, std::size_t which, std::size_t memory,
+                                           const std::function<bool()>& stop) {
+  StreamedFile file(folder / bank_file_name(lane));
+  file.create_group("/bank");
   file.write_attribute("/bank", "lane", lane);
   file.write_attribute("/bank", "lanes", lanes);
-  file.close();
-  return name;
+  const auto rows = static_cast<std::uint64_t>(bank.rows(which));
+  const auto nz = static_cast<std::uint64_t>(bank.latent_length());
+  auto shape = row_shape(bank.image());
+  shape.insert(shape.begin(), rows);
+  // A row is taken once, image and latent; the latents wait here for their place in the file, behind the images.
+  std::vector<float> latents(rows * nz);
+  file.add("/bank/images", h5::Type::f32, shape, [&](std::uint64_t first, std::uint64_t count, std::byte* out) {
+    bank.take(which, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count), reinterpret_cast<float*>(out),
+              latents.data() + first * nz);
+  });
+  file.add("/bank/latents", {rows, nz}, latents.data());
+  file.add("/bank/updates", {rows}, bank.updates(which).data());
+  file.add("/bank/visits", {rows}, bank.visits(which).data());
+  return file.write(memory, stop);
 }
 
 BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, std::int64_t rows,
                         const ImageShape& image, std::int64_t latent) {
-  const auto path = folder / fmt::format("bank-{}.h5", lane);
+  const auto path = folder / bank_file_name(lane);
   const auto file = h5::File::open(path);
   const auto held = file.read_int_attribute("/bank", "lane"), of = file.read_int_attribute("/bank", "lanes");
   if (held != lane || of != lanes)

@@ -2,16 +2,25 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "core/bank.h"
+#include "core/frozen_bank.h"
+#include "data/streamed_file.h"
 
 namespace langrun {
 
-/// Writes `bank-<lane>.h5` with group /bank: images [rows, C, H, W] float32, latents [rows, nz] float32, updates and
-/// visits [rows] int64; row r is slot lane + L * r. Returns the file's name. Throws Error(storage).
-std::string write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
-                            const BankLane& bank);
+/// "bank-3.h5"
+std::string bank_file_name(std::int64_t lane);
+
+/// Writes `bank-<lane>.h5`, durably, with group /bank: images [rows, C, H, W] float32, latents [rows, nz] float32,
+/// updates and visits [rows] int64; row r is slot lane + L * r. The rows are those of lane `which` of `bank`. Holds
+/// `memory` bytes of images and the lane's latents. Nothing where `stop` said so on the way. Throws Error(storage).
+std::optional<WrittenFile> write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
+                                           FrozenBank& bank, std::size_t which, std::size_t memory,
+                                           const std::function<bool()>& stop = {});
 
 /// Reads it back. Throws Error(input) where it is of another lane or its shapes are not those expected.
 BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, std::int64_t rows,

@@ -28,6 +28,10 @@ struct BenchConfig {
   std::int64_t megabytes = 10;        ///< of the vector that ranks add (exchange)
   std::int64_t chain_steps = 100;     ///< Langevin steps of a training step (train)
   std::int64_t generator_width = 64;  ///< of the sngan32 generator (train)
+  double gigabytes = 1;               ///< of a bank, all ranks (checkpoint)
+  std::int64_t every = 100;           ///< steps that share a checkpoint
+  double step_seconds = 0.1;          ///< that one of them computes
+  std::string folder;                 ///< to write in; empty: the current one
 };
 
 /// One figure, measured `repeats` times.
@@ -57,6 +61,7 @@ struct BenchCase {
   std::string what;
   double work = 0;
   std::function<void()> run;
+  std::function<void()> after = {};  ///< clears up, not counted; such work is timed once, not repeated
 };
 
 /// Rates of `cases`, measured in turns (all once, then all again, ...), so that what else the machine does at a time
@@ -78,6 +83,11 @@ BenchCase matrix_product(const std::string& precision);
 
 /// Normals and Langevin updates a second: each instruction set of ours, the one in use, and PyTorch's.
 BenchReport bench_noise(const BenchConfig& config, Communicator& world);
+
+/// Checkpoints of a bank: the rate at which a snapshot reaches the disk beside plain writes of the same bytes, and what
+/// one in the background adds to a loop that draws, computes and writes back as training does. Writes into a new folder
+/// under `folder`, and removes it. Throws Error(usage) where lanes do not divide the batch, Error(storage).
+BenchReport bench_checkpoint(const BenchConfig& config, Communicator& world);
 
 /// Langevin image-steps a second at fp32: our sampler in lanes and in one call, and the plain PyTorch loop (autograd
 /// through the network, randn_like, one call). Throws Error(usage) where lanes do not divide the batch.

@@ -28,6 +28,7 @@ Elapsed seconds_of(const BenchCase& work, std::int64_t times, Communicator& worl
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::array<std::int64_t, 2> slowest{std::llround(1e9 * wall), std::llround(1e9 * (core_seconds() - core))};
   world.maximum("benchmark", slowest);
+  if (work.after) work.after();
   return {1e-9 * static_cast<double>(slowest[0]), 1e-9 * static_cast<double>(std::max<std::int64_t>(slowest[1], 1))};
 }
 
@@ -53,7 +54,7 @@ std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, c
   for (const auto& work : cases) {
     (void)seconds_of(work, 1, world);  // pages, caches, and whatever a library prepares in its first call
     const double once = seconds_of(work, 1, world).wall;
-    times.push_back(once >= least_seconds ? 1 : static_cast<std::int64_t>(std::ceil(least_seconds / (once + 1e-9))));
+    times.push_back(work.after || once >= least_seconds ? 1 : static_cast<std::int64_t>(std::ceil(least_seconds / (once + 1e-9))));
     figures.push_back({work.what, unit, {}, {}});
   }
   for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {

@@ -160,9 +160,9 @@ void EnergyLearner::apply(std::int64_t step) {
   if (average_) move_average(*network_, *average_, config_.average);
 }
 
-void EnergyLearner::save(h5::File& file) const {
-  write_part(file, "energy", named_state(*network_), facts_of(energy_));
-  if (average_) write_part(file, "energy_average", named_state(*average_), facts_of(energy_));
+void EnergyLearner::copy_to(std::vector<WeightsPart>& parts) const {
+  parts.push_back(copied_part("energy", named_state(*network_), facts_of(energy_)));
+  if (average_) parts.push_back(copied_part("energy_average", named_state(*average_), facts_of(energy_)));
 }
 
 void EnergyLearner::load(const WeightsFile& file) {
@@ -249,11 +249,11 @@ void GeneratorLearner::apply(std::int64_t step) {
   if (average_) move_average(*network_, *average_, config_.average);
 }
 
-void GeneratorLearner::save(h5::File& file) const {
+void GeneratorLearner::copy_to(std::vector<WeightsPart>& parts) const {
   auto facts = facts_of(generator_);
   facts["batch_norm"] = evaluation_use_ == BatchNormUse::running ? "running" : "off";
-  write_part(file, "generator", named_state(*network_), facts);
-  if (average_) write_part(file, "generator_average", named_state(*average_), facts);
+  parts.push_back(copied_part("generator", named_state(*network_), facts));
+  if (average_) parts.push_back(copied_part("generator_average", named_state(*average_), facts));
 }
 
 void GeneratorLearner::load(const WeightsFile& file) {

@@ -88,8 +88,8 @@ class EnergyLearner {
   /// Clip, optimiser step at this step's rate, average.
   void apply(std::int64_t step);
 
-  /// The parts `energy` and `energy_average`.
-  void save(h5::File& file) const;
+  /// Adds copies of the parts `energy` and `energy_average`.
+  void copy_to(std::vector<WeightsPart>& parts) const;
   /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "energy.".
@@ -135,8 +135,8 @@ class GeneratorLearner {
   /// Clip, optimiser step at this step's rate, running statistics, average.
   void apply(std::int64_t step);
 
-  /// The parts `generator` and `generator_average`.
-  void save(h5::File& file) const;
+  /// Adds copies of the parts `generator` and `generator_average`.
+  void copy_to(std::vector<WeightsPart>& parts) const;
   /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
   /// Optimiser state; every name begins with "generator.".

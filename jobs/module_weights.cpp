@@ -76,8 +76,13 @@ void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arr
   }
 }
 
-void write_part(h5::File& file, const std::string& part, const NamedTensors& tensors, const WeightFacts& facts) {
-  write_weights(file, {part, facts, arrays_of(tensors)});
+WeightsPart copied_part(const std::string& part, const NamedTensors& tensors, const WeightFacts& facts) {
+  WeightsPart copied{part, facts, {}};
+  for (auto& array : arrays_of(tensors)) {
+    if (!array.borrowed.empty()) array.values.assign(array.borrowed.begin(), array.borrowed.end());
+    copied.arrays.emplace_back(array.name, array.shape, std::move(array.values));
+  }
+  return copied;
 }
 
 void read_part(const WeightsFile& file, const std::string& part, const NamedTensors& tensors) {

@@ -25,8 +25,8 @@ std::vector<NamedArray> arrays_of(const NamedTensors& tensors);
 /// Copies `arrays` into `tensors` (named_state of a network), after check_tensors.
 void load_arrays(const NamedTensors& tensors, const std::vector<NamedArray>& arrays, const std::string& where);
 
-/// Adds `tensors` to an open file of weights as one part. Throws Error(storage).
-void write_part(h5::File& file, const std::string& part, const NamedTensors& tensors, const WeightFacts& facts);
+/// One part of a file of weights, a copy of `tensors` as they are now.
+WeightsPart copied_part(const std::string& part, const NamedTensors& tensors, const WeightFacts& facts);
 
 /// Fills `tensors` from a part of a file of weights, after check_tensors. Throws Error(input).
 void read_part(const WeightsFile& file, const std::string& part, const NamedTensors& tensors);

@@ -21,6 +21,7 @@
 #include "jobs/learner.h"
 #include "jobs/module_weights.h"
 #include "jobs/run_keys.h"
+#include "jobs/snapshot.h"
 #include "jobs/training_data.h"
 
 namespace langrun {
@@ -113,6 +114,7 @@ class Shortrun final : public TrainingJob {
     }
     StepRecord record;
     {
+      record.seconds_checkpoint.avg = keep_for_checkpoint(work);
       const Timer timer(update);
       // ---- 3 energy update: lane gradients, summed in tree order; then clip, optimiser, average ----
       // ---- 4 generator update: likewise, on the same chains; its lanes run while the energy's sums travel ----
@@ -137,19 +139,16 @@ class Shortrun final : public TrainingJob {
     return record;
   }
 
-  std::vector<std::string> save(const fs::path& folder) override {
-    std::vector<std::string> names;
+  std::unique_ptr<Snapshot> snapshot() override {
+    std::vector<WeightsPart> weights;
     if (world_.rank() == 0) {
-      auto file = h5::File::create(folder / "weights.h5");
-      energy_.save(file);
-      if (generator_) generator_->save(file);
-      write_part(file, "optimizer", optimizer_state(), {});
-      file.close();
-      names.push_back("weights.h5");
+      energy_.copy_to(weights);
+      if (generator_) generator_->copy_to(weights);
+      weights.push_back(copied_part("optimizer", optimizer_state(), {}));
     }
-    for (std::size_t i = 0; i < bank_.size(); ++i)
-      names.push_back(write_bank_lane(folder, lanes_.first + static_cast<std::int64_t>(i), lanes_.count, bank_[i]));
-    return names;
+    auto snapshot = std::make_unique<StateSnapshot>(std::move(weights), bank_, lanes_.first, lanes_.count);
+    frozen_ = snapshot->bank();
+    return snapshot;
   }
 
   void load(const fs::path& folder) override {
@@ -331,6 +330,16 @@ class Shortrun final : public TrainingJob {
     record.more.emplace_back("generator_learning_rate", generator_->learning_rate(step));
   }
 
+  /// Rows that a checkpoint in the background has still to read, before they are overwritten. Returns seconds.
+  double keep_for_checkpoint(const std::vector<LaneWork>& work) {
+    const auto frozen = frozen_.lock();
+    double seconds = 0;
+    if (frozen)
+      for (const auto& lane : work)
+        seconds += frozen->keep(static_cast<std::size_t>(lane.lane - lanes_.first), lane.rows);
+    return seconds;
+  }
+
   void return_to_bank(const std::vector<LaneWork>& work) {
     if (bank_.empty()) return;
     for (const auto& lane : work) {
@@ -355,7 +364,8 @@ class Shortrun final : public TrainingJob {
   EnergyLearner energy_;
   TrainingData data_;
   std::optional<GeneratorLearner> generator_;
-  std::vector<BankLane> bank_;  // the lanes this rank owns, in order; empty without a bank
+  std::vector<BankLane> bank_;        // the lanes this rank owns, in order; empty without a bank
+  std::weak_ptr<FrozenBank> frozen_;  // while a checkpoint is being written
 };
 
 std::vector<Fact> Shortrun::facts() const {

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "data/durable.h"
 #include "distributed/agreement.h"
+#include "jobs/checkpoint_writer.h"
 #include "jobs/divergence.h"
 
 namespace langrun {
@@ -22,8 +24,12 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 struct RankReport {
   double sample, update, exchange, checkpoint;
   std::int64_t stop;
-  std::int64_t newest_generation;  ///< that rank 0 knows of
+  std::int64_t newest_generation;   ///< that rank 0 knows of
+  CheckpointWriter::State writing;  ///< how far the checkpoint in the background is
 };
+
+/// Of a checkpoint in the background, as all ranks know it.
+enum class Written { not_yet, everywhere, failed };
 
 class Loop {
  public:
@@ -37,14 +43,8 @@ class Loop {
     if (config_.stop_at > 0 && start_.from_step >= config_.stop_at && start_.from_step < config_.steps)
       return ExitCode::stopped;
     for (std::int64_t step = start_.from_step + 1; step <= config_.steps; ++step) {
-      auto record = job_.step(step);
-      record.step = step;
-      const bool stop = report(record);
-      watch_.see(record);
-      if (world_.rank() == 0) observer_.step(record);
+      const bool stop = train_step(step);
       const bool last = step == config_.steps;
-      // First the checkpoint: who was asked to stop may not have the time that pictures take.
-      if (last || stop || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0)) checkpoint(step);
       if (stop && !last) return ExitCode::stopped;
       if (last || (config_.pictures_every > 0 && step % config_.pictures_every == 0)) show(step);
     }
@@ -64,6 +64,30 @@ class Loop {
     if (world_.rank() == 0) observer_.begin(start_.from_step);
   }
 
+  // One step, and the checkpoint it may owe. First the checkpoint, then pictures: who was asked to stop may not have
+  // the time that pictures take. Returns whether to stop.
+  bool train_step(std::int64_t step) {
+    bool stop = false;
+    try {
+      auto record = job_.step(step);
+      record.step = step;
+      stop = report(record);
+      watch_.see(record);
+      if (world_.rank() == 0) observer_.step(record);
+    } catch (const Error& error) {
+      // Every rank is here, since divergence is seen by all alike: what was being written is still worth having.
+      if (error.code() == ExitCode::diverged) keep_what_was_written();
+      throw;
+    }
+    const bool ends = stop || step == config_.steps;
+    const bool due = ends || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0);
+    if (writer_.busy() && (written_ != Written::not_yet || due)) checkpoint([&] { finish_checkpoint(); });
+    if (due) checkpoint([&] { begin_checkpoint(step); });
+    // Who ends here has nothing to do meanwhile.
+    if (ends) checkpoint([&] { finish_checkpoint(); });
+    return stop;
+  }
+
   // Timers over ranks, and whether any rank was asked to stop: a decision that all ranks take together, from the same
   // gathered words, since signals reach ranks unevenly.
   bool report(StepRecord& record) {
@@ -72,9 +96,10 @@ class Loop {
     const RankReport own{record.seconds_sample.avg,
                          record.seconds_update.avg,
                          record.seconds_exchange.avg,
-                         checkpoint_seconds_,
+                         record.seconds_checkpoint.avg + checkpoint_seconds_,
                          asked ? 1 : 0,
-                         look_for_newer_start()};
+                         look_for_newer_start(),
+                         writer_.state()};
     checkpoint_seconds_ = 0;
     const auto all = world_.gather_all("step report", std::as_bytes(std::span(&own, 1)));
     std::vector<RankReport> reports(all.size());
@@ -83,9 +108,19 @@ class Loop {
     record.seconds_update = spread(reports, &RankReport::update);
     record.seconds_exchange = spread(reports, &RankReport::exchange);
     record.seconds_checkpoint = spread(reports, &RankReport::checkpoint);
+    written_ = written_by(reports);
     refuse_if_overtaken(reports[0].newest_generation);
     if (record.seconds_sample.max > 0) record.image_steps_per_second /= record.seconds_sample.max;
     return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.stop != 0; });
+  }
+
+  // Taken by all ranks together from the same words, as the decision to stop is (design invariant 4): the thread that
+  // writes calls no collectives.
+  static Written written_by(const std::vector<RankReport>& reports) {
+    const auto is = [](CheckpointWriter::State state) { return [state](const auto& r) { return r.writing == state; }; };
+    if (std::any_of(reports.begin(), reports.end(), is(CheckpointWriter::State::failed))) return Written::failed;
+    const bool all = std::all_of(reports.begin(), reports.end(), is(CheckpointWriter::State::written));
+    return all ? Written::everywhere : Written::not_yet;
   }
 
   static Spread spread(const std::vector<RankReport>& reports, double RankReport::*timer) {
@@ -104,9 +139,11 @@ class Loop {
     });
   }
 
-  void checkpoint(std::int64_t step) {
+  // Runs a part of a checkpoint and counts the time that training stands still for it.
+  void checkpoint(const std::function<void()>& part) {
+    const auto begun = Clock::now();
     try {
-      write_checkpoint(step);
+      part();
     } catch (const Error&) {
       // A newer start clears away what this one had begun: then that is what there is to say. Every rank is here, since
       // a checkpoint's errors are agreed on.
@@ -115,15 +152,14 @@ class Loop {
       });
       throw;
     }
+    checkpoint_seconds_ += seconds_since(begun);
   }
 
-  // Design invariant 5, durable before visible: all ranks write, flush and agree; only then does rank 0 name the files
-  // in the manifest, rename the folder and move `latest`.
-  void write_checkpoint(std::int64_t step) {
-    const auto begun = Clock::now();
-    const fs::path run(config_.run);
+  // Takes the state as it is; a thread of its own writes it while the next steps run.
+  void begin_checkpoint(std::int64_t step) {
     // Named by the start that writes it: one that was overtaken and does not know it yet must not touch another's.
-    const auto folder = run / "checkpoint" / fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
+    const auto folder =
+        fs::path(config_.run) / "checkpoint" / fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
     agree(world_, "checkpoint folder", [&] {
       if (world_.rank() != 0) return;
       if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
@@ -131,10 +167,18 @@ class Loop {
       fs::remove_all(folder, ignored);
       make_folder(folder);
     });
+    agree(world_, "checkpoint snapshot", [&] { writer_.begin(step, folder, job_.snapshot()); });
+  }
+
+  // Waits for what is being written, and makes it visible. Design invariant 5, durable before visible: all ranks agree
+  // that their files are on the disk; only then does rank 0 name them in the manifest, rename the folder and move
+  // `latest`.
+  void finish_checkpoint() {
+    const fs::path run(config_.run);
+    const auto step = writer_.step();
+    const auto folder = writer_.folder();
     std::vector<CheckpointFile> own;
-    agree(world_, "checkpoint files", [&] {
-      for (const auto& name : job_.save(folder)) own.push_back(seal(folder / name));
-    });
+    agree(world_, "checkpoint files", [&] { own = writer_.finish(written_ == Written::failed); });
     auto files = gather_files(own);
     agree(world_, "checkpoint manifest", [&] {
       if (world_.rank() != 0) return;
@@ -142,9 +186,26 @@ class Loop {
       observer_.settle(step);
       write_manifest(folder, {step, start_.generation, config_.lanes, 0, start_.run_cfg, std::move(files)});
       sync_path(folder);
-      publish_checkpoint(run, folder, step, config_.checkpoint_keep);
+      remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep));
     });
-    checkpoint_seconds_ = seconds_since(begun);
+    written_ = Written::not_yet;
+  }
+
+  // A disk takes its time to free gigabytes, and training need not wait for that.
+  void remove_meanwhile(std::vector<fs::path> folders) {
+    remover_ = std::jthread([folders = std::move(folders)] {
+      std::error_code ignored;
+      for (const auto& folder : folders) fs::remove_all(folder, ignored);
+    });
+  }
+
+  // On the way out with an error that all ranks share, which is the one to be told.
+  void keep_what_was_written() {
+    if (!writer_.busy()) return;
+    try {
+      finish_checkpoint();
+    } catch (const Error&) {
+    }
   }
 
   // Rank 0 looks now and then, since the look is a file's; what it saw travels with the step's report.
@@ -192,7 +253,10 @@ class Loop {
 
   DivergenceWatch watch_;
   Clock::time_point started_ = Clock::now(), looked_ = started_;
-  double checkpoint_seconds_ = 0;  // of the last checkpoint, told in the next step's record
+  double checkpoint_seconds_ = 0;  // since the last report, told in the next step's record
+  Written written_ = Written::not_yet;
+  CheckpointWriter writer_;  // the same steps' on every rank
+  std::jthread remover_;     // of checkpoints that newer ones have replaced; assigning to it waits for the one before
 };
 
 }  // namespace

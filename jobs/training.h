@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "distributed/communicator.h"
 #include "distributed/lanes.h"
 #include "jobs/fact.h"
+#include "jobs/snapshot.h"
 #include "jobs/step_record.h"
 
 namespace langrun {
@@ -75,13 +77,14 @@ class TrainingJob {
   virtual std::vector<Fact> facts() const = 0;
   /// Starts from nothing: fills banks. On every rank, together.
   virtual void start() = 0;
-  /// Training step `step` (the first is 1). On every rank, together. Gives the record but for `step`,
-  /// `seconds_checkpoint` and the spread of its timers over ranks, which the loop fills in: timers hold this rank's
-  /// seconds in `avg`, and `image_steps_per_second` the number of image-steps of all ranks, which the loop divides by
-  /// the time they took.
+  /// Training step `step` (the first is 1). On every rank, together. Gives the record but for `step` and the spread of
+  /// its timers over ranks, which the loop fills in: timers hold this rank's seconds in `avg` (`seconds_checkpoint`
+  /// what the step lost by a snapshot being written, to which the loop adds its own), and `image_steps_per_second` the
+  /// number of image-steps of all ranks, which the loop divides by the time they took.
   virtual StepRecord step(std::int64_t step) = 0;
-  /// Writes this rank's files into `folder` and names them. On every rank; no collectives.
-  virtual std::vector<std::string> save(const std::filesystem::path& folder) = 0;
+  /// The state as it is now, to be written while the next steps run. On every rank; no collectives. Only one at a time:
+  /// the one before was written or given up.
+  virtual std::unique_ptr<Snapshot> snapshot() = 0;
   /// Reads the state that any number of ranks saved. On every rank; no collectives. Throws Error(input).
   virtual void load(const std::filesystem::path& folder) = 0;
   /// Panels for a person. On rank 0 alone, so no collectives, and from nothing but what rank 0 holds on any number of

@@ -37,8 +37,8 @@ constexpr Benchmark kBenchmarks[] = {
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, "noise, langevin, train, exchange, import, precision, or all but precision",
-                   true);
+  table.positional("NAME", options.name,
+                   "noise, langevin, train, exchange, checkpoint, import, precision; all: but precision", true);
   table.text("json", options.json, "file for the figures, as JSON");
   table.text("network", config.network, "energy that chains run on (langevin, train)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -56,6 +56,10 @@ OptionTable table_of(BenchOptions& options) {
   table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
                 {1, 1 << 16});
   table.text("checkpoint", config.checkpoint, "of a run, whose energy is looked at (precision)");
+  table.real("gigabytes", config.gigabytes, "GB", "bank of all ranks (checkpoint)", {0.001, 1e6});
+  table.integer("every", config.every, "steps", "that share a checkpoint", {1, 1 << 20});
+  table.real("step-seconds", config.step_seconds, "s", "of computing in one of them", {0.0001, 3600});
+  table.text("folder", config.folder, "where checkpoints are written, into a new folder; empty: here");
   return table;
 }
 

@@ -31,10 +31,13 @@ class Checkpoints : public testing::Test {
     std::vector<CheckpointFile> files;
     for (const char* name : {"weights.h5", "bank-0.h5"}) {
       write_durably(partial / name, "content of " + std::string(name) + std::to_string(step));
-      files.push_back(seal(partial / name));
+      files.push_back({name, fs::file_size(partial / name), checksum(partial / name)});
     }
     write_manifest(partial, {step, 1, 1, 0, "steps = 5\n", files});
-    publish_checkpoint(run_, partial, step, keep);
+    for (const auto& old : publish_checkpoint(run_, partial, step, keep)) {
+      EXPECT_EQ(old.extension(), ".partial");
+      EXPECT_GT(fs::remove_all(old), 1u);
+    }
   }
 
   fs::path run_;
