@@ -39,8 +39,6 @@ OptionTable table_of(BenchOptions& options) {
                 {1, 4096});
   table.text("source", config.source, "images to import (import); none: JPEGs of its own");
   table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
-  table.integer("threads", config.threads, "threads", "of each rank (langevin, train; noise is measured on one)",
-                {1, 4096});
   table.integer("megabytes", config.megabytes, "MB", "of the vector that ranks add (exchange)", {1, 1000});
   table.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step (train)", {1, 1 << 20});
   table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
