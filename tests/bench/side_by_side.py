@@ -65,8 +65,10 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="measurements within each round; the median counts")
-    parser.add_argument("options", nargs="*", help="after `--`: pairs of --KEY VALUE for both sides")
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:cut])
+    args.options = words[cut + 1:]
     keys, values = args.options[::2], args.options[1::2]
     if len(keys) != len(values) or not all(key.startswith("--") for key in keys):
         parser.error("after `--` come pairs of --KEY VALUE")

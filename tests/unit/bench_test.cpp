@@ -109,7 +109,7 @@ TEST(Bench, CommandWritesItsFigures) {
   const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
-  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, {"langrun"}};
+  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1", "--threads", "1"}, {"langrun"}};
   EXPECT_EQ(launch::run_bench(call), 0);
   const auto written = nlohmann::json::parse(std::ifstream(path));
   EXPECT_EQ(written["benchmarks"][0]["name"], "noise");
