@@ -10,6 +10,7 @@
 #include "core/langevin.h"
 #include "core/networks/energy.h"
 #include "core/networks/frozen_energy.h"
+#include "core/tiles/engine.h"
 #include "core/torch.h"
 #include "jobs/bench.h"
 
@@ -103,6 +104,7 @@ BenchReport bench_langevin(const BenchConfig& config, Communicator& world) {
                      {{"network", config.network},
                       {"width", std::to_string(config.width)},
                       {"precision", config.precision},
+                      {"bf16 products", tiles::bf16_products()},
                       {"batch", std::to_string(config.batch)},
                       {"lanes", std::to_string(config.lanes)},
                       {"steps", std::to_string(config.steps)},

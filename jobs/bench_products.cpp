@@ -21,7 +21,8 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
   const bool product = std::strcmp(call.name(), "aten::bmm") == 0 || std::strcmp(call.name(), "aten::mm") == 0;
   auto depth = std::make_unique<Depth>();
   if (product || std::strcmp(call.name(), "aten::convolution") == 0) {
-    // A matrix product sums over the right matrix's rows, a convolution over in * k * k: its weight's part for a result.
+    // A matrix product sums over the right matrix's rows, a convolution over in * k * k: its weight's part for a
+    // result.
     const auto& right = call.inputs()[1].toTensor();
     depth->products =
         static_cast<double>(product ? right.size(-2) : right.numel() / std::max<std::int64_t>(right.size(0), 1));

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "core/tiles/engine.h"
 #include "distributed/device_binding.h"
 
 namespace langrun {
@@ -25,6 +26,11 @@ c10::Device prepare_device(const TrainingConfig& config, Communicator& world) {
   const auto binding = bind_device(world, config.device, config.reduction == "tree");
   if (!binding.cuda) return {c10::DeviceType::CPU};
   return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(binding.index)};
+}
+
+std::string products_of_sampling(const std::string& precision, const c10::Device& device) {
+  if (!device.is_cpu()) return precision + " on " + device.str();
+  return precision == "bf16" ? std::string("bf16 by ") + tiles::bf16_products() : precision;
 }
 
 }  // namespace langrun

@@ -13,4 +13,7 @@ namespace langrun {
 /// asked for is not there.
 c10::Device prepare_device(const TrainingConfig& config, Communicator& world);
 
+/// What multiplies in Langevin sampling, for the start table: "fp32", "bf16 by AMX", "tf32 on cuda:0".
+std::string products_of_sampling(const std::string& precision, const c10::Device& device);
+
 }  // namespace langrun

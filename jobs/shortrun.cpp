@@ -385,6 +385,7 @@ std::vector<Fact> Shortrun::facts() const {
       {"ranks x threads", fmt::format("{} x {}", world_.size(), config_.training.threads)},
       {"lanes a rank", fmt::format("{} of {} samples", lanes_.owned, lane_batch_)},
       {"device", device_.str()},
+      {"products of sampling", products_of_sampling(config_.training.precision, device_)},
       {"exchanged a rank and step", size(exchanged)},
   };
   if (uses_bank(start_)) {
