@@ -50,8 +50,7 @@ bool rejuvenates(NoiseKey key, std::uint64_t slot, std::int64_t step, std::int64
 
 BankLane BankLane::make(std::int64_t rows, const ImageShape& image, std::int64_t latent) {
   BankLane lane;
-  lane.images = torch::zeros({rows, image.channels, image.height, image.width},
-                             torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+  lane.images = torch::zeros({rows, image.channels, image.height, image.width});
   lane.latents = torch::zeros({rows, latent});
   lane.updates.assign(static_cast<std::size_t>(rows), 0);
   lane.visits.assign(static_cast<std::size_t>(rows), 0);

@@ -23,7 +23,7 @@ bool rejuvenates(NoiseKey key, std::uint64_t slot, std::int64_t step, std::int64
 
 /// The rows that one lane owns of a bank; row r is slot lane + L * r. In host memory on every device.
 struct BankLane {
-  at::Tensor images;                  ///< [rows, C, H, W] float32, channels-last
+  at::Tensor images;                  ///< [rows, C, H, W] float32, contiguous, as files have them
   at::Tensor latents;                 ///< [rows, nz] float32; nz = 0 where the bank has no latents
   std::vector<std::int64_t> updates;  ///< [rows] rounds since rejuvenation
   std::vector<std::int64_t> visits;   ///< [rows] all rounds

@@ -30,15 +30,22 @@ struct Benchmark {
 };
 
 constexpr Benchmark kBenchmarks[] = {
-    {"noise", bench_noise, true},       {"langevin", bench_langevin, true}, {"train", bench_train, true},
-    {"exchange", bench_exchange, true}, {"import", bench_import, true},     {"precision", bench_precision, false},
+    {"noise", bench_noise, true},          {"langevin", bench_langevin, true}, {"train", bench_train, true},
+    {"exchange", bench_exchange, true},    {"import", bench_import, true},     {"checkpoint", bench_checkpoint, true},
+    {"precision", bench_precision, false},
 };
+
+std::vector<std::string> benchmark_names() {
+  std::vector<std::string> names;
+  for (const auto& benchmark : kBenchmarks) names.emplace_back(benchmark.name);
+  return names;
+}
 
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name,
-                   "noise, langevin, train, exchange, checkpoint, import, precision; all: but precision", true);
+  table.positional("NAME", options.name, fmt::format("{}, or all (but precision)", fmt::join(benchmark_names(), ", ")),
+                   true);
   table.text("json", options.json, "file for the figures, as JSON");
   table.text("network", config.network, "energy that chains run on (langevin, train)");
   table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -148,8 +155,8 @@ int run_bench(Call& call) {
     all["benchmarks"].push_back(json_of(report));
   }
   if (!found) {
-    std::vector<std::string> names{"all"};
-    for (const auto& entry : kBenchmarks) names.emplace_back(entry.name);
+    auto names = benchmark_names();
+    names.emplace_back("all");
     const auto close = nearest(options.name, names);
     throw Error(
         ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),

@@ -109,7 +109,8 @@ TEST(Bench, CommandWritesItsFigures) {
   const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
-  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1", "--threads", "1"}, {"langrun"}};
+  launch::Call call{
+      *world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1", "--threads", "1"}, {"langrun"}};
   EXPECT_EQ(launch::run_bench(call), 0);
   const auto written = nlohmann::json::parse(std::ifstream(path));
   EXPECT_EQ(written["benchmarks"][0]["name"], "noise");
@@ -119,6 +120,19 @@ TEST(Bench, CommandWritesItsFigures) {
 
   launch::Call wrong{*world, {"nois"}, {"langrun"}};
   EXPECT_THROW(launch::run_bench(wrong), Error);
+}
+
+TEST(Bench, CheckpointsAreWrittenMeasuredAndRemoved) {
+  const auto world = make_solo_communicator();
+  const auto folder = (std::filesystem::path(testing::TempDir()) / "bench-checkpoint").string();
+  std::filesystem::create_directory(folder);
+  launch::Call call{*world,
+                    {"checkpoint", "--gigabytes", "0.001", "--every", "2", "--step-seconds", "0.001", "--repeats", "1",
+                     "--batch", "8", "--folder", folder},
+                    {"langrun"}};
+  EXPECT_EQ(launch::run_bench(call), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder)) << "what it wrote is still there";
+  std::filesystem::remove(folder);
 }
 
 }  // namespace
