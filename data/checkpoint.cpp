@@ -110,7 +110,8 @@ std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vec
               "`langrun run verify DIR` lists all that is damaged");
 }
 
-std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step, std::int64_t keep) {
+std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step,
+                                         std::int64_t keep) {
   const auto folder = run / "checkpoint";
   const auto name = checkpoint_name(step);
   std::error_code ignored;

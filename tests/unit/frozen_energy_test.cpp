@@ -56,9 +56,7 @@ TEST_P(EachFrozen, KeepsItsWeightsUntilRefreshed) {
   }
   EXPECT_TRUE(at::equal(pair.ask(x).gradient, before.gradient));
   pair.frozen.refresh(*pair.source);
-  EXPECT_LT(
-      relative_difference(pair.ask(x).gradient, pair.source->energy_and_gradient(x).gradient),
-      1e-5);
+  EXPECT_LT(relative_difference(pair.ask(x).gradient, pair.source->energy_and_gradient(x).gradient), 1e-5);
 }
 
 TEST_P(EachFrozen, PermutingABatchPermutesItsBits) {
