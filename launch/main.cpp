@@ -1,10 +1,12 @@
 // The program: start MPI if a launcher is behind us, find the command, run it, turn errors into one line and a code.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -84,11 +86,21 @@ std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code
   }
 }
 
+// The activations of an update come and go at every step. Left alone, glibc returns such blocks to the kernel and gets
+// them back page by page, cleared: a tenth of an update's time.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
+}
+
 }  // namespace
 }  // namespace langrun::launch
 
 int main(int argc, char** argv) {
   using namespace langrun;
+  launch::keep_freed_memory();
   int code = 0;
   if (!started_by_mpi_launcher()) {
     const auto world = make_solo_communicator();
