@@ -1,12 +1,16 @@
 #include "data/piece_writer.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <system_error>
+#include <thread>
 
+#include "core/error.h"
 #include "data/durable.h"
 
 namespace langrun {
@@ -30,7 +34,14 @@ PieceWriter::PieceWriter(const std::filesystem::path& path, std::size_t piece_by
     file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   }
   if (file_ < 0) throw_storage("cannot write", path);
-  thread_ = std::thread([this] { run(); });
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& failure) {
+    ::close(file_);
+    throw Error(ExitCode::storage,
+                fmt::format("cannot start the thread that writes {}: {}", path.string(), failure.what()),
+                "raise the limit on processes (ulimit -u)");
+  }
 }
 
 PieceWriter::~PieceWriter() {

@@ -41,9 +41,6 @@ class PieceWriter {
   /// Hands over the first `bytes` of memory(), the file's last, waits, cuts the file there and flushes it to the disk.
   /// Throws Error(storage).
   void finish(std::size_t bytes);
-  /// False where the file system takes no direct writes: then the page cache is written out piece by piece.
-  bool direct() const { return direct_; }
-
  private:
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }
@@ -59,7 +56,7 @@ class PieceWriter {
   std::array<std::unique_ptr<std::byte, Free>, kPieces> pieces_;
   std::size_t filling_ = 0;
   int file_ = -1;
-  bool direct_ = true;
+  bool direct_ = true;  // false where the file system takes none: then the page cache is written out piece by piece
   std::uint64_t handed_ = 0;  // bytes handed over so far
 
   std::mutex mutex_;

@@ -95,7 +95,9 @@ std::optional<WrittenFile> StreamedFile::write(std::size_t memory, const std::fu
   std::uint64_t largest = 0;
   for (const auto& part : parts_) largest = std::max(largest, part.grain);
   Layout layout(path);
-  Stream stream(path, std::clamp(memory / PieceWriter::kPieces, kSmallestPiece, kLargestPiece), largest);
+  // A piece holds a row at least: one row may be filled past a piece's end, and no more.
+  const auto piece = std::clamp(memory / PieceWriter::kPieces, kSmallestPiece, kLargestPiece);
+  Stream stream(path, std::max<std::size_t>(piece, largest), largest);
   const auto copy_layout = [&](std::uint64_t until) {
     while (stream.position() < until) {
       const auto bytes = std::min(stream.room(), until - stream.position());

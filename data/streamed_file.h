@@ -45,7 +45,8 @@ class StreamedFile {
   }
 
   /// Writes everything and flushes it to the disk; the last call. Nothing where `stop` said so between two pieces: then
-  /// the file is incomplete. `memory` bounds the pieces held, bytes. Throws Error(storage), naming the file.
+  /// the file is incomplete. `memory` bounds the pieces held, bytes,
+  /// but for rows larger than a piece. Throws Error(storage), naming the file.
   std::optional<WrittenFile> write(std::size_t memory, const std::function<bool()>& stop = {});
 
  private:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -28,7 +29,9 @@ Verdict attempt(const std::function<void()>& part) {
 
 std::vector<std::byte> pack(const Verdict& verdict) {
   if (verdict.code == 0) return {};
-  const std::string text = fmt::format("{}\n{}\n{}", verdict.code, verdict.hint, verdict.message);
+  auto hint = verdict.hint;
+  std::replace(hint.begin(), hint.end(), '\n', ' ');
+  const std::string text = fmt::format("{}\n{}\n{}", verdict.code, hint, verdict.message);
   std::vector<std::byte> bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
   return bytes;

@@ -89,6 +89,8 @@ class MpiSession {
   Communicator& world() { return *world_; }
   /// All ranks: an orderly end. Without it the destructor does nothing, and the launcher ends the other ranks.
   void finish();
+  /// Whether sums of this rank are on their way: then there is no orderly end.
+  bool in_flight() const;
   /// Ends every rank at once with this exit code. Does not return.
   [[noreturn]] static void abort(int code);
   /// True where all ranks come here within `seconds`: the sign that all of them failed alike, so that one may speak

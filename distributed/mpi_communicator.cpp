@@ -62,9 +62,9 @@ class MpiCommunicator final : public Communicator {
     MPI_Request request;
     check_mpi(MPI_Iallgather(&own, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, &request), name);
     wait(name, request);
-    std::exclusive_scan(lengths.begin(), lengths.end(), starts.begin(), 0);
-    const auto total = static_cast<std::size_t>(starts.back()) + static_cast<std::size_t>(lengths.back());
+    const auto total = std::accumulate(lengths.begin(), lengths.end(), std::size_t{0});
     as_count(total, name);
+    std::exclusive_scan(lengths.begin(), lengths.end(), starts.begin(), 0);
     std::vector<std::byte> all(total);
     check_mpi(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
                               &request),
@@ -90,6 +90,8 @@ class MpiCommunicator final : public Communicator {
     check_mpi(MPI_Iallgather(own.data(), n, MPI_FLOAT, all.data(), n, MPI_FLOAT, comm_, &request), name);
     wait(name, request);
   }
+
+  bool in_flight() const { return !flying_.empty(); }
 
   Ticket begin_sum(const char* name, std::span<float> values) override {
     as_count(values.size(), name);
@@ -204,6 +206,9 @@ MpiSession::MpiSession(Say say) {
   // The I/O threads never call MPI, so FUNNELED is enough.
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     throw Error(ExitCode::rank, "MPI does not start", "is the program run by the mpirun it was built with?");
+  if (provided < MPI_THREAD_FUNNELED)
+    throw Error(ExitCode::rank, "this MPI cannot be used by a program that has threads",
+                "use an MPI that gives MPI_THREAD_FUNNELED");
   auto* failing = new MPI_Comm;
   MPI_Comm_dup(MPI_COMM_WORLD, failing);
   failing_ = failing;
@@ -217,6 +222,8 @@ void MpiSession::finish() {
   failing_ = nullptr;
   MPI_Finalize();
 }
+
+bool MpiSession::in_flight() const { return static_cast<const MpiCommunicator&>(*world_).in_flight(); }
 
 void MpiSession::abort(int code) {
   MPI_Abort(MPI_COMM_WORLD, code);

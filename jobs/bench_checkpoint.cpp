@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "core/error.h"
 #include "core/torch.h"
@@ -16,6 +17,7 @@
 #include "distributed/agreement.h"
 #include "distributed/lanes.h"
 #include "jobs/bench.h"
+#include "jobs/bench_folder.h"
 #include "jobs/checkpoint_writer.h"
 
 namespace langrun {
@@ -40,29 +42,28 @@ double background_seconds() {
   return read(CLOCK_PROCESS_CPUTIME_ID) - read(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/// A folder of our own, gone with this object; rank 0 makes it and clears it away.
-class Folder {
- public:
-  Folder(const std::string& under, Communicator& world) : owner_(world.rank() == 0) {
-    path_ = on_root(world, "folder of the benchmark", [&] {
-      auto name =
-          (fs::absolute(under.empty() ? fs::current_path() : fs::path(under)) / "langrun-bench.XXXXXX").string();
-      if (mkdtemp(name.data()) == nullptr) throw_storage("cannot make folder", name);
-      return name;
-    });
-  }
-  ~Folder() {
-    std::error_code ignored;
-    if (owner_) fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  bool owner_;
-  fs::path path_;
-};
+// Before memory is asked for: the system would give it, and end the program later.
+void check_space(const BenchConfig& config, Communicator& world, const fs::path& folder) {
+  agree(world, "space for the benchmark", [&] {
+    const double bank = config.gigabytes * 1e9, ranks = world.size();
+    std::ifstream file("/proc/meminfo");
+    double kilobytes = 0;
+    for (std::string word; file >> word;)
+      if (word == "MemAvailable:" && file >> kilobytes) break;
+    if (kilobytes > 0 && bank / ranks > 0.9 * 1024 * kilobytes)
+      throw Error(ExitCode::usage,
+                  fmt::format("a bank of {:.3g} GB a rank does not fit into the {:.3g} GB of memory that are free",
+                              bank / ranks / 1e9, 1024e-9 * kilobytes),
+                  "use a smaller --gigabytes");
+    std::error_code unknown;
+    const auto disk = fs::space(folder, unknown);
+    if (world.rank() == 0 && !unknown && 1.1 * bank > static_cast<double>(disk.available))
+      throw Error(ExitCode::storage,
+                  fmt::format("checkpoints of {:.3g} GB do not fit into the {:.3g} GB that are free in {}",
+                              config.gigabytes, 1e-9 * static_cast<double>(disk.available), folder.string()),
+                  "use a smaller --gigabytes, or another --folder");
+  });
+}
 
 /// This rank's lanes of a bank of so many bytes.
 struct Bank {
@@ -227,7 +228,8 @@ class Loop {
 
 BenchReport bench_checkpoint(const BenchConfig& config, Communicator& world) {
   at::set_num_threads(static_cast<int>(config.threads));
-  const Folder folder(config.folder, world);
+  const BenchFolder folder(world, config.folder.empty() ? "." : config.folder);
+  check_space(config, world, folder.path());
   Bank bank(config, world);
   BenchReport report{"checkpoint",
                      {{"gigabytes", fmt::format("{:.3g}", config.gigabytes)},

@@ -82,7 +82,7 @@ void measure(const BenchConfig& config, Communicator& world, std::int64_t owned,
 BenchReport bench_exchange(const BenchConfig& config, Communicator& world) {
   if ((world.size() & (world.size() - 1)) != 0)
     throw Error(ExitCode::usage, fmt::format("bench exchange runs on 1, 2, 4, ... ranks, not {}", world.size()),
-                "as training does");
+                "the tree of sums is a balanced one: use a power of two");
   BenchReport report{
       "exchange", {{"ranks", std::to_string(world.size())}, {"megabytes", std::to_string(config.megabytes)}}, {}, {}};
   for (const std::int64_t owned : {1, 4}) measure(config, world, owned, report);

@@ -71,7 +71,7 @@ BenchFigure measure_loader(const fs::path& path, const BenchConfig& config, Comm
 }  // namespace
 
 BenchReport bench_import(const BenchConfig& config, Communicator& world) {
-  const BenchFolder scratch(world);
+  const BenchFolder scratch(world, "");
   ImportSettings settings;
   settings.source = config.source.empty() ? scratch.path() / "photographs" : fs::path(config.source);
   settings.out = scratch.path() / "store.h5";

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/networks/energy.h"
 #include "core/torch.h"
 #include "jobs/bench.h"
 #include "jobs/bench_folder.h"
@@ -44,7 +45,10 @@ double slowest(Communicator& world, double seconds) {
 }  // namespace
 
 BenchReport bench_train(const BenchConfig& config, Communicator& world) {
-  const BenchFolder scratch(world);
+  if (make_energy(config_of(config, {}).energy, 1)->input().height != 32)
+    throw Error(ExitCode::usage, fmt::format("bench train takes energies of 32x32 images, not {}", config.network),
+                "light or sngan32");
+  const BenchFolder scratch(world, "");
   const auto data = scratch.path() / "data.h5";
   synthesize(world, {data, std::max<std::int64_t>(1024, 2 * config.batch), 32, 1}, {});
   const auto job = make_shortrun(config_of(config, data), world);

@@ -147,7 +147,10 @@ class Importer {
 int cores_of_rank(Communicator& world) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) CPU_SET(0, &allowed);
+  // More processors than the set has place for: as many as are known of.
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+    for (unsigned core = 0; core < std::clamp(std::thread::hardware_concurrency(), 1u, unsigned{CPU_SETSIZE}); ++core)
+      CPU_SET(core, &allowed);
   const auto host = host_name();
   std::vector<std::byte> own(sizeof(allowed) + host.size());
   std::memcpy(own.data(), &allowed, sizeof(allowed));

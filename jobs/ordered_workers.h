@@ -1,6 +1,8 @@
 // Work spread over threads that comes back in the order in which it was handed in.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -8,9 +10,12 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "core/error.h"
 
 namespace langrun {
 
@@ -20,23 +25,22 @@ namespace langrun {
 template <class Piece, class Result>
 class OrderedWorkers {
  public:
-  /// `read` gives nothing at the end. `work` runs on several threads at once and is told which of them it is on.
+  /// Throws Error(usage) where so many threads cannot be started. `read` gives nothing at the end. `work` runs on several threads at once and is told which of them it is on.
   OrderedWorkers(int threads, std::size_t most, std::function<std::optional<Piece>()> read,
                  std::function<Result(int thread, Piece&&)> work)
       : most_(most), read_(std::move(read)), work_(std::move(work)) {
-    threads_.emplace_back([this] { run_reader(); });
-    for (int t = 0; t < threads; ++t) threads_.emplace_back([this, t] { run_worker(t); });
+    try {
+      threads_.emplace_back([this] { run_reader(); });
+      for (int t = 0; t < threads; ++t) threads_.emplace_back([this, t] { run_worker(t); });
+    } catch (const std::system_error&) {
+      const auto started = threads_.size();
+      end_threads();
+      throw Error(ExitCode::usage, fmt::format("only {} of {} threads can be started here", started, threads + 1),
+                  "use fewer --threads, or raise the limit on processes (ulimit -u)");
+    }
   }
   /// Ends the threads; pieces being worked on are finished first.
-  ~OrderedWorkers() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    room_.notify_all();
-    pieces_.notify_all();
-    for (auto& thread : threads_) thread.join();
-  }
+  ~OrderedWorkers() { end_threads(); }
   OrderedWorkers(const OrderedWorkers&) = delete;
   OrderedWorkers& operator=(const OrderedWorkers&) = delete;
 
@@ -55,6 +59,16 @@ class OrderedWorkers {
   }
 
  private:
+  void end_threads() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    room_.notify_all();
+    pieces_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
   struct Slot {
     std::optional<Piece> piece;  ///< until a thread takes it
     std::optional<Result> result;

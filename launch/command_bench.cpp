@@ -1,13 +1,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
+#include "distributed/agreement.h"
 #include "jobs/bench.h"
 #include "launch/commands.h"
 #include "launch/options.h"
@@ -41,33 +44,100 @@ std::vector<std::string> benchmark_names() {
   return names;
 }
 
+/// Which benchmarks an option is of; the others refuse it. What is not here is everybody's.
+constexpr std::pair<const char*, const char*> kOptionsOf[] = {
+    {"network", "langevin, train"},
+    {"width", "langevin, train"},
+    {"precision", "langevin, train"},
+    {"batch", "noise, langevin, train, import, checkpoint, precision"},
+    {"lanes", "langevin, train, checkpoint"},
+    {"steps", "langevin"},
+    {"repeats", "noise, langevin, train, exchange, import, checkpoint"},
+    {"threads", "langevin, train, import, checkpoint, precision"},
+    {"source", "import"},
+    {"size", "import"},
+    {"megabytes", "exchange"},
+    {"chain-steps", "train"},
+    {"generator-width", "train"},
+    {"checkpoint", "precision"},
+    {"gigabytes", "checkpoint"},
+    {"every", "checkpoint"},
+    {"step-seconds", "checkpoint"},
+    {"folder", "checkpoint"},
+};
+
+const char* owners_of(const std::string& key) {
+  for (const auto& [name, owners] : kOptionsOf)
+    if (name == key) return owners;
+  return nullptr;
+}
+
+/// Adds options, each with the benchmarks it is of behind its help.
+class BenchTable {
+ public:
+  explicit BenchTable(OptionTable& table) : table_(table) {}
+  void integer(const char* key, std::int64_t& field, const char* unit, const char* help, Range<std::int64_t> range) {
+    table_.integer(key, field, unit, with_owners(key, help), range);
+  }
+  void real(const char* key, double& field, const char* unit, const char* help, Range<double> range) {
+    table_.real(key, field, unit, with_owners(key, help), range);
+  }
+  void text(const char* key, std::string& field, const char* help) { table_.text(key, field, with_owners(key, help)); }
+
+ private:
+  static std::string with_owners(const char* key, const char* help) {
+    return fmt::format("{} ({})", help, owners_of(key));
+  }
+  OptionTable& table_;
+};
+
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
   table.positional("NAME", options.name, fmt::format("{}, or all (but precision)", fmt::join(benchmark_names(), ", ")),
                    true);
-  table.text("json", options.json, "file for the figures, as JSON");
-  table.text("network", config.network, "energy that chains run on (langevin, train)");
-  table.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
-  table.choice("precision", config.precision, {"fp32", "bf16"}, "of our networks inside Langevin sampling");
-  table.integer("batch", config.batch, "images", "chains side by side", {1, 1 << 20});
-  table.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
-  table.integer("steps", config.steps, "steps", "Langevin steps of one measurement (langevin)", {1, 1 << 20});
-  table.integer("repeats", config.repeats, "measurements", "of each figure; the median counts", {1, 10'000});
-  table.integer("threads", config.threads, "threads", "of a rank (langevin, train, import; noise is measured on one)",
-                {1, 4096});
-  table.text("source", config.source, "images to import (import); none: JPEGs of its own");
-  table.integer("size", config.size, "pixels", "that images are imported to (import)", {8, 4096});
-  table.integer("megabytes", config.megabytes, "MB", "of the vector that ranks add (exchange)", {1, 1000});
-  table.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step (train)", {1, 1 << 20});
-  table.integer("generator-width", config.generator_width, "channels", "base width of the generator (train)",
-                {1, 1 << 16});
-  table.text("checkpoint", config.checkpoint, "of a run, whose energy is looked at (precision)");
-  table.real("gigabytes", config.gigabytes, "GB", "bank of all ranks (checkpoint)", {0.001, 1e6});
-  table.integer("every", config.every, "steps", "that share a checkpoint", {1, 1 << 20});
-  table.real("step-seconds", config.step_seconds, "s", "of computing in one of them", {0.0001, 3600});
-  table.text("folder", config.folder, "where checkpoints are written, into a new folder; empty: here");
+  table.text("json", options.json, "file for the figures, as JSON; must not exist");
+  table.choice("precision", config.precision, {"fp32", "bf16"},
+               fmt::format("precision of our networks inside Langevin sampling ({})", owners_of("precision")));
+  BenchTable own(table);
+  own.text("network", config.network, "energy that chains run on");
+  own.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
+  own.integer("batch", config.batch, "images", "chains or images side by side", {1, 1 << 20});
+  own.integer("lanes", config.lanes, "calls", "calls that a batch is split into, as in training", {1, 1 << 16});
+  own.integer("steps", config.steps, "steps", "Langevin steps of one measurement", {1, 1 << 20});
+  own.integer("repeats", config.repeats, "measurements", "measurements of each figure; the median counts", {1, 10'000});
+  own.integer("threads", config.threads, "threads", "compute threads of a rank", {1, 4096});
+  own.text("source", config.source, "images to import; none: JPEGs of its own");
+  own.integer("size", config.size, "pixels", "side that images are imported to", {8, 4096});
+  own.integer("megabytes", config.megabytes, "MB", "size of the vector that ranks add", {1, 1000});
+  own.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step", {1, 1 << 20});
+  own.integer("generator-width", config.generator_width, "channels", "base width of the generator", {1, 1 << 16});
+  own.text("checkpoint", config.checkpoint, "checkpoint folder of a run, RUN/checkpoint/STEP, whose energy is looked at");
+  own.real("gigabytes", config.gigabytes, "GB", "size of the bank, over all ranks", {0.001, 1e6});
+  own.integer("every", config.every, "steps", "steps that share a checkpoint", {1, 1 << 20});
+  own.real("step-seconds", config.step_seconds, "s", "seconds of computing in one of these steps", {0.0001, 3600});
+  own.text("folder", config.folder, "where a new folder for checkpoints is made; none: the current folder");
   return table;
+}
+
+// An option that a benchmark does not know would be passed over in silence.
+void refuse_foreign_options(const OptionTable& table, const std::string& name) {
+  for (const auto& [key, owners] : kOptionsOf) {
+    const auto list = fmt::format(", {},", owners);
+    if (name == "all" || !table.given(key) || list.find(fmt::format(" {},", name)) != std::string::npos) continue;
+    throw Error(ExitCode::usage, fmt::format("--{} is no option of bench {}", key, name),
+                fmt::format("it is one of {}", owners));
+  }
+}
+
+void refuse_unknown(const std::string& name) {
+  auto names = benchmark_names();
+  names.emplace_back("all");
+  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  const auto close = nearest(name, names);
+  throw Error(
+      ExitCode::usage, fmt::format("unknown benchmark '{}'", name),
+      close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
 }
 
 std::string processor() {
@@ -86,11 +156,11 @@ std::string number(double value) {
 void print_table(const BenchReport& report) {
   fmt::print("{}", report.name);
   for (const auto& [key, value] : report.settings) fmt::print("  {} {}", key, value);
-  fmt::print("\n  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", "", "median", "low", "high", "by core time", "unit");
+  fmt::print("\n  {:<60} {:>10} {:>10} {:>10} {:>14}  {}\n", "", "median", "low", "high", "by core time", "unit");
   for (const auto* figures : {&report.figures, &report.ratios}) {
     for (const auto& f : *figures) {
       const auto wall = spread_of(f.values);
-      fmt::print("  {:<44} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
+      fmt::print("  {:<60} {:>10} {:>10} {:>10} {:>14}  {}\n", f.what, number(wall.median), number(wall.low),
                  number(wall.high), f.per_core_second.empty() ? "-" : number(spread_of(f.per_core_second).median),
                  f.unit);
     }
@@ -115,6 +185,21 @@ nlohmann::ordered_json json_of(const BenchReport& report) {
   return out;
 }
 
+[[noreturn]] void cannot_write(const std::string& path) {
+  throw Error(ExitCode::storage, fmt::format("cannot write '{}'", path), "name a file in a folder that can be written");
+}
+
+// Before hours of measuring whose figures had no place.
+void check_json(const std::string& path) {
+  if (std::filesystem::exists(path))
+    throw Error(ExitCode::usage, fmt::format("{} exists already", path),
+                "nothing is written over; remove it or choose another name");
+  const auto partial = path + ".partial";
+  if (!std::ofstream(partial)) cannot_write(path);
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+}
+
 void write_json(const std::string& path, const nlohmann::ordered_json& content) {
   // A name of its own until complete, so that a reader never meets half a file.
   const auto partial = path + ".partial";
@@ -123,10 +208,7 @@ void write_json(const std::string& path, const nlohmann::ordered_json& content) 
   file.close();
   std::error_code failed;
   if (file) std::filesystem::rename(partial, path, failed);
-  if (!file || failed) {
-    throw Error(ExitCode::storage, fmt::format("cannot write '{}'", path),
-                "name a file in a folder that can be written");
-  }
+  if (!file || failed) cannot_write(path);
 }
 
 }  // namespace
@@ -138,29 +220,22 @@ int run_bench(Call& call) {
   const bool speaks = call.world.rank() == 0;
   if (answer_questions(call, table, "Measures this machine: ours and PyTorch's ways in turns, in one process."))
     return 0;
-  if (!options.json.empty() && std::filesystem::exists(options.json))
-    throw Error(ExitCode::usage, fmt::format("{} exists already", options.json),
-                "nothing is written over; remove it or choose another name");
+  refuse_unknown(options.name);
+  refuse_foreign_options(table, options.name);
+  agree(call.world, "look at the names", [&] {
+    if (speaks && !options.json.empty()) check_json(options.json);
+  });
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
                              {"processor", processor()},
                              {"cores", std::thread::hardware_concurrency()},
                              {"command", call.command_line}};
-  bool found = false;
   for (const auto& [name, measure, part_of_all] : kBenchmarks) {
     if (options.name != name && !(options.name == "all" && part_of_all)) continue;
-    found = true;
+    if (speaks) fmt::print(stderr, "measuring {} ...\n", name);
     const auto report = measure(options.config, call.world);
     if (speaks) print_table(report);
     all["benchmarks"].push_back(json_of(report));
-  }
-  if (!found) {
-    auto names = benchmark_names();
-    names.emplace_back("all");
-    const auto close = nearest(options.name, names);
-    throw Error(
-        ExitCode::usage, fmt::format("unknown benchmark '{}'", options.name),
-        close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
   if (speaks && !options.json.empty()) write_json(options.json, all);
   return 0;

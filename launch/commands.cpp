@@ -15,7 +15,7 @@ const std::vector<Command>& commands() {
       {"run verify", "checks every file of every checkpoint", run_verify},
       {"run diff", "compares two runs bit by bit", run_diff},
       {"run report", "a run on one page: DIR/report.html", run_report},
-      {"bench", "measures this machine beside PyTorch: noise, langevin", run_bench},
+      {"bench", "measures this machine beside PyTorch", run_bench},
   };
   return all;
 }

@@ -1,5 +1,6 @@
 // The program: start MPI if a launcher is behind us, find the command, run it, turn errors into one line and a code.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 
 #include <algorithm>
@@ -36,6 +37,12 @@ const Command& find(const std::vector<std::string>& words, std::size_t& used) {
     if (two && words.size() > 1 && words[0] + " " + words[1] == name) return used = 2, command;
     names.push_back(name);
   }
+  std::vector<std::string> tools;
+  for (const auto& name : names)
+    if (name.starts_with(words[0] + " ")) tools.push_back(name);
+  if (!tools.empty() && (words.size() == 1 || words[1].starts_with("-")))
+    throw Error(ExitCode::usage, fmt::format("'{}' is not a command by itself", words[0]),
+                fmt::format("one of {}; each has --help", fmt::join(tools, ", ")));
   const bool tool =
       words.size() > 1 && !words[1].starts_with("-") &&
       std::any_of(names.begin(), names.end(), [&](const auto& n) { return n.starts_with(words[0] + " "); });
@@ -121,7 +128,8 @@ int main(int argc, char** argv) {
   if (failure) {
     // Wrong input fails on every rank alike: then one speaks and all leave in order. A rank that fails alone says so
     // and takes the others with it, since they would wait for it for ever.
-    const bool alike = session->all_failing(3.0);
+    // MPI must not be finalised while messages are on their way, so an error amid a sum ends as that of one rank does.
+    const bool alike = session->all_failing(3.0) && !session->in_flight();
     const auto rank = session->world().rank();
     // Where several give up without all, the first to speak ends the others.
     if (!alike) std::this_thread::sleep_for(std::chrono::milliseconds(100) * rank);

@@ -252,6 +252,7 @@ void OptionTable::apply_preset(const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) {
     const auto close = nearest(name, names);
+    if (names.empty()) throw Error(ExitCode::usage, fmt::format("langrun {} has no presets", command_));
     throw Error(
         ExitCode::usage, fmt::format("langrun {} has no preset '{}'", command_, name),
         close.empty() ? fmt::format("presets: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
@@ -291,7 +292,8 @@ std::string OptionTable::help(const std::string& summary) const {
     out += slot.rest       ? fmt::format(" [{}...]", slot.name)
            : slot.optional ? fmt::format(" [{}]", slot.name)
                            : fmt::format(" {}", slot.name);
-  out += fmt::format(" [--preset NAME] [--config FILE]... [--KEY VALUE]...\n{}\n\n", summary);
+  const char* preset = presets_.empty() ? "" : " [--preset NAME]";
+  out += fmt::format("{} [--config FILE]... [--KEY VALUE]...\n{}\n\n", preset, summary);
   for (const auto& slot : positionals_) out += fmt::format("  {}  {}\n", slot.name, slot.help);
   out +=
       "Options (key, type, unit, default; the same keys stand in configuration files, section.name as [section] "
@@ -302,9 +304,9 @@ std::string OptionTable::help(const std::string& summary) const {
         fmt::format("  --{} {}{}  (default {})\n      {}\n", option.key, option.type,
                     option.unit.empty() ? "" : " [" + option.unit + "]", value.empty() ? "none" : value, option.help);
   }
-  out +=
-      "  --preset NAME, --config FILE, --presets, --dry-run, --help\n      later wins: preset, files in order, "
-      "options\n";
+  out += presets_.empty() ? "  --config FILE, --dry-run, --help\n      later wins: files in order, options\n"
+                          : "  --preset NAME, --config FILE, --presets, --dry-run, --help\n      later wins: preset, "
+                            "files in order, options\n";
   return out;
 }
 

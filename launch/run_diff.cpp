@@ -140,11 +140,21 @@ std::optional<std::string> compare_folders(const fs::path& a, const fs::path& b,
   return std::nullopt;
 }
 
+// The newest checkpoint is what is compared: half of one would have fewer datasets and no difference.
+void refuse_damaged(const fs::path& run) {
+  const auto steps = checkpoint_steps(run);
+  if (steps.empty()) return;
+  const auto problems = problems_of(run / "checkpoint" / checkpoint_name(steps.back()));
+  if (!problems.empty())
+    throw Error(ExitCode::storage, problems.front(), "`langrun run verify DIR` lists all that is damaged");
+}
+
 }  // namespace
 
 Comparison compare_runs(const fs::path& a, const fs::path& b) {
   require_run(a);
   require_run(b);
+  for (const auto& run : {a, b}) refuse_damaged(run);
   Comparison result;
   result.difference = compare_metrics(a, b, result.metrics_lines);
   if (result.difference) return result;

@@ -10,7 +10,7 @@ namespace langrun::launch {
 /// The first thing in which two runs differ, as one line that names step, tensor and element; nothing where they have
 /// the same bits: metrics less timers, weights, optimiser state and banks of the newest checkpoint, and every dataset
 /// of other HDF5 files in the run folders. `compared` counts what was looked at. Throws Error(input) where a folder is
-/// no run or cannot be read.
+/// no run or cannot be read, Error(storage) where its newest checkpoint is damaged.
 struct Comparison {
   std::optional<std::string> difference;
   std::int64_t metrics_lines = 0;

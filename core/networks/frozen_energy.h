@@ -14,9 +14,10 @@ namespace langrun {
 class FrozenNetwork;
 
 /// A replica of an energy for Langevin chains: no weight gradients, weights in the layout that is fastest to use, for
-/// light and sngan with forward and backward passes written out. Results agree with Energy::energy_and_gradient to
+/// every built-in network with forward and backward passes written out. Results agree with Energy::energy_and_gradient to
 /// rounding. Within one shape of call, sample b's bits depend on sample b alone, not on its place or its neighbours.
-/// On CPUs with AVX2 or AVX-512 these passes run on core/tiles and allocate nothing once a shape of call was seen.
+/// On CPUs with AVX2 or AVX-512 these passes run on core/tiles and, between refreshes, allocate nothing once a shape of
+/// call was seen.
 class FrozenEnergy {
  public:
   /// precision "fp32"; "tf32" (GPUs alone): factors of products rounded to TensorFloat-32; or "bf16": weights and
@@ -28,7 +29,8 @@ class FrozenEnergy {
   FrozenEnergy& operator=(FrozenEnergy&&) noexcept;
 
   /// Takes over the weights of `source`, an energy of the same configuration. To be called before the first gradient,
-  /// and after every update that the chains should see. Into the same memory each time, so that graphs stay valid.
+  /// and after every update that the chains should see. On a GPU into the same memory each time, so that graphs stay
+  /// valid.
   void refresh(const Energy& source);
   /// U(x) [B] and its gradient [B, C, H, W] channels-last, float32; x float32 of any memory format (channels-last saves
   /// a copy). The tensors are this object's own and written over by the next call: clone what is to stay. Not for two

@@ -231,7 +231,6 @@ class TiledBiggan : public FrozenNetwork {
   void refresh(const Energy& source) override {
     const auto& energy = dynamic_cast<const BigganEnergy&>(source);
     const NamedConvolutions named(source);
-    groups_.forget();
     weights_ = {};
     weights_.size = static_cast<int>(energy.input().height);
     weights_.attention_before = energy.plan().attention_before;

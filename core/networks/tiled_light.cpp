@@ -92,7 +92,6 @@ class TiledLight : public FrozenNetwork {
  public:
   void refresh(const Energy& source) override {
     const auto& convolutions = dynamic_cast<const LightEnergy&>(source).convolutions();
-    groups_.forget();
     weights_ = {};
     weights_.first.emplace_back(convolutions.front()->weight, convolutions.front()->bias);
     for (std::size_t i = 1; i + 1 < convolutions.size(); ++i)

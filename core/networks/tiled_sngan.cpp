@@ -188,7 +188,6 @@ class TiledSngan : public FrozenNetwork {
  public:
   void refresh(const Energy& source) override {
     const auto& energy = dynamic_cast<const SnganEnergy&>(source);
-    groups_.forget();
     weights_ = {};
     weights_.size = static_cast<int>(energy.input().height);
     for (const auto& block : energy.blocks()) weights_.blocks.emplace_back(*block);

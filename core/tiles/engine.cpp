@@ -47,8 +47,10 @@ bool tiles_agree(const Kernels<Bf16>& vectors, const ProductRoutines& tiles) {
 }
 
 Kernels<Bf16> fastest_bf16() {
+  // Even the making of a table runs instructions of its own set: the processor is asked first.
+  if (!has_bf16()) return {};
   auto table = avx512_tables().bf16;
-  if (!has_bf16() || !has_amx() || !ask_for_tiles()) return table;
+  if (!has_amx() || !ask_for_tiles()) return table;
   const auto tiles = amx_products();
   if (!tiles_agree(table, tiles)) return table;
   table.multiply = tiles.multiply;
@@ -58,6 +60,13 @@ Kernels<Bf16> fastest_bf16() {
 }
 
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
+#if defined(__x86_64__)
+Kernels<float> fastest_fp32() {
+  if (has_avx512()) return avx512_tables().fp32;
+  return has_avx2() ? avx2_tables().fp32 : Kernels<float>{};
+}
 #endif
 
 float portable_norm(const float* values, std::size_t count) {
@@ -79,7 +88,7 @@ SquaredNorm fastest_norm() {
 template <>
 const Kernels<float>* kernels<float>() {
 #if defined(__x86_64__)
-  static const Kernels<float> table = has_avx512() ? avx512_tables().fp32 : avx2_tables().fp32;
+  static const Kernels<float> table = fastest_fp32();
   return has_avx512() || has_avx2() ? &table : nullptr;
 #else
   return nullptr;

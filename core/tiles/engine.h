@@ -31,7 +31,8 @@ template <class Pass>
 class Groups {
  public:
   /// x [B, C, H, W] float32 channels-last. Pass has run(x, images, energy, gradient) over plain memory, for at most
-  /// kGroup images, and kernels(); `make` makes one for each thread.
+  /// kGroup images, and kernels(); `make` makes one for each thread, once: it follows its network's weights when they
+  /// are replaced by others of the same shapes.
   template <class Make>
   EnergyGradient run(const at::Tensor& x, const Make& make) {
     const auto batch = x.size(0), size = x.numel() / std::max<std::int64_t>(batch, 1);
@@ -57,9 +58,6 @@ class Groups {
     });
     return results_;
   }
-  /// Passes hold weights' places: to be called when these change.
-  void forget() { passes_.clear(); }
-
  private:
   // Enough for the products of 4x4 maps to have 64 rows, the size for which weights are worth fetching.
   static constexpr std::int64_t kGroup = 16;

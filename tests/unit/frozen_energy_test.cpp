@@ -76,6 +76,27 @@ TEST_P(EachFrozen, PermutingABatchPermutesItsBits) {
   }
 }
 
+// Larger batches go group by group, and with two threads in other groups: neither shows in any sample's bits.
+TEST_P(EachFrozen, GroupsAndThreadsLeaveTheBits) {
+  for (const auto* precision : {"fp32", "bf16"}) {
+    if (precision == std::string("bf16") && !processor_has_bf16()) continue;
+    Frozen pair(GetParam(), precision);
+    const auto threads = at::get_num_threads();
+    for (const std::int64_t batch : {9, 35}) {
+      const auto x = pair.images(batch);
+      const auto one = pair.ask(x);
+      at::set_num_threads(2);
+      const auto two = pair.ask(x);
+      at::set_num_threads(threads);
+      EXPECT_TRUE(at::equal(one.energy, two.energy)) << precision << ", batch " << batch;
+      EXPECT_TRUE(at::equal(one.gradient, two.gradient)) << precision << ", batch " << batch;
+      const auto turned = pair.ask(x.flip(0));
+      EXPECT_TRUE(at::equal(one.energy.flip(0), turned.energy)) << precision << ", batch " << batch;
+      EXPECT_TRUE(at::equal(one.gradient.flip(0), turned.gradient)) << precision << ", batch " << batch;
+    }
+  }
+}
+
 TEST_P(EachFrozen, Bf16IsCloseToFp32) {
   if (!processor_has_bf16()) GTEST_SKIP() << "this processor has no bfloat16 products";
   Frozen exact(GetParam(), "fp32"), rounded(GetParam(), "bf16");

@@ -144,6 +144,26 @@ TEST(Exchange, ANonFiniteSumIsNotApplied) {
   EXPECT_EQ(reduction.take(1, "test"), std::vector<float>{3.0e38f});
 }
 
+TEST(Exchange, AWeightsNonFiniteGradientIsNotApplied) {
+  LonelyCommunicator world(0, 1);
+  const auto network = make_energy({"light", 4, false, "random"}, 1);
+  const auto weights = named_weights(*network);
+  GradientReduction reduction(weights, 1);
+  reduction.connect(std::make_unique<TreeReducer>(world, lanes_of(1, 0, 1), reduction.elements(), "test"), 1);
+  for (const std::size_t which : {std::size_t{0}, weights.size() - 1}) {
+    reduction.add_lane([&] {
+      auto weight = weights[which].second;
+      weight.mutable_grad() = torch::zeros_like(weight);
+      weight.mutable_grad().view({-1})[0] = std::numeric_limits<float>::infinity();
+      return std::vector<float>{1.0f};
+    });
+    reduction.wait();
+    EXPECT_THROW(reduction.take(1, "test"), Error) << weights[which].first;
+    for (const auto& [name, weight] : weights)
+      EXPECT_TRUE(!weight.grad().defined() || weight.grad().abs().max().item<float>() == 0) << name;
+  }
+}
+
 TEST(GradientWatch, TellsOfEachWeightOnceAPassAndNoLonger) {
   const auto network = make_energy({"light", 4, false, "random"}, 1);
   const auto weights = named_weights(*network);

@@ -65,6 +65,25 @@ TEST_F(StreamedFiles, AreReadAsHdf5WouldHaveWrittenThem) {
   EXPECT_EQ(read.read_text_attribute("/many", "network"), "light");
 }
 
+// Few large images: a row is several times as large as the pieces that so small a file would be written in.
+TEST_F(StreamedFiles, TakeRowsLargerThanAPiece) {
+  const std::size_t row = 50'021, count = 7;
+  const auto rows = counted(row * count);
+  const std::vector<std::int64_t> ages(count, 3);
+  StreamedFile file(folder_ / "a.h5");
+  file.create_group("/bank");
+  file.add("/bank/images", h5::Type::f32, {count, row}, [&](std::uint64_t first, std::uint64_t n, std::byte* out) {
+    std::memcpy(out, rows.data() + first * row, n * row * sizeof(float));
+  });
+  file.add("/bank/updates", {count}, ages.data());
+  const auto written = file.write(128 << 10);
+  ASSERT_TRUE(written);
+  EXPECT_EQ(written->checksum, checksum(folder_ / "a.h5"));
+  const auto read = h5::File::open(folder_ / "a.h5");
+  EXPECT_EQ(read.dataset("/bank/images").read<float>(), rows);
+  EXPECT_EQ(read.dataset("/bank/updates").read<std::int64_t>(), ages);
+}
+
 TEST_F(StreamedFiles, WriteNothingOver) {
   write_durably(folder_ / "a.h5", "mine");
   EXPECT_THROW(StreamedFile file(folder_ / "a.h5"), Error);
