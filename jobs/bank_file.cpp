@@ -9,7 +9,7 @@
 namespace langrun {
 namespace {
 
-// Design invariant 6: readers and writers share one lock, so no piece is larger than this.
+// Of a read, so that a lane is not held twice. Writes have pieces of their own: StreamedFile::write.
 constexpr std::int64_t kPieceBytes = 8 << 20;
 
 h5::Shape row_shape(const ImageShape& image) {

@@ -37,10 +37,11 @@ struct BenchConfig {
 /// One figure, measured `repeats` times.
 struct BenchFigure {
   std::string what;
-  std::string unit;            ///< "normals/s", "image-steps/s", "x" for a ratio
-  std::vector<double> values;  ///< in the order of measuring, per second of wall time
-  std::vector<double>
-      per_core_second;  ///< likewise, per second of processor time of a rank: what else runs counts less
+  std::string unit;            ///< of `values`: "normals/s", "image-steps/s", "s", "%", "x" for a ratio
+  std::vector<double> values;  ///< in the order of measuring; rates are per second of wall time
+  /// Of rates: likewise, per second of processor time of a rank, where what else runs counts less. Else a ratio by it,
+  /// or none.
+  std::vector<double> per_core_second;
 };
 
 /// Median, lowest and highest of `values`, all 0 where there are none.
@@ -89,8 +90,9 @@ BenchReport bench_noise(const BenchConfig& config, Communicator& world);
 /// under `folder`, and removes it. Throws Error(usage) where lanes do not divide the batch, Error(storage).
 BenchReport bench_checkpoint(const BenchConfig& config, Communicator& world);
 
-/// Langevin image-steps a second at fp32: our sampler in lanes and in one call, and the plain PyTorch loop (autograd
-/// through the network, randn_like, one call). Throws Error(usage) where lanes do not divide the batch.
+/// Langevin image-steps a second: our sampler at config.precision, in lanes and in one call, and the plain PyTorch loop
+/// at fp32 (autograd through the network, randn_like, one call). Beside them the machine's matrix rate, and the share
+/// of it. Throws Error(usage) where lanes do not divide the batch, Error(internal) where the two gradients differ.
 BenchReport bench_langevin(const BenchConfig& config, Communicator& world);
 
 /// Images a second of `data import` to config.size with config.threads threads a rank, decoding in full and at a

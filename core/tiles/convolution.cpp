@@ -267,7 +267,8 @@ void Convolution<T>::rows(const Kernels<T>& kernels, const PackedMatrices<T>& we
       weights.multiply(kernels, 0, chunk, count, a, depth, sums);
       const int from = chunk * weights.chunk();
       const auto finish = from_channel(ending.finish, from);
-      // Rows of one image's width at a time, since a half-sized `add` goes by pixels.
+      // All rows at once, whose places in `out`, mask and `add` follow each other; pixel by pixel where `add` is
+      // half-sized, since four pixels share one of its.
       for (int row = 0; row < count; ++row) {
         const int pixel = (first + row) % per_image;
         const auto spot =

@@ -11,8 +11,9 @@
 
 namespace langrun::tiles {
 
-/// How a product of tiles reads its input and writes its result. A tile is 2x2 results (y, x) = (2 ty + i, 2 tx + j);
-/// it reads, from every offset in `from`, the pixels (step * (y' + offset.y'...)): see window() in convolution.cpp.
+/// How a product of tiles reads its input and writes its result. Tile (ty, tx) is the 2x2 results (2 ty + i, 2 tx + j),
+/// i, j < 2. For every offset `o` in `from` it reads a window of (taps + 1) x (taps + 1) input pixels, 0 outside the
+/// map: (step * (2 ty + i) + o.y, step * (2 tx + j) + o.x), i, j <= taps; see TileProduct::split in convolution.cpp.
 struct TilePlan {
   struct Offset {
     int y = 0, x = 0;

@@ -1,5 +1,9 @@
 """Networks of the peers' programs, as a PyTorch user writes them: the light energy, the SNGAN energy and generator at
 32x32. No spectral normalisation, as the papers' energies have none."""
+import checks
+
+checks.want({"torch": "torch"})
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -69,12 +73,11 @@ class Generator32(nn.Module):
         return self.last(self.blocks(self.first(z).view(-1, self.n, 4, 4)))
 
 
+NAMES = ("light", "sngan32")
+
+
 def energy(name, width):
-    if name == "light":
-        return light(width or 32)
-    if name == "sngan32":
-        return Sngan32(width or 256)
-    raise SystemExit(f"no energy '{name}' here: light or sngan32")
+    return light(width or 32) if name == "light" else Sngan32(width or 256)
 
 
 def langevin(net, start, steps, eta=1e-2, temperature=1.0):

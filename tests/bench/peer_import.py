@@ -3,9 +3,10 @@ bilinear resize, middle crop, all images into one file on the disk), in turns on
 started anew each time. Prints a table and one JSON line with the ratios: median, lowest and highest over the repeats,
 by wall time and by the processor time that each program used (the steadier one where others use the machine).
 
-    python tests/bench/peer_import.py --source images.tar [--size 128] [--cores 2] [--repeats 5] [--copies 20]
+    .venv/bin/python tests/bench/peer_import.py --source images.tar [--size 128] [--cores 2] [--repeats 5]
+                                                [--copies 20]
 
-Wants Pillow and numpy, and h5py to compare the pixels: pip install pillow numpy h5py
+Wants Pillow and numpy, and h5py to compare the pixels: the Python of launch/setup has them.
 """
 import argparse
 import io
@@ -20,11 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
-try:
-    import numpy as np
-    from PIL import Image, features
-except ImportError as missing:
-    sys.exit(f"{missing}: this script wants Pillow and numpy (pip install pillow numpy h5py)")
+import checks
+
+checks.want({"PIL": "pillow", "numpy": "numpy"})
+
+import numpy as np
+from PIL import Image, features
 
 
 def find(source):
@@ -92,7 +94,7 @@ def timed(command, produced):
     said = child.stderr.read().decode()
     _, status, used = os.wait4(child.pid, 0)
     if status != 0:
-        sys.exit(f"{' '.join(command)}: {said}")
+        checks.pass_on(command, os.waitstatus_to_exitcode(status), said)
     return time.perf_counter() - begin, used.ru_utime + used.ru_stime
 
 
@@ -122,6 +124,14 @@ def main():
     args = parser.parse_args()
     if args.pillow:
         return pillow(args.source, args.pillow[0], args.size, args.pillow[1] == "draft", args.cores)
+    checks.want_program(args.program, "build it, or name it with --program")
+    if args.ranks:
+        checks.want_program(args.mpirun.split()[0], "install Open MPI, or name it with --mpirun")
+    if not os.path.isfile(args.source) or not tarfile.is_tarfile(args.source):
+        checks.refuse(f"--source {args.source} is no tar")
+    for name in ("size", "cores", "repeats", "copies"):
+        if getattr(args, name) < 1:
+            checks.refuse(f"--{name} {getattr(args, name)}: 1 or more is expected")
 
     with tempfile.TemporaryDirectory() as folder:
         source = str(multiply(args.source, args.copies, folder) if args.copies > 1 else args.source)

@@ -1,20 +1,21 @@
 """The plain PyTorch Langevin loop, as the papers' programs write it: what `langrun bench langevin` is measured against,
 in Python. Prints one JSON line with the median and spread of image-steps/s.
 
-    python tests/bench/peer_langevin.py [--network light] [--batch 128] [--steps 10] [--repeats 7] [--threads 1]
+    .venv/bin/python tests/bench/peer_langevin.py [--network light] [--batch 128] [--steps 10] [--repeats 7]
+                                                  [--threads 1]
 """
 import argparse
 import json
 import statistics
 import time
 
-import networks
+import networks  # first: it says where there is no torch
 import torch
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--network", default="light")
+    parser.add_argument("--network", default="light", choices=networks.NAMES)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=7)

@@ -2,15 +2,15 @@
 half of the drawn ones started anew from the generator, K Langevin steps by autograd, an energy and a generator update
 with Adam. What `langrun bench train` is measured against. Prints one JSON line.
 
-    python tests/bench/peer_train.py [--network light] [--generator-width 64] [--batch 128] [--chain-steps 100]
-                                     [--repeats 5] [--threads 2]
+    .venv/bin/python tests/bench/peer_train.py [--network light] [--generator-width 64] [--batch 128]
+                                               [--chain-steps 100] [--repeats 5] [--threads 2]
 """
 import argparse
 import json
 import statistics
 import time
 
-import networks
+import networks  # first: it says where there is no torch
 import torch
 
 
@@ -51,7 +51,7 @@ class Step:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--network", default="light")
+    parser.add_argument("--network", default="light", choices=networks.NAMES)
     parser.add_argument("--width", type=int, default=0, help="0: the paper's")
     parser.add_argument("--generator-width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=128)

@@ -1,12 +1,14 @@
 """Ours against the plain PyTorch program on the same cores, in alternation: `mpirun -n R langrun bench NAME`, each rank
 one thread, then the peer with R threads, N times over. Prints a table and, last, one JSON line.
 
-    python tests/bench/side_by_side.py langevin [--program build/langrun] [--ranks 2] [--rounds 5] [-- OPTIONS]
-    python tests/bench/side_by_side.py train -- --precision bf16 --batch 128
-    python tests/bench/side_by_side.py exchange
+    .venv/bin/python tests/bench/side_by_side.py langevin [--program build/langrun] [--ranks 2] [--rounds 5]
+                                                          [-- OPTIONS]
+    .venv/bin/python tests/bench/side_by_side.py train -- --precision bf16 --batch 128
+    .venv/bin/python tests/bench/side_by_side.py exchange
 
 OPTIONS go to `langrun bench` and, where the peer knows them, to the peer. `exchange` has its peer, MPI_Allreduce, in the
-same process: it is only run N times. In a ratio above 1 ours is the faster one.
+same process: it is only run N times. In a ratio above 1 ours is the faster one. The peer runs under the same Python as
+this, or, where that has no torch, under the one of launch/setup.
 """
 import argparse
 import json
@@ -16,6 +18,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+
+import checks
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = {"langevin": {"network", "width", "batch", "steps"},
@@ -37,21 +41,56 @@ def ours(args, options):
             command += ["--" + key, value]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+            checks.pass_on(command, done.returncode, done.stderr)
         return json.loads(out.read_text())["benchmarks"][0]
 
 
-def peer(args, options):
-    command = [sys.executable, str(HERE / f"peer_{args.name}.py"), "--threads", str(args.ranks), "--repeats",
-               str(args.repeats)]
+def peer_command(python, args, options):
+    command = [python, str(HERE / f"peer_{args.name}.py"), "--threads", str(args.ranks), "--repeats", str(args.repeats)]
     for key, value in options.items():
         if key in SHARED[args.name]:
             command += ["--" + key, value]
+    return command
+
+
+def run_peer(command):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def find_peer(args, options):
+    """The peer's command, once its Python, its imports and its options are known to be right."""
+    other = checks.python_of_setup()
+    for python in [sys.executable] + ([other] if other else []):
+        command = peer_command(python, args, options)
+        done = run_peer(command + ["--help"])  # imports everything, looks at the options, measures nothing
+        if done.returncode == 0:
+            return command
+        # Another Python may have the modules; options stay as wrong as they are.
+        if " has no " not in done.stderr:
+            break
+    checks.pass_on(command, done.returncode, done.stderr)
+
+
+def peer(command):
+    done = run_peer(command)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stderr}")
+        checks.pass_on(command, done.returncode, done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def check(args, options):
+    for name in ("ranks", "rounds", "repeats"):
+        if getattr(args, name) < 1:
+            checks.refuse(f"--{name} {getattr(args, name)}: 1 or more is expected")
+    if "batch" in options:
+        batch = options["batch"]
+        if not batch.isdecimal() or int(batch) < 1:
+            checks.refuse(f"--batch {batch}: a number of images, 1 or more, is expected")
+        if args.name == "langevin" and int(batch) % args.ranks != 0:
+            checks.refuse(f"--batch {batch} is not divisible by {args.ranks} ranks, which share it")
+    checks.want_program("mpirun", "install Open MPI")
+    checks.want_program(args.program, "build it, or name it with --program")
 
 
 def spread(values):
@@ -71,10 +110,12 @@ def main():
     args.options = words[cut + 1:]
     keys, values = args.options[::2], args.options[1::2]
     if len(keys) != len(values) or not all(key.startswith("--") for key in keys):
-        parser.error("after `--` come pairs of --KEY VALUE")
+        checks.refuse("after `--` come pairs of --KEY VALUE")
     options = {key[2:]: value for key, value in zip(keys, values)}
     if args.name == "langevin":
         options.setdefault("batch", "128")
+    check(args, options)
+    theirs = None if args.name == "exchange" else find_peer(args, options)
 
     rows = {}
     for _ in range(args.rounds):
@@ -84,7 +125,7 @@ def main():
                 rows.setdefault((figure["what"], figure["unit"]), []).append(figure["median"])
             continue
         # langevin measures PyTorch's loop in its own process, too: the first figure is ours.
-        mine, other = report["figures"][0], peer(args, options)
+        mine, other = report["figures"][0], peer(theirs)
         rows.setdefault(("ours: " + mine["what"], mine["unit"]), []).append(mine["median"])
         rows.setdefault((other["what"], other["unit"]), []).append(other["median"])
         rows.setdefault(("ours / plain PyTorch", "x"), []).append(mine["median"] / other["median"])

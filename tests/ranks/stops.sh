@@ -46,13 +46,15 @@ ended_with 75 $second "the start that took over"
 train still 4 --steps 100000 --watchdog.limit 3 & job=$!
 started still
 stuck=$(pgrep -f -- "shortrun --data $data --run $scratch/still " | while read -r p; do [[ $(cat "/proc/$p/comm") = langrun ]] && echo "$p"; done | sed -n 3p)
+number=$(tr '\0' '\n' <"/proc/$stuck/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMIX_RANK\|PMI_RANK\)=//p' | head -n 1)
+[[ $number = [0-3] ]] || fail "process $stuck has no rank in its environment"
 kill -STOP "$stuck"
 wait $job
 code=$?
 kill -KILL "$stuck" 2>/dev/null
 [[ $code = 5 ]] || fail "a rank that stands still: exit $code, expected 5: $(tail -n 3 "$scratch/still.err")"
 [[ $(error_lines "$scratch/still.err") = 1 ]] || fail "not one error line: $(cat "$scratch/still.err")"
-grep -q "missing: rank [0-3] on " "$scratch/still.err" || fail "the rank is not named: $(cat "$scratch/still.err")"
+grep -q "missing: rank $number on " "$scratch/still.err" || fail "rank $number is not named: $(cat "$scratch/still.err")"
 
 # A start that has nothing left to do before it is to stop.
 train at 2 --steps 20 --stop-at 10; train at 2 --steps 20 --stop-at 10 --resume
