@@ -32,7 +32,7 @@ def ours(args, options):
         environment = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
                            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), args.program, "bench",
-                   args.name, "--json", str(out), "--threads", "1", "--repeats", str(args.repeats)]
+                   args.name, "--json", str(out), "--repeats", str(args.repeats)]
         if args.name == "langevin" and "lanes" not in options:
             options = {**options, "lanes": "1"}
         for key, value in options.items():

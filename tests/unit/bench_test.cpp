@@ -109,8 +109,7 @@ TEST(Bench, CommandWritesItsFigures) {
   const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
-  launch::Call call{
-      *world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1", "--threads", "1"}, {"langrun"}};
+  launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, {"langrun"}};
   EXPECT_EQ(launch::run_bench(call), 0);
   const auto written = nlohmann::json::parse(std::ifstream(path));
   EXPECT_EQ(written["benchmarks"][0]["name"], "noise");
@@ -118,8 +117,11 @@ TEST(Bench, CommandWritesItsFigures) {
   EXPECT_GT(written["benchmarks"][0]["figures"][0]["median"], 0);
   std::filesystem::remove(path);
 
-  launch::Call wrong{*world, {"nois"}, {"langrun"}};
-  EXPECT_THROW(launch::run_bench(wrong), Error);
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"nois"}, {"noise", "--gigabytes", "1"}, {"noise", "--json", "/proc/none/x.json"}}) {
+    launch::Call wrong{*world, words, {"langrun"}};
+    EXPECT_THROW(launch::run_bench(wrong), Error) << words.back();
+  }
 }
 
 TEST(Bench, CheckpointsAreWrittenMeasuredAndRemoved) {
