@@ -41,6 +41,7 @@ class PieceWriter {
   /// Hands over the first `bytes` of memory(), the file's last, waits, cuts the file there and flushes it to the disk.
   /// Throws Error(storage).
   void finish(std::size_t bytes);
+
  private:
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }

@@ -14,8 +14,8 @@ namespace langrun {
 /// program no time: so a process of its own waits for rank 0's end and clears away what is left.
 class BenchFolder {
  public:
-  /// Within `under`, or, where that is empty, in the system's folder of temporary files (TMPDIR, else /tmp). Collective,
-  /// all ranks. Throws Error(storage) where it cannot be made.
+  /// Within `under`, or, where that is empty, in the system's folder of temporary files (TMPDIR, else /tmp).
+  /// Collective, all ranks. Throws Error(storage) where it cannot be made.
   BenchFolder(Communicator& world, const std::string& under);
   ~BenchFolder();
   BenchFolder(const BenchFolder&) = delete;

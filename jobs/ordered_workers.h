@@ -25,7 +25,8 @@ namespace langrun {
 template <class Piece, class Result>
 class OrderedWorkers {
  public:
-  /// Throws Error(usage) where so many threads cannot be started. `read` gives nothing at the end. `work` runs on several threads at once and is told which of them it is on.
+  /// Throws Error(usage) where so many threads cannot be started. `read` gives nothing at the end. `work` runs on
+  /// several threads at once and is told which of them it is on.
   OrderedWorkers(int threads, std::size_t most, std::function<std::optional<Piece>()> read,
                  std::function<Result(int thread, Piece&&)> work)
       : most_(most), read_(std::move(read)), work_(std::move(work)) {

@@ -112,7 +112,8 @@ OptionTable table_of(BenchOptions& options) {
   own.integer("megabytes", config.megabytes, "MB", "size of the vector that ranks add", {1, 1000});
   own.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step", {1, 1 << 20});
   own.integer("generator-width", config.generator_width, "channels", "base width of the generator", {1, 1 << 16});
-  own.text("checkpoint", config.checkpoint, "checkpoint folder of a run, RUN/checkpoint/STEP, whose energy is looked at");
+  own.text("checkpoint", config.checkpoint,
+           "checkpoint folder of a run, RUN/checkpoint/STEP, whose energy is looked at");
   own.real("gigabytes", config.gigabytes, "GB", "size of the bank, over all ranks", {0.001, 1e6});
   own.integer("every", config.every, "steps", "steps that share a checkpoint", {1, 1 << 20});
   own.real("step-seconds", config.step_seconds, "s", "seconds of computing in one of these steps", {0.0001, 3600});

@@ -14,8 +14,8 @@ namespace langrun {
 class FrozenNetwork;
 
 /// A replica of an energy for Langevin chains: no weight gradients, weights in the layout that is fastest to use, for
-/// every built-in network with forward and backward passes written out. Results agree with Energy::energy_and_gradient to
-/// rounding. Within one shape of call, sample b's bits depend on sample b alone, not on its place or its neighbours.
+/// every built-in network with forward and backward passes written out. Results agree with Energy::energy_and_gradient
+/// to rounding. Within one shape of call, sample b's bits depend on sample b alone, not on its place or its neighbours.
 /// On CPUs with AVX2 or AVX-512 these passes run on core/tiles and, between refreshes, allocate nothing once a shape of
 /// call was seen.
 class FrozenEnergy {

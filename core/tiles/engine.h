@@ -58,6 +58,7 @@ class Groups {
     });
     return results_;
   }
+
  private:
   // Enough for the products of 4x4 maps to have 64 rows, the size for which weights are worth fetching.
   static constexpr std::int64_t kGroup = 16;
