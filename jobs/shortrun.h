@@ -5,25 +5,18 @@
 #include <memory>
 #include <string>
 
-#include "core/settings.h"
-#include "jobs/training.h"
+#include "jobs/energy_training.h"
 
 namespace langrun {
 
 /// Settings of a shortrun, from the command line or run.cfg.
-struct ShortrunConfig {
-  TrainingConfig training;
+struct ShortrunConfig : EnergyTrainingConfig {
   std::string init = "coop-persistent";  ///< a ChainStart, by name
-  EnergyConfig energy;
-  LearningConfig energy_learning;
   GeneratorConfig generator;
   LearningConfig generator_learning;
   std::string batch_norm = "lane";  ///< generator's batch norm in training: "lane" or "off"
-  LangevinConfig langevin;
-  double data_noise = 1e-2;        ///< standard deviation, pixel range [-1, 1]
-  std::int64_t bank_size = 10000;  ///< slots, over all lanes
+  std::int64_t bank_size = 10000;   ///< slots, over all lanes
   RejuvenationRule rejuvenation;
-  std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
 };
 
 /// Builds the job on this rank: networks, banks' place, data. Throws Error(usage) where settings do not fit each other

@@ -1,0 +1,125 @@
+#include "jobs/energy_phases.h"
+
+#include <fmt/format.h>
+
+#include "core/device_transfer.h"
+#include "core/torch.h"
+#include "core/updates.h"
+#include "jobs/device.h"
+
+namespace langrun {
+namespace {
+
+/// Scalars that ride at the front of the energy's reduction, summed over lanes; the job's own follow.
+enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kEnergyScalars };
+
+}  // namespace
+
+EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars)
+    : config_(config), world_(world), lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
+      lane_batch_(langrun::lane_batch(config.training.batch, config.training.lanes)),
+      device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
+      keys_(static_cast<std::uint64_t>(config.training.seed)),
+      energy_(config.energy, config.energy_learning, config.training, device_, reduction_, kEnergyScalars + scalars),
+      data_(config.training, lanes_, energy_.image()) {}
+
+LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
+  const torch::NoGradGuard constant;
+  LaneWork work;
+  work.lane = lane;
+  work.data = to_device(data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise), device_);
+  return work;
+}
+
+void EnergyPhases::sample(LaneWork& work, std::int64_t step) {
+  if (work.lane == lanes_.first) energy_.refresh_frozen();
+  work.chains = to_device(work.chains, device_);
+  work.host_latents = work.latents;
+  work.latents = to_device(work.latents, device_);
+  // Noise belongs to the chain (design invariant 2): slot and step name it, whatever rank or place it has.
+  ChainNoise noise{keys_.langevin, {}, 0};
+  for (const auto slot : work.slots) noise.identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
+  work.sampled = energy_.sampler().start(work.chains, config_.langevin, noise);
+}
+
+void EnergyPhases::finish(std::vector<LaneWork>& work) {
+  energy_.sampler().finish();
+  for (auto& lane : work) lane.chains = lane.sampled.chains;
+}
+
+void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalars& scalars) {
+  for (const auto& lane : work)
+    energy_.add_lane([&] {
+      const auto result =
+          energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
+      std::vector<float> extras(kEnergyScalars);
+      extras[kDataEnergy] = result.data_energy;
+      extras[kChainEnergy] = result.chain_energy;
+      extras[kMagnitude] =
+          config_.langevin.steps > 0 ? lane.sampled.record.gradient_magnitude.mean().item<float>() : 0.0f;
+      for (const float value : scalars(lane)) extras.push_back(value);
+      return extras;
+    });
+}
+
+std::vector<double> EnergyPhases::update(std::int64_t step, StepRecord& record) {
+  const auto sums = energy_.take();
+  energy_.apply(step);
+  const auto lanes = static_cast<double>(lanes_.count);
+  const double data = sums[kDataEnergy] / lanes, chains = sums[kChainEnergy] / lanes;
+  record.energy_difference = (data - chains) / config_.langevin.temperature;
+  record.gradient_magnitude = sums[kMagnitude] / lanes;
+  record.learning_rate = energy_.learning_rate(step);
+  record.more = {{"energy_data", data}, {"energy_chains", chains}};
+  return {sums.begin() + kEnergyScalars, sums.end()};
+}
+
+void EnergyPhases::account(StepRecord& record, double sample, double update, double exchange) {
+  record.image_steps_per_second = static_cast<double>(config_.training.batch * config_.langevin.steps);
+  record.seconds_sample.avg = sample;
+  record.seconds_update.avg = update - exchange;
+  record.seconds_exchange.avg = exchange;
+  record.more.emplace_back("seconds_data", data_.take_seconds_waited());
+}
+
+std::vector<Fact> EnergyPhases::facts(std::int64_t other_weights) const {
+  const auto image = energy_.image();
+  const auto weights = weight_count(energy_.network());
+  const double ranks = world_.size(),
+               exchanged = 4.0 * static_cast<double>(weights + other_weights) * 2 * (ranks - 1) / ranks;
+  return {
+      {"image", fmt::format("{} x {} x {}", image.channels, image.height, image.width)},
+      {"energy weights", with_thousands(weights)},
+      {"gradient weight eta^2/(2T)", fmt::format("{:.6g}", config_.langevin.gradient_weight())},
+      {"training images", with_thousands(static_cast<std::int64_t>(data_.count()))},
+      {"steps an epoch",
+       fmt::format("{:.1f}", static_cast<double>(data_.count()) / static_cast<double>(config_.training.batch))},
+      {"ranks x threads", fmt::format("{} x {}", world_.size(), config_.training.threads)},
+      {"lanes a rank", fmt::format("{} of {} samples", lanes_.owned, lane_batch_)},
+      {"device", device_.str()},
+      {"products of sampling", products_of_sampling(config_.training.precision, device_)},
+      {"exchanged a rank and step", bytes_text(static_cast<std::uint64_t>(exchanged))},
+  };
+}
+
+LangevinConfig EnergyPhases::evaluation() const {
+  auto config = config_.langevin;
+  if (config_.evaluation_steps > 0) config.steps = config_.evaluation_steps;
+  return config;
+}
+
+at::Tensor EnergyPhases::evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places) {
+  ChainNoise noise{keys_.sample, {}, 0};
+  for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
+  return energy_.sampler().run(to_device(starts, device_), evaluation(), noise);
+}
+
+Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
+  const auto count = std::min(most, images.size(0));
+  const auto pixels = images.narrow(0, 0, count).to(torch::kCPU).permute({0, 2, 3, 1}).contiguous();
+  return {title,          count,
+          images.size(1), images.size(2),
+          images.size(3), {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
+}
+
+}  // namespace langrun
