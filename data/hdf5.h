@@ -53,6 +53,9 @@ std::uint64_t elements(const Shape& shape);
 /// "[3, 32, 32]", for messages.
 std::string to_text(const Shape& shape);
 
+/// True where the file can be read and begins as HDF5 files do.
+bool looks_like_hdf5(const std::filesystem::path& path);
+
 /// An HDF5 identifier that closes itself.
 class Handle {
  public:

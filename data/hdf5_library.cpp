@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -151,6 +153,12 @@ std::uint64_t elements(const Shape& shape) {
   std::uint64_t n = 1;
   for (auto extent : shape) n *= extent;
   return n;
+}
+
+bool looks_like_hdf5(const std::filesystem::path& path) {
+  std::array<char, 8> head{};
+  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  return head == std::array<char, 8>{'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
 }
 
 std::string to_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }

@@ -4,10 +4,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/images.h"
 #include "core/noise.h"
+#include "data/weights_file.h"
 #include "jobs/training_data.h"
 
 namespace langrun {
@@ -30,6 +32,13 @@ class ChainSource {
   /// Replaces those of `chains` (in host memory) where `anew` [b] bool is set.
   virtual void renew(FreshChains& chains, const at::Tensor& anew, const std::vector<std::uint64_t>& slots,
                      std::int64_t step, NoiseKey key);
+
+  /// For the start table: "data", "sngan32 of runs/a, average weights".
+  virtual std::string description() const = 0;
+  /// What a checkpoint keeps of the source beside the learners' weights, so that a resume begins chains as before.
+  virtual void copy_to(std::vector<WeightsPart>&) const {}
+  /// Takes it back. Throws Error(input).
+  virtual void restore(const WeightsFile&) {}
 };
 
 /// Uniform noise in [-1, 1].
@@ -37,6 +46,7 @@ class UniformSource final : public ChainSource {
  public:
   explicit UniformSource(const ImageShape& image) : image_(image) {}
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override;
+  std::string description() const override { return "uniform noise"; }
 
  private:
   ImageShape image_;
@@ -48,6 +58,7 @@ class DataSource final : public ChainSource {
   /// `data` must outlive it.
   explicit DataSource(TrainingData& data) : data_(data) {}
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override;
+  std::string description() const override { return "data"; }
 
  private:
   TrainingData& data_;

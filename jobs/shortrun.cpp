@@ -31,6 +31,7 @@ class LearningSource final : public ChainSource {
  public:
   explicit LearningSource(GeneratorLearner& generator) : generator_(generator) {}
   std::int64_t latent_length() const override { return generator_.latent_length(); }
+  std::string description() const override { return "the generator"; }
 
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override {
     const auto latents = fresh_latents(slots, step, key, latent_length());

@@ -5,6 +5,7 @@ namespace langrun::launch {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"shortrun", "trains an energy and a generator together on persistent chains", run_shortrun},
+      {"midrun", "trains an energy on a bank that a frozen generator or data rejuvenates", run_midrun},
       {"sample", "samples of a trained run", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
       {"data import", "images of a folder, tar or CIFAR files into an image store", run_data_import},

@@ -6,6 +6,7 @@
 namespace langrun::launch {
 
 int run_shortrun(Call& call);
+int run_midrun(Call& call);
 int run_sample(Call& call);
 int run_score(Call& call);
 int run_data_import(Call& call);

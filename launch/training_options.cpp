@@ -36,6 +36,27 @@ void bind_training(OptionTable& table, TrainingConfig& c) {
              "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
 }
 
+void bind_energy_training(OptionTable& table, EnergyTrainingConfig& c) {
+  bind_training(table, c.training);
+  bind_energy(table, c.energy);
+  bind_learning(table, "energy", c.energy_learning);
+  bind_langevin(table, c.langevin);
+  table.real("data.noise", c.data_noise, "pixel range [-1, 1]", "standard deviation of the noise added to data",
+             {0, 10});
+  table.integer("evaluation.steps", c.evaluation_steps, "steps",
+                "Langevin steps of pictures and samples; 0: as in training", {0, 100'000'000});
+}
+
+void bind_source(OptionTable& table, SourceConfig& c) {
+  table.text("source.generator", c.generator,
+             "frozen generator that chains begin from: a run folder, a file of weights or TorchScript; empty: data");
+  table.choice("source.weights", c.weights, {"best", "average", "raw"},
+               "of a run or a file of weights: the moving average where it is kept, average, raw");
+  table.integer("source.latent", c.latent, "numbers", "TorchScript: length of its latent, z ~ N(0, I) [b, n]",
+                {0, 1 << 20});
+  table.choice("source.range", c.range, {"-1:1", "0:1"}, "TorchScript: range of its images' values");
+}
+
 void bind_langevin(OptionTable& table, LangevinConfig& c) {
   table.integer("langevin.steps", c.steps, "steps", "K, Langevin steps a training step", {0, 100'000'000});
   table.real("langevin.eta", c.eta, "pixel range [-1, 1]", "step size: the noise is eta z", {1e-12, 1e3});

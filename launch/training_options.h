@@ -4,13 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "jobs/training.h"
+#include "jobs/energy_training.h"
+#include "jobs/source_config.h"
 #include "launch/options.h"
 
 namespace langrun::launch {
 
 /// run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
 void bind_training(OptionTable& table, TrainingConfig& config);
+/// What jobs that train an energy on chains share: bind_training, the energy and its learning, langevin.*, data.noise,
+/// evaluation.steps.
+void bind_energy_training(OptionTable& table, EnergyTrainingConfig& config);
+/// source.generator, .weights, .latent, .range.
+void bind_source(OptionTable& table, SourceConfig& config);
 /// langevin.steps, .eta, .temperature, .max-norm (of chains).
 void bind_langevin(OptionTable& table, LangevinConfig& config);
 /// SECTION.learning-rate, .drops, .average, .max-gradient, .optimizer, .beta1, ...

@@ -1,0 +1,211 @@
+#include "jobs/frozen_generator.h"
+
+#include <fmt/format.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/script.h>
+
+#include <filesystem>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/networks/generator.h"
+#include "core/torch.h"
+#include "data/checkpoint.h"
+#include "data/durable.h"
+#include "data/hdf5.h"
+#include "distributed/agreement.h"
+#include "jobs/chain_starts.h"
+#include "jobs/module_weights.h"
+#include "jobs/network_facts.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPart = "source";
+
+/// The first line of an error of LibTorch's, whose rest is a stack.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// One of our own networks.
+class BuiltInGenerator final : public FrozenGenerator {
+ public:
+  BuiltInGenerator(const WeightsFile& file, const std::string& part, const at::Device& device)
+      : device_(device), facts_(file.facts(part)),
+        network_(make_generator(generator_config(facts_, file.path().string()), 1)) {
+    if (facts_.contains("batch_norm") && facts_.at("batch_norm") == "off") use_ = BatchNormUse::off;
+    read_part(file, part, named_state(*network_));
+    network_->to(device_);
+    description_ = fmt::format("{} of {}, part {}", facts_["network"], file.path().string(), part);
+  }
+
+  std::int64_t latent_length() const override { return network_->latent_length(); }
+  at::Tensor images(const at::Tensor& latents) override {
+    const torch::NoGradGuard constant;
+    return network_->generate(latents.to(device_), use_);
+  }
+  WeightsPart copied() const override { return copied_part(kPart, named_state(*network_), facts_); }
+  std::string description() const override { return description_; }
+
+ private:
+  at::Device device_;
+  WeightFacts facts_;
+  std::shared_ptr<Generator> network_;
+  BatchNormUse use_ = BatchNormUse::running;
+  std::string description_;
+};
+
+/// A module somebody else wrote.
+class ScriptedGenerator final : public FrozenGenerator {
+ public:
+  ScriptedGenerator(const std::string& path, const SourceConfig& config, const at::Device& device)
+      : path_(path), config_(config), device_(device), checksum_(checksum(fs::path(path))) {
+    // A module is run as it is written: an executor that rewrites it after some calls would change the last bits.
+    torch::jit::setGraphExecutorOptimize(false);
+    try {
+      module_ = torch::jit::load(path, device_);
+    } catch (const c10::Error& error) {
+      throw Error(ExitCode::input,
+                  fmt::format("{} is neither a file of weights nor TorchScript: {}", path,
+                              first_line(error.what_without_backtrace())),
+                  "give a run folder, an HDF5 file of `langrun weights import`, or a module saved by torch.jit.save");
+    }
+    module_.eval();
+  }
+
+  std::int64_t latent_length() const override { return config_.latent; }
+  at::Tensor images(const at::Tensor& latents) override {
+    const torch::NoGradGuard constant;
+    at::Tensor images;
+    try {
+      const auto value = module_.forward({latents.to(device_)});
+      if (!value.isTensor())
+        throw Error(ExitCode::input, fmt::format("{} returns {}, expected a tensor of images", path_, value.tagKind()));
+      images = value.toTensor().to(torch::kFloat32);
+    } catch (const c10::Error& error) {
+      throw Error(ExitCode::input,
+                  fmt::format("{} does not take latents [{}, {}]: {}", path_, latents.size(0), latents.size(1),
+                              first_line(error.what_without_backtrace())),
+                  "state its latent's length with --source.latent");
+    }
+    return config_.range == "0:1" ? images * 2 - 1 : images;
+  }
+  WeightsPart copied() const override {
+    return {kPart, {{"network", "torchscript"}, {"file", path_}, {"checksum", checksum_}}, {}};
+  }
+  std::string description() const override { return fmt::format("TorchScript {}", path_); }
+
+ private:
+  std::string path_;
+  SourceConfig config_;
+  at::Device device_;
+  std::string checksum_;
+  torch::jit::Module module_;
+};
+
+void check_settings(const SourceConfig& config, bool scripted) {
+  if (scripted && config.latent <= 0)
+    throw Error(ExitCode::usage, fmt::format("the latent length of {} is not known", config.generator),
+                "TorchScript does not say it: give --source.latent");
+  if (!scripted && config.latent > 0)
+    throw Error(ExitCode::usage, fmt::format("--source.latent goes with TorchScript, {} is a file of weights",
+                                             config.generator),
+                "leave it out: the file says it");
+  if (!scripted && config.range != "-1:1")
+    throw Error(ExitCode::usage, "--source.range goes with TorchScript; generators of our own make -1:1");
+}
+
+// What a first call tells: shape, and whether the values are of the range that was stated.
+void check_images(const at::Tensor& images, const SourceConfig& config, const ImageShape& image, std::int64_t batch) {
+  const std::vector<std::int64_t> expected{batch, image.channels, image.height, image.width};
+  if (images.sizes().vec() != expected)
+    throw Error(ExitCode::input,
+                fmt::format("generator {} makes images {}, the energy takes [{}, {}, {}, {}]", config.generator,
+                            c10::str(images.sizes()), batch, image.channels, image.height, image.width),
+                "choose an energy and a generator of one size");
+  // Seen in [-1, 1], whatever was stated.
+  const auto low = images.min().item<float>(), high = images.max().item<float>();
+  if (!(low >= -1.01f && high <= 1.01f))
+    throw Error(ExitCode::input,
+                fmt::format("generator {} makes values from {:.3g} to {:.3g}, in the range {} they should lie in",
+                            config.generator, config.range == "0:1" ? (low + 1) / 2 : low,
+                            config.range == "0:1" ? (high + 1) / 2 : high, config.range),
+                "state the range of its images with --source.range, -1:1 or 0:1");
+  if (config.range == "-1:1" && low >= 0)
+    throw Error(ExitCode::input,
+                fmt::format("generator {} makes values from {:.3g} to {:.3g} only: they look like 0:1",
+                            config.generator, low, high),
+                "if so, use --source.range 0:1");
+}
+
+}  // namespace
+
+FrozenSource::FrozenSource(const SourceConfig& config, bool resume, Communicator& world) : config_(config) {
+  file_ = on_root(world, "look for the generator", [&]() -> std::string {
+    if (!fs::exists(config.generator)) {
+      if (resume) return "";
+      throw Error(ExitCode::input, fmt::format("generator {} does not exist", config.generator),
+                  "name a run folder, a file of weights or a TorchScript file");
+    }
+    if (!fs::is_directory(config.generator)) return config.generator;
+    std::vector<std::string> damaged;
+    const auto newest = newest_good_checkpoint(config.generator, damaged);
+    if (!newest)
+      throw Error(ExitCode::input, fmt::format("{} has no checkpoint of a run", config.generator),
+                  "name a run folder, a file of weights or a TorchScript file");
+    return (fs::path(config.generator) / "checkpoint" / checkpoint_name(*newest) / "weights.h5").string();
+  });
+}
+
+FrozenSource::~FrozenSource() = default;
+
+void FrozenSource::open(const ImageShape& image, std::int64_t batch, const at::Device& device) {
+  device_ = device;
+  if (file_.empty()) return;
+  const bool scripted = !h5::looks_like_hdf5(file_);
+  check_settings(config_, scripted);
+  if (scripted) {
+    generator_ = std::make_unique<ScriptedGenerator>(file_, config_, device);
+  } else {
+    const WeightsFile file(file_);
+    const bool average = config_.weights == "average" || (config_.weights == "best" && file.has("generator_average"));
+    generator_ = std::make_unique<BuiltInGenerator>(file, average ? "generator_average" : "generator", device);
+  }
+  std::vector<std::uint64_t> places(static_cast<std::size_t>(batch));
+  std::iota(places.begin(), places.end(), 0);
+  const auto latents = fresh_latents(places, 0, noise_key(1, Stream::sample, 0), generator_->latent_length());
+  check_images(generator_->images(latents), config_, image, batch);
+}
+
+FrozenGenerator& FrozenSource::generator() {
+  if (!generator_)
+    throw Error(ExitCode::input, fmt::format("generator {} does not exist", config_.generator),
+                "put it back where it was when this run began");
+  return *generator_;
+}
+
+FreshChains FrozenSource::fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) {
+  auto& from = generator();
+  return {from.images(fresh_latents(slots, step, key, from.latent_length())), torch::empty({std::ssize(slots), 0})};
+}
+
+std::string FrozenSource::description() const {
+  return generator_ ? generator_->description() : "a generator, from the checkpoint";
+}
+
+void FrozenSource::copy_to(std::vector<WeightsPart>& parts) const { parts.push_back(generator_->copied()); }
+
+void FrozenSource::restore(const WeightsFile& file) {
+  const auto facts = file.facts(kPart);
+  const auto kept = facts.find("checksum");
+  // Whatever has become of the run or file it came from: chains go on beginning as they did.
+  if (kept == facts.end()) {
+    generator_ = std::make_unique<BuiltInGenerator>(file, kPart, device_);
+  } else if (generator().copied().facts["checksum"] != kept->second) {
+    throw Error(ExitCode::input, fmt::format("{} is another file than the one this run began with", file_),
+                "put the original back, or begin a new run");
+  }
+}
+
+}  // namespace langrun

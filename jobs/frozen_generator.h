@@ -1,0 +1,60 @@
+// A generator that does not learn: of a run, a file of weights, or TorchScript.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/images.h"
+#include "data/weights_file.h"
+#include "distributed/communicator.h"
+#include "jobs/chain_source.h"
+#include "jobs/source_config.h"
+
+namespace langrun {
+
+/// Images for latents, always the same: batch norm by its running statistics, no gradients.
+class FrozenGenerator {
+ public:
+  virtual ~FrozenGenerator() = default;
+  virtual std::int64_t latent_length() const = 0;
+  /// latents [b, nz] float32 to images [b, C, H, W] float32 in [-1, 1], on its device.
+  virtual at::Tensor images(const at::Tensor& latents) = 0;
+  /// Part `source` of a checkpoint: of a built-in network its weights, of TorchScript the file's checksum.
+  virtual WeightsPart copied() const = 0;
+  /// "sngan32 of runs/a/checkpoint/00006000/weights.h5, average weights"
+  virtual std::string description() const = 0;
+};
+
+/// Chains that begin with its images; their latents are not kept.
+class FrozenSource final : public ChainSource {
+ public:
+  /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file: of a run
+  /// folder it is the weights of the newest good checkpoint. With `resume` it may be missing, since a checkpoint has
+  /// what is needed of a built-in network. Throws Error(input) where there is nothing.
+  FrozenSource(const SourceConfig& config, bool resume, Communicator& world);
+  ~FrozenSource() override;
+
+  /// Reads the generator and calls it once, on `batch` latents. Throws Error(usage) for settings that do not go with the
+  /// kind of file; Error(input) where it cannot be read, does not take the latents, makes images of another shape than
+  /// `image`, or values that are not of the stated range.
+  void open(const ImageShape& image, std::int64_t batch, const at::Device& device);
+
+  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override;
+  std::string description() const override;
+  void copy_to(std::vector<WeightsPart>& parts) const override;
+  void restore(const WeightsFile& file) override;
+
+ private:
+  FrozenGenerator& generator();
+
+  SourceConfig config_;
+  std::string file_;  // empty where it is missing
+  at::Device device_ = at::kCPU;
+  std::unique_ptr<FrozenGenerator> generator_;
+};
+
+}  // namespace langrun

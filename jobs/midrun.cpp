@@ -1,0 +1,41 @@
+#include "jobs/midrun.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "jobs/frozen_generator.h"
+#include "jobs/persistent_training.h"
+
+namespace langrun {
+
+double rejuvenation_probability(const MidrunConfig& config) {
+  if (config.defense_steps == 0) return config.rejuvenation;
+  if (config.rejuvenation > 0)
+    throw Error(ExitCode::usage, "both --bank.rejuvenation and --bank.defense-steps say how often chains begin anew",
+                "give one of them; --bank.rejuvenation 0 leaves it to --bank.defense-steps");
+  if (config.defense_steps < config.langevin.steps)
+    throw Error(ExitCode::usage,
+                fmt::format("--bank.defense-steps {} is less than the {} Langevin steps of one training step",
+                            config.defense_steps, config.langevin.steps),
+                "p = K / K_def must not be above 1");
+  return static_cast<double>(config.langevin.steps) / static_cast<double>(config.defense_steps);
+}
+
+std::unique_ptr<TrainingJob> make_midrun(const MidrunConfig& config, Communicator& world) {
+  const RejuvenationRule rule{rejuvenation_probability(config), 0};
+  std::unique_ptr<FrozenSource> generator;
+  // Before anything that one rank alone could fail at: looking for it is a collective.
+  if (!config.source.generator.empty())
+    generator = std::make_unique<FrozenSource>(config.source, config.training.resume, world);
+  else if (config.source.latent != 0 || config.source.range != "-1:1" || config.source.weights != "best")
+    throw Error(ExitCode::usage, "--source.latent, --source.range and --source.weights go with --source.generator",
+                "without one, chains begin from data");
+  return std::make_unique<PersistentTraining>(
+      config, config.bank_size, rule, world, [&](EnergyPhases& phases) -> std::unique_ptr<ChainSource> {
+        if (!generator) return std::make_unique<DataSource>(phases.data());
+        generator->open(phases.energy().image(), phases.lane_batch(), phases.device());
+        return std::move(generator);
+      });
+}
+
+}  // namespace langrun
