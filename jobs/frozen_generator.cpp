@@ -25,8 +25,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPart = "source";
 
-/// The first line of an error of LibTorch's, whose rest is a stack.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+/// What went wrong, of an error of LibTorch's: the first sentence of its last line, above which stand stacks.
+std::string reason_of(const c10::Error& error) {
+  std::string text = error.what_without_backtrace();
+  text.erase(text.find_last_not_of(" \n") + 1);
+  text = text.substr(text.rfind('\n') + 1);
+  return text.substr(0, text.find(". "));
+}
 
 /// One of our own networks.
 class BuiltInGenerator final : public FrozenGenerator {
@@ -68,7 +73,7 @@ class ScriptedGenerator final : public FrozenGenerator {
     } catch (const c10::Error& error) {
       throw Error(ExitCode::input,
                   fmt::format("{} is neither a file of weights nor TorchScript: {}", path,
-                              first_line(error.what_without_backtrace())),
+                              reason_of(error)),
                   "give a run folder, an HDF5 file of `langrun weights import`, or a module saved by torch.jit.save");
     }
     module_.eval();
@@ -86,7 +91,7 @@ class ScriptedGenerator final : public FrozenGenerator {
     } catch (const c10::Error& error) {
       throw Error(ExitCode::input,
                   fmt::format("{} does not take latents [{}, {}]: {}", path_, latents.size(0), latents.size(1),
-                              first_line(error.what_without_backtrace())),
+                              reason_of(error)),
                   "state its latent's length with --source.latent");
     }
     return config_.range == "0:1" ? images * 2 - 1 : images;

@@ -13,6 +13,7 @@
 #include "jobs/chain_start.h"
 #include "jobs/chain_starts.h"
 #include "jobs/device.h"
+#include "jobs/frozen_generator.h"
 #include "jobs/module_weights.h"
 #include "jobs/run_keys.h"
 #include "jobs/training_data.h"
@@ -23,16 +24,21 @@ namespace {
 class Sampler {
  public:
   Sampler(const SampleConfig& config, Communicator& world)
-      : config_(config), start_(chain_start(config.trained.init)),
+      : config_(config), start_(chain_start(config.trained.init)), source_(frozen_source(config, world)),
         device_(prepare_device(config.trained.training, world)), keys_(static_cast<std::uint64_t>(config.seed)),
         energy_(make_energy(config.trained.energy, static_cast<std::uint64_t>(config.trained.training.seed))),
         sampler_(config.trained.energy, config.trained.training.precision, device_) {
     const auto seed = static_cast<std::uint64_t>(config.trained.training.seed);
-    if (uses_generator(start_)) generator_ = make_generator(config.trained.generator, seed);
+    if (!source_ && uses_generator(start_)) generator_ = make_generator(config.trained.generator, seed);
     if (config.weights != "initial") load();
     energy_->to(device_);
     if (generator_) generator_->to(device_);
     sampler_.refresh(*energy_);
+    if (source_) {
+      source_->open(energy_->input(), config.call, device_);
+      source_->restore(WeightsFile(config.checkpoint / "weights.h5"));
+      return;
+    }
     // Data is opened only where chains begin with it.
     if (start_ == ChainStart::data || start_ == ChainStart::data_persistent)
       data_.emplace(config.trained.training, Lanes{1, 0, 1}, energy_->input());
@@ -65,7 +71,14 @@ class Sampler {
     if (generator_) read_part(file, "generator" + suffix, named_state(*generator_));
   }
 
+  // First of all, since looking for its file is a collective. A checkpoint has what is needed of a built-in network.
+  static std::unique_ptr<FrozenSource> frozen_source(const SampleConfig& config, Communicator& world) {
+    if (!config.source) return nullptr;
+    return std::make_unique<FrozenSource>(*config.source, true, world);
+  }
+
   at::Tensor begin(const std::vector<std::uint64_t>& places) {
+    if (source_) return source_->fresh(places, 0, keys_.sample).images;
     if (generator_) {
       const auto latents = fresh_latents(places, 0, keys_.sample, generator_->latent_length());
       const bool running = config_.trained.batch_norm == "lane";
@@ -77,6 +90,7 @@ class Sampler {
 
   const SampleConfig& config_;
   ChainStart start_;
+  std::unique_ptr<FrozenSource> source_;
   at::Device device_;
   RunKeys keys_;
   std::shared_ptr<Energy> energy_;

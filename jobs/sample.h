@@ -4,18 +4,21 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/images.h"
 #include "distributed/communicator.h"
 #include "jobs/shortrun.h"
+#include "jobs/source_config.h"
 
 namespace langrun {
 
 struct SampleConfig {
-  ShortrunConfig trained;            ///< configuration of the run that is sampled
-  std::filesystem::path checkpoint;  ///< its checkpoint folder; unused with initial weights
+  ShortrunConfig trained;            ///< configuration of the run that is sampled, as a shortrun's
+  std::optional<SourceConfig> source;  ///< a frozen generator that its chains begin from, instead of trained.init
+  std::filesystem::path checkpoint;  ///< its checkpoint folder; with initial weights only for a frozen generator
   std::string weights = "average";   ///< average, raw, or initial (untrained, from the run's seed)
   LangevinConfig langevin;           ///< of these samples
   std::int64_t count = 64;           ///< images

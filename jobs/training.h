@@ -21,6 +21,7 @@ namespace langrun {
 
 /// Settings of any training run, from the command line or run.cfg.
 struct TrainingConfig {
+  std::string job;   ///< the command that runs it: a run.cfg says whose it is
   std::string run;   ///< folder
   std::string data;  ///< image store
   std::int64_t seed = 1;

@@ -5,7 +5,7 @@
 namespace langrun::launch {
 
 void bind_midrun(OptionTable& table, MidrunConfig& config) {
-  bind_energy_training(table, config);
+  bind_energy_training(table, "midrun", config);
   bind_source(table, config.source);
   table.integer("bank.size", config.bank_size, "chains", "slots of the persistent bank, over all lanes",
                 {1, 1'000'000'000});

@@ -70,6 +70,21 @@ void refuse_unwritable(const std::string& key, const std::string& value) {
                 "values hold no '#', no line end, no blank at either edge, and are UTF-8; rename or link the file");
 }
 
+// Keys and values of a configuration text, in its order.
+std::vector<std::pair<std::string, std::string>> settings_of(const std::string& text, const std::string& where) {
+  std::istringstream in(text);
+  std::vector<std::pair<std::string, std::string>> settings;
+  try {
+    const auto parsed = po::parse_config_file(in, po::options_description(), true);
+    for (const auto& entry : parsed.options)
+      settings.emplace_back(entry.string_key, entry.value.empty() ? "" : entry.value.front());
+  } catch (const po::error& failure) {
+    throw Error(ExitCode::usage, fmt::format("{}: {}", where, failure.what()),
+                "expected lines such as 'steps = 100' under '[langevin]'");
+  }
+  return settings;
+}
+
 }  // namespace
 
 void OptionTable::add(Option option) { options_.push_back(std::move(option)); }
@@ -173,15 +188,14 @@ void OptionTable::assign(const std::string& key, const std::string& value, const
 }
 
 void OptionTable::read_config(const std::string& text, const std::string& where) {
-  std::istringstream in(text);
-  try {
-    const auto parsed = po::parse_config_file(in, po::options_description(), true);
-    for (const auto& entry : parsed.options)
-      assign(entry.string_key, entry.value.empty() ? "" : entry.value.front(), where);
-  } catch (const po::error& failure) {
-    throw Error(ExitCode::usage, fmt::format("{}: {}", where, failure.what()),
-                "expected lines such as 'steps = 100' under '[langevin]'");
-  }
+  for (const auto& [key, value] : settings_of(text, where)) assign(key, value, where);
+}
+
+std::optional<std::string> configured(const std::string& text, const std::string& key, const std::string& where) {
+  std::optional<std::string> last;
+  for (const auto& [name, value] : settings_of(text, where))
+    if (name == key) last = value;
+  return last;
 }
 
 void OptionTable::assign_positionals(const std::vector<std::string>& words) {

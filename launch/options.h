@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,10 @@ struct Option {
   std::function<void(const std::string&)> set;  ///< parses, checks and stores; throws std::invalid_argument
   std::function<std::string()> get;             ///< current value as text that `set` reads back to the same bits
 };
+
+/// What a configuration text says of `key`, whatever other keys it has; nothing where it does not. `where` names it in
+/// messages. Throws Error(usage) where it is malformed.
+std::optional<std::string> configured(const std::string& text, const std::string& key, const std::string& where);
 
 /// A built-in set of values by name, in configuration-file syntax.
 struct Preset {

@@ -11,6 +11,7 @@
 #include "data/hdf5.h"
 #include "distributed/agreement.h"
 #include "jobs/chain_start.h"
+#include "launch/midrun_options.h"
 #include "launch/options.h"
 #include "launch/shortrun_options.h"
 
@@ -36,14 +37,35 @@ std::int64_t checkpoint_step(const SampleRequest& o) {
 }
 
 // "best" is the average where the run keeps one of every network it has; what was asked for by name is not replaced.
-std::string weights_of(const std::string& asked, const ShortrunConfig& trained) {
-  const bool generator = uses_generator(chain_start(trained.init));
+std::string weights_of(const std::string& asked, const ShortrunConfig& trained, bool frozen_generator) {
+  const bool generator = !frozen_generator && uses_generator(chain_start(trained.init));
   const bool kept = trained.energy_learning.average > 0 && (!generator || trained.generator_learning.average > 0);
   if (asked == "best") return kept ? "average" : "raw";
   if (asked == "average" && !kept)
     throw Error(ExitCode::usage, "this run keeps no average of its weights, or not of both networks",
                 "use --weights raw");
   return asked;
+}
+
+/// What a run.cfg says, whichever job wrote it, as the sampler takes it.
+void read_trained(SampleConfig& config, const std::string& text, const std::string& where) {
+  // Runs of before there were other jobs do not say theirs.
+  const auto job = configured(text, "job", where).value_or("shortrun");
+  OptionTable table(job);
+  if (job == "shortrun") {
+    bind_shortrun(table, config.trained);
+    table.read_config(text, where);
+  } else if (job == "midrun") {
+    MidrunConfig midrun;
+    bind_midrun(table, midrun);
+    table.read_config(text, where);
+    static_cast<EnergyTrainingConfig&>(config.trained) = midrun;
+    config.trained.init = "data-persistent";
+    if (!midrun.source.generator.empty()) config.source = midrun.source;
+  } else {
+    throw Error(ExitCode::input, fmt::format("{} is of a job '{}', which is not known", where, job),
+                "shortrun and midrun are");
+  }
 }
 
 }  // namespace
@@ -55,14 +77,15 @@ SampleConfig configure_samples(Communicator& world, const SampleRequest& o) {
     return std::to_string(checkpoint_step(o));
   }));
   SampleConfig config;
-  OptionTable trained("shortrun");
-  bind_shortrun(trained, config.trained);
-  trained.read_config(on_root(world, "read run.cfg", [&] { return read_text(fs::path(o.run) / "run.cfg"); }),
-                      o.run + "/run.cfg");
+  read_trained(config, on_root(world, "read run.cfg", [&] { return read_text(fs::path(o.run) / "run.cfg"); }),
+               o.run + "/run.cfg");
+  if (config.source && o.weights == "initial")
+    throw Error(ExitCode::usage, "--weights initial: this run's generator was trained before it began",
+                "use --weights raw, or sample the generator's own run");
   config.trained.training.threads = o.threads;
   config.trained.training.device = o.device;
   config.checkpoint = fs::path(o.run) / "checkpoint" / checkpoint_name(step);
-  config.weights = weights_of(o.weights, config.trained);
+  config.weights = weights_of(o.weights, config.trained, config.source.has_value());
   config.langevin = config.trained.langevin;
   if (config.trained.evaluation_steps > 0) config.langevin.steps = config.trained.evaluation_steps;
   if (o.steps >= 0) config.langevin.steps = o.steps;

@@ -5,7 +5,7 @@
 namespace langrun::launch {
 
 void bind_shortrun(OptionTable& table, ShortrunConfig& config) {
-  bind_energy_training(table, config);
+  bind_energy_training(table, "shortrun", config);
   table.choice("init", config.init, {"coop-persistent", "persistent", "coop", "data", "data-persistent", "noise"},
                "where chains begin: bank rejuvenated from the generator, bank from noise, generator, data, bank from "
                "data, noise");

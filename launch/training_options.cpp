@@ -4,7 +4,9 @@
 
 namespace langrun::launch {
 
-void bind_training(OptionTable& table, TrainingConfig& c) {
+void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c) {
+  c.job = job;
+  table.choice("job", c.job, {job}, "the command that a configuration file is of");
   table.text("run", c.run, "folder of the run; made if it is missing", Keep::transient);
   table.flag("resume", c.resume,
              "go on from the newest good checkpoint in --run; an empty or missing folder starts anew", Keep::transient);
@@ -36,8 +38,8 @@ void bind_training(OptionTable& table, TrainingConfig& c) {
              "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
 }
 
-void bind_energy_training(OptionTable& table, EnergyTrainingConfig& c) {
-  bind_training(table, c.training);
+void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& c) {
+  bind_training(table, job, c.training);
   bind_energy(table, c.energy);
   bind_learning(table, "energy", c.energy_learning);
   bind_langevin(table, c.langevin);

@@ -10,11 +10,11 @@
 
 namespace langrun::launch {
 
-/// run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
-void bind_training(OptionTable& table, TrainingConfig& config);
+/// job (the command these options are of), run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
+void bind_training(OptionTable& table, const std::string& job, TrainingConfig& config);
 /// What jobs that train an energy on chains share: bind_training, the energy and its learning, langevin.*, data.noise,
 /// evaluation.steps.
-void bind_energy_training(OptionTable& table, EnergyTrainingConfig& config);
+void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& config);
 /// source.generator, .weights, .latent, .range.
 void bind_source(OptionTable& table, SourceConfig& config);
 /// langevin.steps, .eta, .temperature, .max-norm (of chains).
