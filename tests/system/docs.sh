@@ -21,7 +21,7 @@ for word in $(grep -ohE '(^|[ `(])--[a-z][a-z0-9_.-]*' "${documents[@]}" | grep 
   grep -qxF -- "$word" <(tr ' ' '\n' <<<"$options $others") || { echo "no option $word"; bad=1; }
 done
 for name in $(grep -ohE -- '--preset [a-z0-9-]+' "${documents[@]}" | cut -d ' ' -f 2 | sort -u); do
-  [[ -f jobs/presets/shortrun/$name.cfg || $name = debug || $name = release || $name = sanitize || $name = cpu ]] ||
+  [[ -n $(find jobs/presets -name "$name.cfg") || $name = debug || $name = release || $name = sanitize || $name = cpu ]] ||
     { echo "no preset $name"; bad=1; }
 done
 for document in "${documents[@]}"; do
