@@ -31,7 +31,8 @@ void BankShare::fill(ChainSource& source, NoiseKey key) {
     bank_.push_back(fill_lane(lane, source, key));
 }
 
-// Design invariant 1: in lane-shaped calls, the last one padded, so that every image comes from a call of the one shape.
+// Design invariant 1: in lane-shaped calls, the last one padded, so that every image comes from a call of the one
+// shape.
 BankLane BankShare::fill_lane(std::int64_t lane, ChainSource& source, NoiseKey key) const {
   const torch::NoGradGuard constant;
   const auto rows = lanes_.rows(lane, slots_);

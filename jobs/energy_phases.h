@@ -30,8 +30,8 @@ class PhaseTimer {
   Clock::time_point start_ = Clock::now();
 };
 
-/// This rank's part of the phases. A step is, for each owned lane in order: `data`, `sample`; then `finish`, `add_lanes`,
-/// `wait`, `update`.
+/// This rank's part of the phases. A step is, for each owned lane in order: `data`, `sample`; then `finish`,
+/// `add_lanes`, `wait`, `update`.
 class EnergyPhases {
  public:
   /// A lane's own scalars of a job, summed over lanes by `update`.

@@ -12,7 +12,7 @@ struct EnergyTrainingConfig {
   EnergyConfig energy;
   LearningConfig energy_learning;
   LangevinConfig langevin;
-  double data_noise = 1e-2;          ///< standard deviation, pixel range [-1, 1]
+  double data_noise = 1e-2;           ///< standard deviation, pixel range [-1, 1]
   std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
 };
 

@@ -72,8 +72,7 @@ class ScriptedGenerator final : public FrozenGenerator {
       module_ = torch::jit::load(path, device_);
     } catch (const c10::Error& error) {
       throw Error(ExitCode::input,
-                  fmt::format("{} is neither a file of weights nor TorchScript: {}", path,
-                              reason_of(error)),
+                  fmt::format("{} is neither a file of weights nor TorchScript: {}", path, reason_of(error)),
                   "give a run folder, an HDF5 file of `langrun weights import`, or a module saved by torch.jit.save");
     }
     module_.eval();
@@ -114,8 +113,8 @@ void check_settings(const SourceConfig& config, bool scripted) {
     throw Error(ExitCode::usage, fmt::format("the latent length of {} is not known", config.generator),
                 "TorchScript does not say it: give --source.latent");
   if (!scripted && config.latent > 0)
-    throw Error(ExitCode::usage, fmt::format("--source.latent goes with TorchScript, {} is a file of weights",
-                                             config.generator),
+    throw Error(ExitCode::usage,
+                fmt::format("--source.latent goes with TorchScript, {} is a file of weights", config.generator),
                 "leave it out: the file says it");
   if (!scripted && config.range != "-1:1")
     throw Error(ExitCode::usage, "--source.range goes with TorchScript; generators of our own make -1:1");

@@ -32,15 +32,15 @@ class FrozenGenerator {
 /// Chains that begin with its images; their latents are not kept.
 class FrozenSource final : public ChainSource {
  public:
-  /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file: of a run
-  /// folder it is the weights of the newest good checkpoint. With `resume` it may be missing, since a checkpoint has
-  /// what is needed of a built-in network. Throws Error(input) where there is nothing.
+  /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file: of a
+  /// run folder it is the weights of the newest good checkpoint. With `resume` it may be missing, since a checkpoint
+  /// has what is needed of a built-in network. Throws Error(input) where there is nothing.
   FrozenSource(const SourceConfig& config, bool resume, Communicator& world);
   ~FrozenSource() override;
 
-  /// Reads the generator and calls it once, on `batch` latents. Throws Error(usage) for settings that do not go with the
-  /// kind of file; Error(input) where it cannot be read, does not take the latents, makes images of another shape than
-  /// `image`, or values that are not of the stated range.
+  /// Reads the generator and calls it once, on `batch` latents. Throws Error(usage) for settings that do not go with
+  /// the kind of file; Error(input) where it cannot be read, does not take the latents, makes images of another shape
+  /// than `image`, or values that are not of the stated range.
   void open(const ImageShape& image, std::int64_t batch, const at::Device& device);
 
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override;

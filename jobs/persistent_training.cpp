@@ -79,8 +79,8 @@ std::unique_ptr<Snapshot> PersistentTraining::snapshot() {
     source_->copy_to(weights);
     weights.push_back(copied_part("optimizer", phases_.energy().optimizer_state(), {}));
   }
-  auto snapshot = std::make_unique<StateSnapshot>(std::move(weights), bank_.lanes(), phases_.lanes().first,
-                                                  phases_.lanes().count);
+  auto snapshot =
+      std::make_unique<StateSnapshot>(std::move(weights), bank_.lanes(), phases_.lanes().first, phases_.lanes().count);
   bank_.freeze(snapshot->bank());
   return snapshot;
 }

@@ -16,12 +16,12 @@
 namespace langrun {
 
 struct SampleConfig {
-  ShortrunConfig trained;            ///< configuration of the run that is sampled, as a shortrun's
+  ShortrunConfig trained;              ///< configuration of the run that is sampled, as a shortrun's
   std::optional<SourceConfig> source;  ///< a frozen generator that its chains begin from, instead of trained.init
-  std::filesystem::path checkpoint;  ///< its checkpoint folder; with initial weights only for a frozen generator
-  std::string weights = "average";   ///< average, raw, or initial (untrained, from the run's seed)
-  LangevinConfig langevin;           ///< of these samples
-  std::int64_t count = 64;           ///< images
+  std::filesystem::path checkpoint;    ///< its checkpoint folder; with initial weights only for a frozen generator
+  std::string weights = "average";     ///< average, raw, or initial (untrained, from the run's seed)
+  LangevinConfig langevin;             ///< of these samples
+  std::int64_t count = 64;             ///< images
   std::int64_t seed = 1;
   std::int64_t call = 25;  ///< images a call; its shape is part of the bits
 };

@@ -232,8 +232,8 @@ std::vector<Panel> Shortrun::pictures() {
     samples.push_back(phases_.evaluate(starts.back(), places));
   }
   const char* weights = average ? "average weights" : "raw weights";
-  panels.push_back(panel_of(fmt::format("samples, {}, K {}", weights, phases_.evaluation().steps), torch::cat(samples),
-                            kPictures));
+  panels.push_back(
+      panel_of(fmt::format("samples, {}, K {}", weights, phases_.evaluation().steps), torch::cat(samples), kPictures));
   if (generator_)
     panels.push_back(panel_of(generator_->has_average() ? "generator, average weights" : "generator, raw weights",
                               torch::cat(starts), kPictures));

@@ -6,10 +6,11 @@
 
 namespace langrun::launch {
 int run_midrun(Call& call) {
-  TrainingCommand<MidrunConfig> command{
-      "midrun",
-      "Trains an energy on a persistent bank that a frozen generator, or data, fills and rejuvenates (midrun learning).",
-      bind_midrun, make_midrun, [](MidrunConfig& config) -> TrainingConfig& { return config.training; }};
+  TrainingCommand<MidrunConfig> command{"midrun",
+                                        "Trains an energy on a persistent bank that a frozen generator, or data, fills "
+                                        "and rejuvenates (midrun learning).",
+                                        bind_midrun, make_midrun,
+                                        [](MidrunConfig& config) -> TrainingConfig& { return config.training; }};
   return run_training(call, command);
 }
 

@@ -10,7 +10,8 @@
 
 namespace langrun::launch {
 
-/// job (the command these options are of), run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*, watchdog.*.
+/// job (the command these options are of), run, data, seed, steps, batch, lanes, device, ..., checkpoint.*, pictures.*,
+/// watchdog.*.
 void bind_training(OptionTable& table, const std::string& job, TrainingConfig& config);
 /// What jobs that train an energy on chains share: bind_training, the energy and its learning, langevin.*, data.noise,
 /// evaluation.steps.

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/torch.h"
 #include "distributed/communicator.h"
 #include "jobs/frozen_generator.h"
 #include "launch/midrun_options.h"
