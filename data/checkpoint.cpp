@@ -23,6 +23,7 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                 {"generation", manifest.generation},
                 {"lanes", manifest.lanes},
                 {"attempt", manifest.attempt},
+                {"watch", manifest.watch},
                 {"configuration", manifest.configuration},
                 {"files", files}};
   document["xxh3_128"] = checksum_of_text(document.dump());
@@ -46,6 +47,7 @@ Manifest read_manifest(const fs::path& folder) {
     manifest.generation = document.at("generation").get<std::int64_t>();
     manifest.lanes = document.at("lanes").get<std::int64_t>();
     manifest.attempt = document.at("attempt").get<std::int64_t>();
+    if (document.contains("watch")) manifest.watch = document.at("watch").get<std::vector<double>>();
     manifest.configuration = document.at("configuration").get<std::string>();
     for (const auto& file : document.at("files"))
       manifest.files.push_back({file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(),
@@ -110,8 +112,32 @@ std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vec
               "`langrun run verify DIR` lists all that is damaged");
 }
 
+namespace {
+
+/// Takes a checkpoint's name away; what is left of it is for the caller to remove.
+fs::path retire(const fs::path& folder, std::int64_t step) {
+  const auto name = checkpoint_name(step);
+  const auto renamed = folder / (name + ".old.partial");
+  std::error_code ignored;
+  fs::remove_all(renamed, ignored);
+  fs::rename(folder / name, renamed, ignored);
+  return renamed;
+}
+
+}  // namespace
+
+std::vector<fs::path> return_to_checkpoint(const fs::path& run, std::int64_t step) {
+  const auto folder = run / "checkpoint";
+  // Whoever is cut off amid this goes on from a checkpoint of the course that diverged, and comes here again.
+  point_link(folder / "latest", checkpoint_name(step));
+  std::vector<fs::path> gone;
+  for (const auto later : checkpoint_steps(run))
+    if (later > step) gone.push_back(retire(folder, later));
+  return gone;
+}
+
 std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step,
-                                         std::int64_t keep) {
+                                         std::int64_t keep, std::int64_t spared) {
   const auto folder = run / "checkpoint";
   const auto name = checkpoint_name(step);
   std::error_code ignored;
@@ -124,13 +150,8 @@ std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& pa
   steps.erase(std::upper_bound(steps.begin(), steps.end(), step), steps.end());
   const auto older = static_cast<std::ptrdiff_t>(steps.size()) - keep;
   std::vector<fs::path> old;
-  for (std::ptrdiff_t i = 0; i < older; ++i) {
-    const auto gone = checkpoint_name(steps[static_cast<std::size_t>(i)]);
-    const auto renamed = folder / (gone + ".old.partial");
-    fs::remove_all(renamed, ignored);
-    fs::rename(folder / gone, renamed, ignored);
-    old.push_back(renamed);
-  }
+  for (std::ptrdiff_t i = 0; i < older; ++i)
+    if (const auto each = steps[static_cast<std::size_t>(i)]; each != spared) old.push_back(retire(folder, each));
   return old;
 }
 

@@ -22,7 +22,8 @@ struct Manifest {
   std::int64_t step = 0;
   std::int64_t generation = 0;  ///< which start of the run wrote it
   std::int64_t lanes = 0;
-  std::int64_t attempt = 0;   ///< part of every noise key; 0 until runs roll back after divergence
+  std::int64_t attempt = 0;   ///< part of every noise key: how often the run was rolled back after divergence
+  std::vector<double> watch;  ///< what the watch for divergence had seen
   std::string configuration;  ///< run.cfg as it was
   std::vector<CheckpointFile> files;
 };
@@ -45,11 +46,18 @@ std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& run);
 /// run has no checkpoint at all. Throws Error(storage) where it has some and all are damaged.
 std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& run, std::vector<std::string>& damaged);
 
+/// Makes `step` the newest checkpoint again: moves `latest` to it, and takes later ones out of the way; their folders,
+/// under names in .partial, are for the caller to remove. Rank 0 alone. Throws Error(storage).
+[[nodiscard]] std::vector<std::filesystem::path> return_to_checkpoint(const std::filesystem::path& run,
+                                                                      std::int64_t step);
+
 /// Renames `partial`, a folder in RUN/checkpoint, to NNNNNNNN and moves `latest`; then all but the newest `keep` of
 /// those up to `step` are checkpoints no more, and their folders, under names in .partial, are for the caller to remove
-/// (which takes a disk its time). Only rank 0, after all ranks agreed that their files are durable.
+/// (which takes a disk its time). `spared`: a step that is not among those, 0: none. Only rank 0, after all ranks agreed
+/// that their files are durable.
 [[nodiscard]] std::vector<std::filesystem::path> publish_checkpoint(const std::filesystem::path& run,
                                                                     const std::filesystem::path& partial,
-                                                                    std::int64_t step, std::int64_t keep);
+                                                                    std::int64_t step, std::int64_t keep,
+                                                                    std::int64_t spared = 0);
 
 }  // namespace langrun

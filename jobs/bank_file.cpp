@@ -34,33 +34,40 @@ std::int64_t piece_rows(const ImageShape& image) {
 std::string bank_file_name(std::int64_t lane) { return fmt::format("bank-{}.h5", lane); }
 
 std::optional<WrittenFile> write_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes,
-                                           FrozenBank& bank, std::size_t which, std::size_t memory,
+                                           FrozenBank& bank, const std::vector<BankGroup>& groups, std::size_t memory,
                                            const std::function<bool()>& stop) {
   StreamedFile file(folder / bank_file_name(lane));
-  file.create_group("/bank");
-  file.write_attribute("/bank", "lane", lane);
-  file.write_attribute("/bank", "lanes", lanes);
-  const auto rows = static_cast<std::uint64_t>(bank.rows(which));
   const auto nz = static_cast<std::uint64_t>(bank.latent_length());
-  auto shape = row_shape(bank.image());
-  shape.insert(shape.begin(), rows);
   // A row is taken once, image and latent; the latents wait here for their place in the file, behind the images.
-  std::vector<float> latents(rows * nz);
-  file.add("/bank/images", h5::Type::f32, shape, [&](std::uint64_t first, std::uint64_t count, std::byte* out) {
-    bank.take(which, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count), reinterpret_cast<float*>(out),
-              latents.data() + first * nz);
-  });
-  file.add("/bank/latents", {rows, nz}, latents.data());
-  file.add("/bank/updates", {rows}, bank.updates(which).data());
-  file.add("/bank/visits", {rows}, bank.visits(which).data());
+  std::vector<std::vector<float>> latents;
+  for (const auto& group : groups) latents.emplace_back(static_cast<std::uint64_t>(bank.rows(group.which)) * nz);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto which = groups[i].which;
+    const auto name = "/" + groups[i].name;
+    const auto rows = static_cast<std::uint64_t>(bank.rows(which));
+    file.create_group(name);
+    file.write_attribute(name, "lane", lane);
+    file.write_attribute(name, "lanes", lanes);
+    auto shape = row_shape(bank.image());
+    shape.insert(shape.begin(), rows);
+    file.add(name + "/images", h5::Type::f32, shape,
+             [&bank, which, nz, &own = latents[i]](std::uint64_t first, std::uint64_t count, std::byte* out) {
+               bank.take(which, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count),
+                         reinterpret_cast<float*>(out), own.data() + first * nz);
+             });
+    file.add(name + "/latents", {rows, nz}, latents[i].data());
+    file.add(name + "/updates", {rows}, bank.updates(which).data());
+    file.add(name + "/visits", {rows}, bank.visits(which).data());
+  }
   return file.write(memory, stop);
 }
 
 BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, std::int64_t lanes, std::int64_t rows,
-                        const ImageShape& image, std::int64_t latent) {
+                        const ImageShape& image, std::int64_t latent, const std::string& group) {
   const auto path = folder / bank_file_name(lane);
   const auto file = h5::File::open(path);
-  const auto held = file.read_int_attribute("/bank", "lane"), of = file.read_int_attribute("/bank", "lanes");
+  const auto root = "/" + group;
+  const auto held = file.read_int_attribute(root, "lane"), of = file.read_int_attribute(root, "lanes");
   if (held != lane || of != lanes)
     throw Error(ExitCode::input,
                 fmt::format("{} holds lane {} of {}, expected is lane {} of {}", path.string(), held, of, lane, lanes),
@@ -69,8 +76,8 @@ BankLane read_bank_lane(const std::filesystem::path& folder, std::int64_t lane, 
   auto bank = BankLane::make(rows, image, latent);
   auto shape = row_shape(image);
   shape.insert(shape.begin(), n);
-  const auto images = file.dataset("/bank/images"), latents = file.dataset("/bank/latents");
-  const auto updates = file.dataset("/bank/updates"), visits = file.dataset("/bank/visits");
+  const auto images = file.dataset(root + "/images"), latents = file.dataset(root + "/latents");
+  const auto updates = file.dataset(root + "/updates"), visits = file.dataset(root + "/visits");
   check_shape(images, shape, path.string());
   check_shape(latents, {n, static_cast<std::uint64_t>(latent)}, path.string());
   check_shape(updates, {n}, path.string());

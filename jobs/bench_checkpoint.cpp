@@ -186,7 +186,7 @@ class Loop {
     agree(world_, "benchmark files", [&] { files = writer.finish(false); });
     agree(world_, "benchmark manifest", [&] {
       if (world_.rank() != 0) return;
-      write_manifest(writer.folder(), {1, 1, bank_.lanes.count, 0, "", std::move(files)});
+      write_manifest(writer.folder(), {1, 1, bank_.lanes.count, 0, {}, "", std::move(files)});
       sync_path(writer.folder());
       (void)publish_checkpoint(folder_, writer.folder(), 1, 1);
     });

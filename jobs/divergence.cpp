@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -10,11 +11,12 @@ namespace langrun {
 namespace {
 
 constexpr const char* kHint =
-    "begin a new run with a smaller --energy.learning-rate or --langevin.eta, or with more --data.noise";
+    "begin a new run with a smaller --energy.learning-rate or --langevin.eta, or with more --data.noise; or go on with "
+    "--resume --divergence.action rollback";
 
 void refuse_infinite(const char* what, double value, std::int64_t step) {
   if (!std::isfinite(value))
-    throw Error(ExitCode::diverged, fmt::format("diverged: {} is {} at step {}", what, value, step), kHint);
+    throw Diverged(fmt::format("diverged: {} is {} at step {}", what, value, step), kHint, step);
 }
 
 }  // namespace
@@ -23,9 +25,46 @@ void DivergenceWatch::see(const StepRecord& record) {
   refuse_infinite("energy difference", record.energy_difference, record.step);
   refuse_infinite("gradient magnitude", record.gradient_magnitude, record.step);
   refuse_infinite("generator loss", record.generator_loss.value_or(0), record.step);
+  check_bound(record);
   one_sign_ = one_sign_ && record.energy_difference * sum_ >= 0;
   sum_ += record.energy_difference;
   if (++steps_ == kWindow) close_window(record.step);
+}
+
+void DivergenceWatch::check_bound(const StepRecord& record) {
+  const bool beyond = config_.bound > 0 && std::abs(record.energy_difference) > config_.bound;
+  beyond_ = beyond ? beyond_ + 1 : 0;
+  if (beyond && beyond_ >= config_.steps)
+    throw Diverged(fmt::format("diverged: the energy difference was beyond {:.4g} for {} steps in a row, {:.4g} at step {}",
+                               config_.bound, beyond_, record.energy_difference, record.step),
+                   kHint, record.step - beyond_ + 1);
+}
+
+std::int64_t DivergenceWatch::suspects_from(std::int64_t step) const {
+  const auto bound = step - beyond_ + 1;
+  // A window with both signs ends whatever was growing.
+  if (!one_sign_) return bound;
+  const auto windows = in_a_row_ + (last_mean_ != 0 ? 1 : 0);
+  return std::min(bound, step - steps_ + 1 - kWindow * windows);
+}
+
+std::vector<double> DivergenceWatch::state() const {
+  return {static_cast<double>(beyond_), static_cast<double>(steps_),    sum_, one_sign_ ? 1.0 : 0.0,
+          last_mean_,                   static_cast<double>(in_a_row_)};
+}
+
+void DivergenceWatch::restore(const std::vector<double>& state) {
+  *this = DivergenceWatch(config_);
+  if (state.empty()) return;
+  if (state.size() != this->state().size())
+    throw Error(ExitCode::input, fmt::format("the checkpoint's watch for divergence has {} numbers, expected {}",
+                                             state.size(), this->state().size()));
+  beyond_ = static_cast<std::int64_t>(state[0]);
+  steps_ = static_cast<std::int64_t>(state[1]);
+  sum_ = state[2];
+  one_sign_ = state[3] != 0;
+  last_mean_ = state[4];
+  in_a_row_ = static_cast<std::int64_t>(state[5]);
 }
 
 void DivergenceWatch::close_window(std::int64_t step) {
@@ -33,11 +72,10 @@ void DivergenceWatch::close_window(std::int64_t step) {
   const bool doubled = last_mean_ != 0 && mean / last_mean_ >= 2;
   in_a_row_ = doubled ? in_a_row_ + 1 : 0;
   if (in_a_row_ >= kWindows - 1)
-    throw Error(ExitCode::diverged,
-                fmt::format("diverged: the energy difference grows without return, {:.4g} on average over the last {} "
-                            "steps at step {}, at least twice that of the {} before, {} times in a row",
-                            mean, kWindow, step, kWindow, in_a_row_),
-                kHint);
+    throw Diverged(fmt::format("diverged: the energy difference grows without return, {:.4g} on average over the last {} "
+                               "steps at step {}, at least twice that of the {} before, {} times in a row",
+                               mean, kWindow, step, kWindow, in_a_row_),
+                   kHint, step - kWindow * (in_a_row_ + 1) + 1);
   last_mean_ = mean;
   steps_ = 0;
   sum_ = 0;

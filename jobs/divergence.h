@@ -3,25 +3,61 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "core/error.h"
 #include "jobs/step_record.h"
 
 namespace langrun {
 
+/// What counts as divergence, and what follows.
+struct DivergenceConfig {
+  std::string action = "stop";  ///< stop, or rollback: go back to a checkpoint and on with other noise
+  double bound = 0;             ///< |energy difference| beyond it counts; 0: no bound
+  std::int64_t steps = 20;      ///< so many steps in a row
+  double rate = 0.5;            ///< rollback: factor of all learning rates, each time
+  std::int64_t limit = 3;       ///< rollback: how often in a run
+};
+
+/// Error(diverged) that says since when.
+class Diverged : public Error {
+ public:
+  Diverged(const std::string& what, const std::string& hint, std::int64_t first_step)
+      : Error(ExitCode::diverged, what, hint), first_step_(first_step) {}
+  /// First step of the course that was found bad.
+  std::int64_t first_step() const { return first_step_; }
+
+ private:
+  std::int64_t first_step_;
+};
+
 /// Watches the records of a run, which are the same on every rank, so that all ranks come to the same verdict without
-/// asking. A healthy energy difference oscillates about 0; a diverging one keeps its sign and grows without return. The
-/// watch begins anew with every start of the run: whoever knows better can resume.
+/// asking. A healthy energy difference oscillates about 0; a diverging one keeps its sign and grows without return.
 class DivergenceWatch {
  public:
-  /// Throws Error(diverged) where a value of the record is not finite, and where the energy difference has kept its
-  /// sign through kWindows windows of kWindow steps, each with at least twice the mean of the one before.
+  explicit DivergenceWatch(const DivergenceConfig& config) : config_(config) {}
+
+  /// Throws Diverged, naming step and quantity, where a value of the record is not finite; where the energy difference
+  /// was beyond the configured bound for the configured number of steps in a row; and where it has kept its sign through
+  /// kWindows windows of kWindow steps, each with at least twice the mean of the one before.
   void see(const StepRecord& record);
+
+  /// After `step`: the first step of the course that a verdict may yet be about; step + 1 where nothing is suspicious.
+  std::int64_t suspects_from(std::int64_t step) const;
+
+  /// What it has seen, for a checkpoint: a run that goes on from there comes to the verdicts of one that was not cut.
+  std::vector<double> state() const;
+  /// Takes it back; an empty one stands for nothing seen. Throws Error(input) for one of another length.
+  void restore(const std::vector<double>& state);
 
   static constexpr std::int64_t kWindow = 200, kWindows = 5;
 
  private:
+  void check_bound(const StepRecord& record);
   void close_window(std::int64_t step);
 
+  DivergenceConfig config_;
+  std::int64_t beyond_ = 0;    ///< steps in a row beyond the bound
   std::int64_t steps_ = 0;     ///< in this window
   double sum_ = 0;             ///< of the energy difference, in this window
   bool one_sign_ = true;       ///< of all differences in this window

@@ -15,13 +15,49 @@ enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kEnergyScalars };
 
 }  // namespace
 
-EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars)
+EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars,
+                           std::unique_ptr<FrozenPrior> prior)
     : config_(config), world_(world), lanes_(lanes_of(config.training.lanes, world.rank(), world.size())),
       lane_batch_(langrun::lane_batch(config.training.batch, config.training.lanes)),
       device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
       keys_(static_cast<std::uint64_t>(config.training.seed)),
       energy_(config.energy, config.energy_learning, config.training, device_, reduction_, kEnergyScalars + scalars),
-      data_(config.training, lanes_, energy_.image()) {}
+      data_(config.training, lanes_, energy_.image()), prior_(std::move(prior)) {
+  if (prior_) prior_->open(energy_.image());
+  add_terms();
+}
+
+// On a resume the prior's own file may be gone; then its terms come with the checkpoint.
+void EnergyPhases::add_terms() {
+  const auto& training = config_.training;
+  SamplingTerms terms;
+  if (prior_ && prior_->ready()) terms = prior_->terms(training.precision, device_);
+  terms.tau = config_.terms.tau;
+  if (terms.any()) energy_.sampler().add_terms(std::move(terms), config_.langevin.temperature);
+}
+
+void EnergyPhases::begin_attempt(std::int64_t attempt) {
+  keys_ = RunKeys(static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint32_t>(attempt));
+  energy_.scale_rates(attempt_rate(config_.training, attempt));
+  data_.restart();
+}
+
+void EnergyPhases::copy_to(std::vector<WeightsPart>& parts) const {
+  const auto first = parts.size();
+  energy_.copy_to(parts);
+  for (auto part = first; part < parts.size(); ++part) {
+    parts[part].facts["temperature"] = fmt::format("{}", config_.langevin.temperature);
+    if (config_.terms.tau > 0) parts[part].facts["tau"] = fmt::format("{}", config_.terms.tau);
+  }
+  if (prior_) prior_->copy_to(parts);
+}
+
+void EnergyPhases::load(const WeightsFile& file) {
+  energy_.load(file);
+  if (!prior_) return;
+  prior_->restore(file, energy_.image());
+  add_terms();
+}
 
 LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
   const torch::NoGradGuard constant;
@@ -64,13 +100,14 @@ void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalar
 
 std::vector<double> EnergyPhases::update(std::int64_t step, StepRecord& record) {
   const auto sums = energy_.take();
-  energy_.apply(step);
+  const auto clipped = energy_.apply(step);
   const auto lanes = static_cast<double>(lanes_.count);
   const double data = sums[kDataEnergy] / lanes, chains = sums[kChainEnergy] / lanes;
   record.energy_difference = (data - chains) / config_.langevin.temperature;
   record.gradient_magnitude = sums[kMagnitude] / lanes;
   record.learning_rate = energy_.learning_rate(step);
-  record.more = {{"energy_data", data}, {"energy_chains", chains}};
+  record.more = {{"energy_data", data}, {"energy_chains", chains},
+                 {"clipped_tensors", static_cast<double>(clipped)}};
   return {sums.begin() + kEnergyScalars, sums.end()};
 }
 
@@ -87,7 +124,7 @@ std::vector<Fact> EnergyPhases::facts(std::int64_t other_weights) const {
   const auto weights = weight_count(energy_.network());
   const double ranks = world_.size(),
                exchanged = 4.0 * static_cast<double>(weights + other_weights) * 2 * (ranks - 1) / ranks;
-  return {
+  std::vector<Fact> facts{
       {"image", fmt::format("{} x {} x {}", image.channels, image.height, image.width)},
       {"energy weights", with_thousands(weights)},
       {"gradient weight eta^2/(2T)", fmt::format("{:.6g}", config_.langevin.gradient_weight())},
@@ -100,11 +137,16 @@ std::vector<Fact> EnergyPhases::facts(std::int64_t other_weights) const {
       {"products of sampling", products_of_sampling(config_.training.precision, device_)},
       {"exchanged a rank and step", bytes_text(static_cast<std::uint64_t>(exchanged))},
   };
+  if (prior_) facts.push_back({"prior energy", prior_->description()});
+  if (config_.terms.tau > 0)
+    facts.push_back({"Gaussian term", fmt::format("||x||^2 / (2 tau^2), tau {:.6g}", config_.terms.tau)});
+  return facts;
 }
 
 LangevinConfig EnergyPhases::evaluation() const {
   auto config = config_.langevin;
   if (config_.evaluation_steps > 0) config.steps = config_.evaluation_steps;
+  config.temperature *= config_.terms.joint_temperature;
   return config;
 }
 
@@ -112,6 +154,22 @@ at::Tensor EnergyPhases::evaluate(const at::Tensor& starts, const std::vector<st
   ChainNoise noise{keys_.sample, {}, 0};
   for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
   return energy_.sampler().run(to_device(starts, device_), evaluation(), noise);
+}
+
+// In lane-shaped calls, so that a picture does not depend on how many images it has.
+std::vector<Panel> EnergyPhases::sample_panels(ChainSource& source) {
+  const torch::NoGradGuard constant;
+  energy_.refresh_frozen(energy_.has_average());
+  std::vector<at::Tensor> starts, samples;
+  for (std::int64_t first = 0; first < kPanelImages; first += lane_batch_) {
+    std::vector<std::uint64_t> places;
+    for (std::int64_t i = 0; i < lane_batch_; ++i) places.push_back(static_cast<std::uint64_t>(first + i));
+    starts.push_back(source.fresh(places, 0, keys_.sample).images);
+    samples.push_back(evaluate(starts.back(), places));
+  }
+  return {panel_of(fmt::format("samples, {} weights, K {}", energy_.has_average() ? "average" : "raw", evaluation().steps),
+                   torch::cat(samples), kPanelImages),
+          panel_of("their starts", torch::cat(starts), kPanelImages)};
 }
 
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "jobs/energy_training.h"
+#include "jobs/chain_source.h"
 #include "jobs/fact.h"
+#include "jobs/frozen_prior.h"
 #include "jobs/lane_work.h"
 #include "jobs/learner.h"
 #include "jobs/reduction.h"
@@ -37,9 +39,11 @@ class EnergyPhases {
   /// A lane's own scalars of a job, summed over lanes by `update`.
   using LaneScalars = std::function<std::vector<float>(const LaneWork& work)>;
 
-  /// Collective, all ranks. `scalars`: how many a lane adds of its own. `config` must outlive it. Throws Error(usage)
-  /// where batch, lanes and ranks do not fit, Error(input) where the store is missing or of another size.
-  EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars);
+  /// Collective, all ranks. `scalars`: how many a lane adds of its own. `config` must outlive it. `prior`: none, or what
+  /// config.terms.prior names. Throws Error(usage) where batch, lanes and ranks do not fit, Error(input) where the store
+  /// is missing or of another size, or the prior does not fit.
+  EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars,
+               std::unique_ptr<FrozenPrior> prior = nullptr);
 
   Communicator& world() const { return world_; }
   const Lanes& lanes() const { return lanes_; }
@@ -50,6 +54,14 @@ class EnergyPhases {
   EnergyLearner& energy() { return energy_; }
   const EnergyLearner& energy() const { return energy_; }
   TrainingData& data() { return data_; }
+
+  /// Another course of the same run after a divergence: noise of keys of its own, rates times the configured factor to
+  /// the power of `attempt`. Before `load` or the first step.
+  void begin_attempt(std::int64_t attempt);
+  /// Adds the parts of a checkpoint: the energy and what is needed to sample it, its average, the prior.
+  void copy_to(std::vector<WeightsPart>& parts) const;
+  /// Takes them back. Throws Error(input).
+  void load(const WeightsFile& file);
 
   /// An empty piece of work with the lane's data of this step, on the device.
   LaneWork begin_lane(std::int64_t lane, std::int64_t step);
@@ -75,6 +87,9 @@ class EnergyPhases {
   at::Tensor evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places);
   /// K of that.
   LangevinConfig evaluation() const;
+  /// Pictures of chains that `source` begins: after those steps, under the average weights where they are kept, and at
+  /// their start. On rank 0.
+  std::vector<Panel> sample_panels(ChainSource& source);
 
  private:
   const EnergyTrainingConfig& config_;
@@ -83,11 +98,16 @@ class EnergyPhases {
   const std::int64_t lane_batch_;
   const at::Device device_;
   const Reduction reduction_;  // before the learner, whose reducer it serves
-  const RunKeys keys_;
+  RunKeys keys_;
   EnergyLearner energy_;
   TrainingData data_;
+  std::unique_ptr<FrozenPrior> prior_;
+
+  void add_terms();
 };
 
+/// Images of a panel.
+constexpr std::int64_t kPanelImages = 64;
 /// The first images of a batch as a panel.
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most);
 

@@ -10,13 +10,12 @@
 #include "core/error.h"
 #include "core/networks/generator.h"
 #include "core/torch.h"
-#include "data/checkpoint.h"
 #include "data/durable.h"
 #include "data/hdf5.h"
-#include "distributed/agreement.h"
 #include "jobs/chain_starts.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/weights_source.h"
 
 namespace langrun {
 namespace {
@@ -145,22 +144,8 @@ void check_images(const at::Tensor& images, const SourceConfig& config, const Im
 
 }  // namespace
 
-FrozenSource::FrozenSource(const SourceConfig& config, bool resume, Communicator& world) : config_(config) {
-  file_ = on_root(world, "look for the generator", [&]() -> std::string {
-    if (!fs::exists(config.generator)) {
-      if (resume) return "";
-      throw Error(ExitCode::input, fmt::format("generator {} does not exist", config.generator),
-                  "name a run folder, a file of weights or a TorchScript file");
-    }
-    if (!fs::is_directory(config.generator)) return config.generator;
-    std::vector<std::string> damaged;
-    const auto newest = newest_good_checkpoint(config.generator, damaged);
-    if (!newest)
-      throw Error(ExitCode::input, fmt::format("{} has no checkpoint of a run", config.generator),
-                  "name a run folder, a file of weights or a TorchScript file");
-    return (fs::path(config.generator) / "checkpoint" / checkpoint_name(*newest) / "weights.h5").string();
-  });
-}
+FrozenSource::FrozenSource(const SourceConfig& config, bool resume, Communicator& world)
+    : config_(config), file_(find_weights(world, config.generator, "generator", resume)) {}
 
 FrozenSource::~FrozenSource() = default;
 
@@ -173,8 +158,7 @@ void FrozenSource::open(const ImageShape& image, std::int64_t batch, const at::D
     generator_ = std::make_unique<ScriptedGenerator>(file_, config_, device);
   } else {
     const WeightsFile file(file_);
-    const bool average = config_.weights == "average" || (config_.weights == "best" && file.has("generator_average"));
-    generator_ = std::make_unique<BuiltInGenerator>(file, average ? "generator_average" : "generator", device);
+    generator_ = std::make_unique<BuiltInGenerator>(file, chosen_part(file, "generator", config_.weights), device);
   }
   std::vector<std::uint64_t> places(static_cast<std::size_t>(batch));
   std::iota(places.begin(), places.end(), 0);
@@ -210,6 +194,14 @@ void FrozenSource::restore(const WeightsFile& file) {
     throw Error(ExitCode::input, fmt::format("{} is another file than the one this run began with", file_),
                 "put the original back, or begin a new run");
   }
+}
+
+std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool resume, Communicator& world) {
+  if (!config.generator.empty()) return std::make_unique<FrozenSource>(config, resume, world);
+  if (config.latent != 0 || config.range != "-1:1" || config.weights != "best")
+    throw Error(ExitCode::usage, "--source.latent, --source.range and --source.weights go with --source.generator",
+                "without one, chains begin from data");
+  return nullptr;
 }
 
 }  // namespace langrun

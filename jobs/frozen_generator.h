@@ -57,4 +57,8 @@ class FrozenSource final : public ChainSource {
   std::unique_ptr<FrozenGenerator> generator_;
 };
 
+/// The source of a job's chains as configured: nothing where they begin from data. Collective, all ranks, as
+/// FrozenSource's constructor is. Throws Error(usage) for settings of a generator that is not named.
+std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool resume, Communicator& world);
+
 }  // namespace langrun

@@ -149,15 +149,26 @@ EnergyLearner::EnergyLearner(const EnergyConfig& energy, const LearningConfig& l
       sampler_(energy, training.precision, device), optimizer_(*network_, config_.optimizer),
       schedule_(parse_schedule(config_.learning_rate, config_.drops)), reduction_(named_weights(*network_), extras) {
   if (average_) hold_constant(*average_);
+  if (config_.sgd_from > 0) {
+    auto sgd = config_.optimizer;
+    sgd.kind = "sgd";
+    later_.emplace(*network_, sgd);
+  }
   reduction_.connect(reduction.make(reduction_.elements(), "energy gradients"), reduction.owned_lanes());
 }
 
 void EnergyLearner::refresh_frozen(bool average) { sampler_.refresh(average && average_ ? *average_ : *network_); }
 
-void EnergyLearner::apply(std::int64_t step) {
-  clip_gradients(named_weights(*network_), config_.max_norm);
-  optimizer_.step(schedule_.at(step));
+double EnergyLearner::learning_rate(std::int64_t step) const {
+  return (later_ && step > config_.sgd_from ? config_.sgd_rate : schedule_.at(step)) * rate_factor_;
+}
+
+std::int64_t EnergyLearner::apply(std::int64_t step) {
+  const auto clipped = clip_gradients(named_weights(*network_), config_.max_norm);
+  auto& optimizer = later_ && step > config_.sgd_from ? *later_ : optimizer_;
+  optimizer.step(learning_rate(step));
   if (average_) move_average(*network_, *average_, config_.average);
+  return clipped;
 }
 
 void EnergyLearner::copy_to(std::vector<WeightsPart>& parts) const {
@@ -170,10 +181,16 @@ void EnergyLearner::load(const WeightsFile& file) {
   if (average_) read_part(file, "energy_average", named_state(*average_));
 }
 
-NamedTensors EnergyLearner::optimizer_state() const { return prefixed("energy.", optimizer_.state()); }
+NamedTensors EnergyLearner::optimizer_state() const {
+  auto state = prefixed("energy.", optimizer_.state());
+  if (later_)
+    for (auto& entry : prefixed("energy.later.", later_->state())) state.push_back(std::move(entry));
+  return state;
+}
 
 void EnergyLearner::restore_optimizer(const NamedTensors& state) {
   optimizer_.restore(without_prefix("energy.", state));
+  if (later_) later_->restore(without_prefix("energy.later.", state));
 }
 
 GeneratorLearner::GeneratorLearner(const GeneratorConfig& generator, const LearningConfig& learning,
@@ -232,7 +249,7 @@ double GeneratorLearner::take() {
 
 void GeneratorLearner::apply(std::int64_t step) {
   clip_gradients(named_weights(*network_), config_.max_norm);
-  optimizer_.step(schedule_.at(step));
+  optimizer_.step(learning_rate(step));
   if (training_use_ == BatchNormUse::lane) {
     // Design invariant 1: running statistics are the lanes' averaged in tree order, once a step.
     auto at = sums_.data() + 1;

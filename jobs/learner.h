@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -73,7 +74,8 @@ class EnergyLearner {
   Energy& network() { return *network_; }
   const Energy& network() const { return *network_; }
   bool has_average() const { return average_ != nullptr; }
-  double learning_rate(std::int64_t step) const { return schedule_.at(step); }
+  /// Of the optimiser that takes this step.
+  double learning_rate(std::int64_t step) const;
 
   /// Gives the sampler the present weights (or their average).
   void refresh_frozen(bool average = false);
@@ -85,14 +87,16 @@ class EnergyLearner {
   void wait() { reduction_.wait(); }
   std::vector<float> take() { return reduction_.take(lanes_, "energy gradients"); }
   double take_seconds() { return reduction_.take_seconds(); }
-  /// Clip, optimiser step at this step's rate, average.
-  void apply(std::int64_t step);
+  /// Clip, optimiser step at this step's rate, average. Returns how many tensors' gradients were clipped.
+  std::int64_t apply(std::int64_t step);
+  /// All rates from now on, times `factor`.
+  void scale_rates(double factor) { rate_factor_ = factor; }
 
   /// Adds copies of the parts `energy` and `energy_average`.
   void copy_to(std::vector<WeightsPart>& parts) const;
   /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
-  /// Optimiser state; every name begins with "energy.".
+  /// State of its optimisers; every name begins with "energy.", of one that takes over later with "energy.later.".
   NamedTensors optimizer_state() const;
   void restore_optimizer(const NamedTensors& state);
 
@@ -103,7 +107,9 @@ class EnergyLearner {
   std::shared_ptr<Energy> network_, average_;
   ChainSampler sampler_;
   Optimizer optimizer_;
+  std::optional<Optimizer> later_;  ///< plain SGD, from a stated step on
   Schedule schedule_;
+  double rate_factor_ = 1;
   GradientReduction reduction_;
 };
 
@@ -119,7 +125,9 @@ class GeneratorLearner {
   bool has_average() const { return average_ != nullptr; }
   std::int64_t latent_length() const { return network_->latent_length(); }
   std::int64_t weights() const { return weight_count(*network_); }
-  double learning_rate(std::int64_t step) const { return schedule_.at(step); }
+  double learning_rate(std::int64_t step) const { return schedule_.at(step) * rate_factor_; }
+  /// All rates from now on, times `factor`.
+  void scale_rates(double factor) { rate_factor_ = factor; }
   /// g(z) as training runs it: batch norm over this call's samples, or off. latents [b, nz]; images on the CPU or GPU
   /// as the network is.
   at::Tensor images(const at::Tensor& latents);
@@ -154,6 +162,7 @@ class GeneratorLearner {
   std::shared_ptr<Generator> network_, average_;
   Optimizer optimizer_;
   Schedule schedule_;
+  double rate_factor_ = 1;
   GradientReduction reduction_;
   std::vector<float> sums_;
 };

@@ -23,15 +23,12 @@ double rejuvenation_probability(const MidrunConfig& config) {
 
 std::unique_ptr<TrainingJob> make_midrun(const MidrunConfig& config, Communicator& world) {
   const RejuvenationRule rule{rejuvenation_probability(config), 0};
-  std::unique_ptr<FrozenSource> generator;
   // Before anything that one rank alone could fail at: looking for it is a collective.
-  if (!config.source.generator.empty())
-    generator = std::make_unique<FrozenSource>(config.source, config.training.resume, world);
-  else if (config.source.latent != 0 || config.source.range != "-1:1" || config.source.weights != "best")
-    throw Error(ExitCode::usage, "--source.latent, --source.range and --source.weights go with --source.generator",
-                "without one, chains begin from data");
+  auto generator = frozen_source(config.source, config.training.resume, world);
+  EnergyTrainingConfig training = config;
+  training.terms.tau = config.prior ? config.tau : 0;
   return std::make_unique<PersistentTraining>(
-      config, config.bank_size, rule, world, [&](EnergyPhases& phases) -> std::unique_ptr<ChainSource> {
+      training, config.bank_size, rule, world, [&](EnergyPhases& phases) -> std::unique_ptr<ChainSource> {
         if (!generator) return std::make_unique<DataSource>(phases.data());
         generator->open(phases.energy().image(), phases.lane_batch(), phases.device());
         return std::move(generator);

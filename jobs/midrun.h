@@ -13,6 +13,8 @@ struct MidrunConfig : EnergyTrainingConfig {
   SourceConfig source;
   std::int64_t bank_size = 10000;  ///< slots, over all lanes
   double rejuvenation = 0;         ///< p; 0: from defense_steps, or never
+  bool prior = false;              ///< trains the prior of a longrun: chains feel the Gaussian term too
+  double tau = 0.15;               ///< of that term, pixel range [-1, 1]
   std::int64_t defense_steps = 0;  ///< K_def, by which p = K / K_def; 0: p is given
 };
 

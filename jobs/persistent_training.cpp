@@ -3,20 +3,14 @@
 #include <fmt/format.h>
 
 #include "core/torch.h"
+#include "jobs/bank_health.h"
 #include "jobs/module_weights.h"
 #include "jobs/snapshot.h"
 
 namespace langrun {
-namespace {
-
-/// A lane's scalars that ride along with the energy's gradients.
-enum LaneScalar { kRejuvenated, kRounds, kLaneScalars };
-
-}  // namespace
-
 PersistentTraining::PersistentTraining(const EnergyTrainingConfig& config, std::int64_t slots,
                                        const RejuvenationRule& rule, Communicator& world, const MakeSource& make_source)
-    : config_(config), rule_(rule), phases_(config_, world, kLaneScalars), source_(make_source(phases_)),
+    : config_(config), rule_(rule), phases_(config_, world, BankHealth::kScalars), source_(make_source(phases_)),
       bank_(phases_.lanes(), slots > 0 ? slots : static_cast<std::int64_t>(phases_.data().count()),
             phases_.lane_batch(), phases_.energy().image(), source_->latent_length()) {}
 
@@ -55,16 +49,10 @@ StepRecord PersistentTraining::step(std::int64_t step) {
   {
     const PhaseTimer timer(update);
     // ---- 3 energy update ----
-    phases_.add_lanes(work, [this](const LaneWork& lane) {
-      std::vector<float> scalars(kLaneScalars);
-      for (const auto flag : lane.rejuvenated) scalars[kRejuvenated] += flag;
-      scalars[kRounds] = bank_.rounds_after(lane);
-      return scalars;
-    });
+    phases_.add_lanes(work, [this](const LaneWork& lane) { return BankHealth::of_lane(lane, &bank_); });
     phases_.wait();
     const auto sums = phases_.update(step, record);
-    record.bank_mean_age = sums[kRounds] / static_cast<double>(bank_.slots());
-    record.more.emplace_back("rejuvenated", sums[kRejuvenated]);
+    BankHealth::record(sums, &bank_, record);
     // ---- 4 return ----
     for (const auto& lane : work) bank_.put_back(lane);
   }
@@ -75,7 +63,7 @@ StepRecord PersistentTraining::step(std::int64_t step) {
 std::unique_ptr<Snapshot> PersistentTraining::snapshot() {
   std::vector<WeightsPart> weights;
   if (phases_.world().rank() == 0) {
-    phases_.energy().copy_to(weights);
+    phases_.copy_to(weights);
     source_->copy_to(weights);
     weights.push_back(copied_part("optimizer", phases_.energy().optimizer_state(), {}));
   }
@@ -87,7 +75,7 @@ std::unique_ptr<Snapshot> PersistentTraining::snapshot() {
 
 void PersistentTraining::load(const std::filesystem::path& folder) {
   const WeightsFile file(folder / "weights.h5");
-  phases_.energy().load(file);
+  phases_.load(file);
   auto state = phases_.energy().optimizer_state();
   for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
   read_part(file, "optimizer", state);
@@ -97,22 +85,10 @@ void PersistentTraining::load(const std::filesystem::path& folder) {
 }
 
 std::vector<Panel> PersistentTraining::pictures() {
-  const torch::NoGradGuard constant;
-  constexpr std::int64_t kPictures = 64;
-  const auto average = phases_.energy().has_average();
-  phases_.energy().refresh_frozen(average);
-  std::vector<at::Tensor> starts, samples;
-  for (std::int64_t first = 0; first < kPictures; first += phases_.lane_batch()) {
-    std::vector<std::uint64_t> places;
-    for (std::int64_t i = 0; i < phases_.lane_batch(); ++i) places.push_back(static_cast<std::uint64_t>(first + i));
-    starts.push_back(source_->fresh(places, 0, phases_.keys().sample).images);
-    samples.push_back(phases_.evaluate(starts.back(), places));
-  }
-  return {panel_of(fmt::format("samples, {} weights, K {}", average ? "average" : "raw", phases_.evaluation().steps),
-                   torch::cat(samples), kPictures),
-          panel_of("their starts", torch::cat(starts), kPictures),
-          panel_of("bank, lane 0", bank_.lanes()[0].images, kPictures),
-          panel_of("data", phases_.data().first_images(kPictures), kPictures)};
+  auto panels = phases_.sample_panels(*source_);
+  panels.push_back(panel_of("bank, lane 0", bank_.lanes()[0].images, kPanelImages));
+  panels.push_back(panel_of("data", phases_.data().first_images(kPanelImages), kPanelImages));
+  return panels;
 }
 
 }  // namespace langrun

@@ -23,6 +23,7 @@ class PersistentTraining final : public TrainingJob {
 
   std::vector<Fact> facts() const override;
   void start() override;
+  void begin_attempt(std::int64_t attempt) override { phases_.begin_attempt(attempt); }
   StepRecord step(std::int64_t step) override;
   std::unique_ptr<Snapshot> snapshot() override;
   void load(const std::filesystem::path& folder) override;

@@ -7,6 +7,7 @@
 
 #include "core/bank.h"
 #include "core/torch.h"
+#include "jobs/bank_health.h"
 #include "jobs/bank_share.h"
 #include "jobs/chain_source.h"
 #include "jobs/chain_start.h"
@@ -20,9 +21,6 @@ namespace langrun {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A lane's scalars that ride along with the energy's gradients.
-enum LaneScalar { kRejuvenated, kRounds, kLaneScalars };
 
 BatchNormUse batch_norm_use(const std::string& name) { return name == "lane" ? BatchNormUse::lane : BatchNormUse::off; }
 
@@ -55,7 +53,7 @@ class LearningSource final : public ChainSource {
 class Shortrun final : public TrainingJob {
  public:
   Shortrun(const ShortrunConfig& config, Communicator& world)
-      : config_(config), start_(chain_start(config.init)), phases_(config_, world, kLaneScalars) {
+      : config_(config), start_(chain_start(config.init)), phases_(config_, world, BankHealth::kScalars) {
     const auto image = phases_.energy().image();
     if (uses_generator(start_)) {
       generator_.emplace(config.generator, config.generator_learning, batch_norm_use(config.batch_norm),
@@ -100,7 +98,8 @@ class Shortrun final : public TrainingJob {
       const PhaseTimer timer(update);
       // ---- 3 energy update: lane gradients, summed in tree order; then clip, optimiser, average ----
       // ---- 4 generator update: likewise, on the same chains; its lanes run while the energy's sums travel ----
-      phases_.add_lanes(work, [this](const LaneWork& lane) { return scalars_of(lane); });
+      const auto* bank = bank_ ? &*bank_ : nullptr;
+      phases_.add_lanes(work, [bank](const LaneWork& lane) { return BankHealth::of_lane(lane, bank); });
       if (generator_)
         for (const auto& lane : work) generator_->add_lane(lane.latents, lane.chains);
       // Both are through before either is judged: an error must not leave while messages are on their way.
@@ -118,10 +117,15 @@ class Shortrun final : public TrainingJob {
     return record;
   }
 
+  void begin_attempt(std::int64_t attempt) override {
+    phases_.begin_attempt(attempt);
+    if (generator_) generator_->scale_rates(attempt_rate(config_.training, attempt));
+  }
+
   std::unique_ptr<Snapshot> snapshot() override {
     std::vector<WeightsPart> weights;
     if (phases_.world().rank() == 0) {
-      phases_.energy().copy_to(weights);
+      phases_.copy_to(weights);
       if (generator_) generator_->copy_to(weights);
       weights.push_back(copied_part("optimizer", optimizer_state(), {}));
     }
@@ -134,7 +138,7 @@ class Shortrun final : public TrainingJob {
 
   void load(const fs::path& folder) override {
     const WeightsFile file(folder / "weights.h5");
-    phases_.energy().load(file);
+    phases_.load(file);
     if (generator_) generator_->load(file);
     auto state = optimizer_state();
     for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
@@ -171,18 +175,9 @@ class Shortrun final : public TrainingJob {
     return work;
   }
 
-  std::vector<float> scalars_of(const LaneWork& work) const {
-    std::vector<float> scalars(kLaneScalars);
-    for (const auto flag : work.rejuvenated) scalars[kRejuvenated] += flag;
-    if (bank_) scalars[kRounds] = bank_->rounds_after(work);
-    return scalars;
-  }
-
   void update_energy(std::int64_t step, StepRecord& record) {
     const auto sums = phases_.update(step, record);
-    if (!bank_) return;
-    record.bank_mean_age = sums[kRounds] / static_cast<double>(config_.bank_size);
-    record.more.emplace_back("rejuvenated", sums[kRejuvenated]);
+    BankHealth::record(sums, bank_ ? &*bank_ : nullptr, record);
   }
 
   void update_generator(std::int64_t step, StepRecord& record) {

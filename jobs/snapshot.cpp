@@ -27,10 +27,10 @@ SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes) {
 }
 
 StateSnapshot::StateSnapshot(std::vector<WeightsPart> weights, const std::vector<BankLane>& lanes,
-                             std::int64_t first_lane, std::int64_t lane_count)
+                             std::int64_t first_lane, std::int64_t lane_count, std::vector<std::string> groups)
     : weights_(std::move(weights)), memory_(snapshot_memory(lanes)),
-      bank_(std::make_shared<FrozenBank>(lanes, memory_.spare_rows)), lanes_(lanes.size()), first_lane_(first_lane),
-      lane_count_(lane_count) {}
+      bank_(std::make_shared<FrozenBank>(lanes, memory_.spare_rows)), groups_(std::move(groups)),
+      lanes_(lanes.size() / groups_.size()), first_lane_(first_lane), lane_count_(lane_count) {}
 
 std::vector<CheckpointFile> StateSnapshot::write(const std::filesystem::path& folder,
                                                  const std::function<bool()>& stop) {
@@ -55,7 +55,9 @@ std::vector<CheckpointFile> StateSnapshot::write_all(const std::filesystem::path
   // The bank first: until it is read, rows have to be kept aside.
   for (std::size_t i = 0; i < lanes_; ++i) {
     const auto lane = first_lane_ + static_cast<std::int64_t>(i);
-    const auto written = write_bank_lane(folder, lane, lane_count_, *bank_, i, memory_.pieces, stop);
+    std::vector<BankGroup> groups;
+    for (std::size_t bank = 0; bank < groups_.size(); ++bank) groups.push_back({groups_[bank], bank * lanes_ + i});
+    const auto written = write_bank_lane(folder, lane, lane_count_, *bank_, groups, memory_.pieces, stop);
     if (!add(bank_file_name(lane), written)) return {};
   }
   if (weights_.empty()) return files;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/frozen_bank.h"
@@ -31,10 +32,11 @@ SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes);
 /// Weights, copied, and lanes of a bank, copied on write.
 class StateSnapshot final : public Snapshot {
  public:
-  /// `weights`: parts of weights.h5, owning their values; none where this rank does not write them. `first_lane`: of
-  /// `lanes`, which are neighbours; `lane_count`: of all ranks.
+  /// `weights`: parts of weights.h5, owning their values; none where this rank does not write them. `lanes`: this
+  /// rank's, neighbours from `first_lane` on, of one bank after another as `groups` names them; `lane_count`: of all
+  /// ranks.
   StateSnapshot(std::vector<WeightsPart> weights, const std::vector<BankLane>& lanes, std::int64_t first_lane,
-                std::int64_t lane_count);
+                std::int64_t lane_count, std::vector<std::string> groups = {"bank"});
 
   /// Where the training thread keeps rows before it changes them, as long as it is there.
   const std::shared_ptr<FrozenBank>& bank() const { return bank_; }
@@ -46,7 +48,8 @@ class StateSnapshot final : public Snapshot {
   std::vector<WeightsPart> weights_;
   SnapshotMemory memory_;
   std::shared_ptr<FrozenBank> bank_;
-  std::size_t lanes_;
+  std::vector<std::string> groups_;
+  std::size_t lanes_;  // of each bank
   std::int64_t first_lane_, lane_count_;
 };
 

@@ -28,6 +28,9 @@ struct StepRecord {
   Spread seconds_sample, seconds_update, seconds_exchange, seconds_checkpoint;
   /// Further numbers under their own names ("energy_data", "rejuvenated", ...), in this order, after those above.
   std::vector<std::pair<std::string, double>> more;
+  /// Counts in bins, under names of their own, after all numbers. Names that end in "_ages" count the slots of age 0,
+  /// 1, 2-3, 4-7, 8-15, ... rounds since rejuvenation; bin i of others is whatever their name says.
+  std::vector<std::pair<std::string, std::vector<double>>> arrays;
 };
 
 }  // namespace langrun

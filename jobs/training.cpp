@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/checkpoint_writer.h"
-#include "jobs/divergence.h"
 
 namespace langrun {
 namespace {
@@ -38,12 +38,20 @@ class Loop {
       : job_(job), config_(config), start_(start), world_(world), observer_(observer) {}
 
   ExitCode run() {
-    begin();
+    begin(start_.from_step, std::nullopt);
+    if (world_.rank() == 0) observer_.begin(start_.from_step);
     // A start that goes on from where it was to stop has nothing to do.
     if (config_.stop_at > 0 && start_.from_step >= config_.stop_at && start_.from_step < config_.steps)
       return ExitCode::stopped;
     for (std::int64_t step = start_.from_step + 1; step <= config_.steps; ++step) {
-      const bool stop = train_step(step);
+      bool stop = false;
+      try {
+        stop = train_step(step);
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::diverged) throw;
+        step = roll_back(step, error);
+        continue;
+      }
       const bool last = step == config_.steps;
       if (stop && !last) return ExitCode::stopped;
       if (last || (config_.pictures_every > 0 && step % config_.pictures_every == 0)) show(step);
@@ -54,14 +62,74 @@ class Loop {
   }
 
  private:
-  void begin() {
-    agree(world_, start_.from_step > 0 ? "load checkpoint" : "start", [&] {
-      if (start_.from_step > 0)
-        job_.load(fs::path(config_.run) / "checkpoint" / checkpoint_name(start_.from_step));
-      else
+  // The state of a checkpoint, or of nothing where `step` is 0; as a new attempt where one is given.
+  void begin(std::int64_t step, std::optional<std::int64_t> attempt) {
+    agree(world_, step > 0 ? "load checkpoint" : "start", [&] {
+      if (step == 0) {
+        job_.begin_attempt(attempt_ = attempt.value_or(0));
         job_.start();
+        return;
+      }
+      const auto folder = fs::path(config_.run) / "checkpoint" / checkpoint_name(step);
+      const auto manifest = read_manifest(folder);
+      job_.begin_attempt(attempt_ = attempt.value_or(manifest.attempt));
+      watch_.restore(manifest.watch);
+      job_.load(folder);
     });
-    if (world_.rank() == 0) observer_.begin(start_.from_step);
+  }
+
+  // What to do with a run that diverged in `step`, on all ranks alike: the step to go on from, or the error again.
+  std::int64_t roll_back(std::int64_t step, const Error& error) {
+    const auto& rule = config_.divergence;
+    const auto* known = dynamic_cast<const Diverged*>(&error);
+    std::string why = error.what();
+    if (known == nullptr) why += fmt::format(", at step {}", step);
+    if (rule.action != "rollback") throw Error(error.code(), why, error.hint());
+    if (attempt_ >= rule.limit)
+      throw Error(error.code(), fmt::format("{}; the run was rolled back {} times before", why, attempt_),
+                  "begin a new run with a smaller --energy.learning-rate, or allow more with --divergence.limit");
+    const auto first_bad = known != nullptr ? known->first_step() : step;
+    const auto target = std::stoll(on_root(world_, "roll back", [&] {
+      const auto found = checkpoint_before(first_bad);
+      if (!found)
+        throw Error(error.code(), why + "; there is no checkpoint to go back to", "use a smaller --checkpoint.every");
+      remove_meanwhile(return_to_checkpoint(config_.run, *found));
+      observer_.rolled_back(*found, attempt_ + 1, why);
+      return std::to_string(*found);
+    }));
+    begin(target, attempt_ + 1);
+    return target;
+  }
+
+  bool regular(std::int64_t step) const {
+    return config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0;
+  }
+
+  // The newest good one of before the trouble. One that a stop has left would not be there in a run that was not
+  // stopped, which is to take the same course: such ones count only where there is no other; and where there is none of
+  // before at all, the oldest.
+  std::optional<std::int64_t> checkpoint_before(std::int64_t first_bad) const {
+    const fs::path run(config_.run);
+    std::optional<std::int64_t> of_a_stop, oldest;
+    const auto steps = checkpoint_steps(run);
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+      if (!problems_of(run / "checkpoint" / checkpoint_name(*step)).empty()) continue;
+      if (*step < first_bad && regular(*step)) return *step;
+      if (*step < first_bad && !of_a_stop) of_a_stop = *step;
+      oldest = *step;
+    }
+    return of_a_stop ? of_a_stop : oldest;
+  }
+
+  // The checkpoint that a rollback would go back to, were the present suspicion to come true: retention spares it.
+  std::int64_t spared(std::int64_t written) const {
+    std::int64_t spared = 0;
+    if (config_.divergence.action != "rollback") return spared;
+    auto steps = checkpoint_steps(config_.run);
+    steps.push_back(written);
+    for (const auto step : steps)
+      if (step < suspects_from_ && regular(step)) spared = std::max(spared, step);
+    return spared;
   }
 
   // One step, and the checkpoint it may owe. First the checkpoint, then pictures: who was asked to stop may not have
@@ -71,9 +139,11 @@ class Loop {
     try {
       auto record = job_.step(step);
       record.step = step;
+      record.more.emplace_back("attempt", static_cast<double>(attempt_));
       stop = report(record);
-      watch_.see(record);
+      // First the record, then the verdict: a diverged step is worth seeing.
       if (world_.rank() == 0) observer_.step(record);
+      watch_.see(record);
     } catch (const Error& error) {
       // Every rank is here, since divergence is seen by all alike: what was being written is still worth having.
       if (error.code() == ExitCode::diverged) keep_what_was_written();
@@ -168,6 +238,8 @@ class Loop {
       make_folder(folder);
     });
     agree(world_, "checkpoint snapshot", [&] { writer_.begin(step, folder, job_.snapshot()); });
+    watch_then_ = watch_.state();
+    suspects_from_ = watch_.suspects_from(step);
   }
 
   // Waits for what is being written, and makes it visible. Design invariant 5, durable before visible: all ranks agree
@@ -184,9 +256,10 @@ class Loop {
       if (world_.rank() != 0) return;
       if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       observer_.settle(step);
-      write_manifest(folder, {step, start_.generation, config_.lanes, 0, start_.run_cfg, std::move(files)});
+      write_manifest(folder, {step, start_.generation, config_.lanes, attempt_, watch_then_, start_.run_cfg,
+                              std::move(files)});
       sync_path(folder);
-      remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep));
+      remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep, spared(step)));
     });
     written_ = Written::not_yet;
   }
@@ -251,7 +324,10 @@ class Loop {
   TrainingObserver& observer_;
   static constexpr double kSecondsBetweenLooks = 10;
 
-  DivergenceWatch watch_;
+  DivergenceWatch watch_{config_.divergence};
+  std::vector<double> watch_then_;  // its state at the checkpoint that is being written
+  std::int64_t suspects_from_ = 0;  // then
+  std::int64_t attempt_ = 0;
   Clock::time_point started_ = Clock::now(), looked_ = started_;
   double checkpoint_seconds_ = 0;  // since the last report, told in the next step's record
   Written written_ = Written::not_yet;
@@ -260,6 +336,10 @@ class Loop {
 };
 
 }  // namespace
+
+double attempt_rate(const TrainingConfig& config, std::int64_t attempt) {
+  return std::pow(config.divergence.rate, static_cast<double>(attempt));
+}
 
 ExitCode train(TrainingJob& job, const TrainingConfig& config, const TrainingStart& start, Communicator& world,
                TrainingObserver& observer) {

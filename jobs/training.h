@@ -13,6 +13,7 @@
 #include "data/checkpoint.h"
 #include "distributed/communicator.h"
 #include "distributed/lanes.h"
+#include "jobs/divergence.h"
 #include "jobs/fact.h"
 #include "jobs/snapshot.h"
 #include "jobs/step_record.h"
@@ -39,7 +40,11 @@ struct TrainingConfig {
   std::int64_t checkpoint_keep = 2;
   std::int64_t pictures_every = 500;
   double watchdog_limit = 1800;  ///< seconds, 0: wait for ever
+  DivergenceConfig divergence;
 };
+
+/// Factor of all learning rates in an attempt.
+double attempt_rate(const TrainingConfig& config, std::int64_t attempt);
 
 /// How one network learns.
 struct LearningConfig {
@@ -48,6 +53,8 @@ struct LearningConfig {
   std::string drops;        ///< "50000:1e-5,75000:1e-6"
   double average = 0.9999;  ///< decay of the weights' moving average; 0: none is kept
   double max_norm = 0;      ///< clip of each tensor's gradient norm, after the sum over ranks; 0: none
+  std::int64_t sgd_from = 0;  ///< steps after which plain SGD takes over; 0: never
+  double sgd_rate = 0;        ///< its learning rate, on the loss as the optimiser sees it (divided by T)
 };
 
 /// A grid of images for a person to look at.
@@ -67,6 +74,8 @@ class TrainingObserver {
   virtual void pictures(std::int64_t step, const std::vector<Panel>& panels) = 0;
   /// Before the checkpoint of `step` becomes visible: what the observer wrote up to it must be durable.
   virtual void settle(std::int64_t step) = 0;
+  /// The run goes back to `step`, and on from there as `attempt`; `why` it diverged.
+  virtual void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) = 0;
 };
 
 /// One training job as the loop sees it. Constructed on every rank; its constructor may call collectives.
@@ -76,6 +85,8 @@ class TrainingJob {
   /// What follows from the configuration: weights, bytes, samples a rank, ... Called on any rank at any time: no
   /// collectives.
   virtual std::vector<Fact> facts() const = 0;
+  /// Which course of the run follows: 0, and one more after each rollback. Before `start` or `load`, on every rank.
+  virtual void begin_attempt(std::int64_t attempt) = 0;
   /// Starts from nothing: fills banks. On every rank, together.
   virtual void start() = 0;
   /// Training step `step` (the first is 1). On every rank, together. Gives the record but for `step` and the spread of
@@ -86,7 +97,8 @@ class TrainingJob {
   /// The state as it is now, to be written while the next steps run. On every rank; no collectives. Only one at a time:
   /// the one before was written or given up.
   virtual std::unique_ptr<Snapshot> snapshot() = 0;
-  /// Reads the state that any number of ranks saved. On every rank; no collectives. Throws Error(input).
+  /// Reads the state that any number of ranks saved, in place of the present one. On every rank; no collectives. Throws
+  /// Error(input).
   virtual void load(const std::filesystem::path& folder) = 0;
   /// Panels for a person. On rank 0 alone, so no collectives, and from nothing but what rank 0 holds on any number of
   /// ranks: networks, data, lane 0 of a bank.

@@ -95,6 +95,13 @@ at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, Noise
   return images;
 }
 
+void TrainingData::restart() {
+  take_seconds_waited();
+  parts_->loader.reset();
+  parts_->seconds_told = 0;
+  parts_->batch = {};
+}
+
 double TrainingData::take_seconds_waited() {
   const double all = parts_->loader ? parts_->loader->seconds_waited() : 0;
   return all - std::exchange(parts_->seconds_told, all);

@@ -25,6 +25,8 @@ class TrainingData {
   /// noise. Noise number i of a sample belongs to (its position in the data stream, i). Steps must be asked for in
   /// rising order, every owned lane once a step.
   at::Tensor noisy_batch(std::int64_t lane, std::int64_t step, NoiseKey key, double sd);
+  /// Steps begin anew: the next one asked for may be any.
+  void restart();
   /// How long steps have waited for images of the store since this was last asked, seconds.
   double take_seconds_waited();
   /// Images by index: [n, C, H, W] float32 in [-1, 1].

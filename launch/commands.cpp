@@ -6,6 +6,8 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"shortrun", "trains an energy and a generator together on persistent chains", run_shortrun},
       {"midrun", "trains an energy on a bank that a frozen generator or data rejuvenates", run_midrun},
+      {"longrun", "trains an energy on chains that a burn-in bank hands over to an update bank", run_longrun},
+      {"convergent", "trains an energy on chains that begin once, from uniform noise", run_convergent},
       {"sample", "samples of a trained run", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
       {"data import", "images of a folder, tar or CIFAR files into an image store", run_data_import},

@@ -7,6 +7,8 @@ namespace langrun::launch {
 
 int run_shortrun(Call& call);
 int run_midrun(Call& call);
+int run_longrun(Call& call);
+int run_convergent(Call& call);
 int run_sample(Call& call);
 int run_score(Call& call);
 int run_data_import(Call& call);

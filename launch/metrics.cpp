@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/durable.h"
 
 namespace langrun::launch {
 namespace {
@@ -32,6 +33,12 @@ int write_all(int file, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(written));
   }
   return 0;
+}
+
+std::string json_array(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) text += (text.empty() ? "" : ", ") + json_number(value);
+  return "[" + text + "]";
 }
 
 std::string json_spread(const Spread& spread) {
@@ -103,6 +110,7 @@ std::string to_json_line(const StepRecord& record) {
   add("seconds_exchange", json_spread(record.seconds_exchange));
   add("seconds_checkpoint", json_spread(record.seconds_checkpoint));
   for (const auto& [name, value] : record.more) add(name, json_number(value));
+  for (const auto& [name, values] : record.arrays) add(name, json_array(values));
   return line + "}";
 }
 
@@ -125,6 +133,13 @@ void MetricsWriter::append(const StepRecord& record) {
 
 void MetricsWriter::sync() {
   if (::fsync(file_) != 0) fail(path_, errno);
+}
+
+MetricsWriter::Truncation MetricsWriter::move_after(const std::filesystem::path& path, std::int64_t step,
+                                                    const std::filesystem::path& aside) {
+  const auto part = part_until(path, step);
+  write_durably(aside, read_text(path).substr(part.bytes));
+  return truncate_after(path, step);
 }
 
 MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step) {

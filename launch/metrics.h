@@ -13,7 +13,7 @@ namespace langrun::launch {
 /// take them for a real number (and keep the sign of -0.0). "null" for what is not finite: JSON has no word for it.
 std::string json_number(double value);
 
-/// The record as one JSON object without a line end. Keys in the order of the struct.
+/// The record as one JSON object without a line end. Keys in the order of the struct; arrays as JSON arrays.
 std::string to_json_line(const StepRecord& record);
 
 /// Appends records to a metrics.jsonl. Used by rank 0 alone.
@@ -42,6 +42,10 @@ class MetricsWriter {
   /// writes into one that nobody reads; a missing file is no error.
   /// Throws Error(storage) where a line among those to keep is damaged (naming it), or on a full disk.
   static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step);
+  /// The same, but the lines that go are kept in the file `aside`, durably, which replaces one of that name: a run that
+  /// was cut off in a rollback comes to the same lines again.
+  static Truncation move_after(const std::filesystem::path& path, std::int64_t step,
+                               const std::filesystem::path& aside);
 
  private:
   std::filesystem::path path_;

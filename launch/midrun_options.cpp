@@ -14,6 +14,9 @@ void bind_midrun(OptionTable& table, MidrunConfig& config) {
   table.integer("bank.defense-steps", config.defense_steps, "steps",
                 "K_def, the mean length of a chain's life: p = K / K_def; 0: --bank.rejuvenation is p",
                 {0, 1'000'000'000});
+  table.flag("prior", config.prior,
+             "train the prior energy of a longrun: its chains feel ||x||^2 / (2 tau^2) too; the loss does not");
+  bind_tau(table, config.tau, "standard deviation of the Gaussian term, with --prior");
 }
 
 }  // namespace langrun::launch

@@ -39,6 +39,16 @@ std::string show(const json& object, const std::string& key) {
   return object.contains(key) ? object[key].dump() : "absent";
 }
 
+/// " element I" where both lines hold arrays of one length under `key`: what differs among a hundred counts is named.
+std::string element_that_differs(const json& one, const json& other, const std::string& key) {
+  if (!one.contains(key) || !other.contains(key)) return "";
+  const auto &a = one[key], &b = other[key];
+  if (!a.is_array() || !b.is_array() || a.size() != b.size()) return "";
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].dump() != b[i].dump()) return fmt::format(" element {}", i);
+  return "";
+}
+
 std::optional<std::string> compare_metrics(const fs::path& a, const fs::path& b, std::int64_t& lines) {
   std::ifstream in_a(a / "metrics.jsonl"), in_b(b / "metrics.jsonl");
   std::string line_a, line_b;
@@ -53,7 +63,8 @@ std::optional<std::string> compare_metrics(const fs::path& a, const fs::path& b,
     for (const auto& item : other.items()) keys.insert(item.key());
     for (const auto& key : keys)
       if (!is_timer(key) && show(one, key) != show(other, key))
-        return fmt::format("metrics: step {}, {}: {} | {}", show(one, "step"), key, show(one, key), show(other, key));
+        return fmt::format("metrics: step {}, {}{}: {} | {}", show(one, "step"), key,
+                           element_that_differs(one, other, key), show(one, key), show(other, key));
   }
 }
 

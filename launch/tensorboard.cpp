@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -74,6 +75,16 @@ std::filesystem::path new_name(const std::filesystem::path& folder) {
   return folder / (kPrefix + std::to_string(next_second(folder)) + "." + host + "." + std::to_string(::getpid()));
 }
 
+/// Edges of `bins` bins of ages: 0, 1, 2, 4, 8, ...; of anything else: 0, 1, 2, 3, ...
+std::vector<double> edges_of(const std::string& name, std::size_t bins) {
+  std::vector<double> edges;
+  for (std::size_t i = 0; i <= bins; ++i)
+    edges.push_back(!name.ends_with("_ages") ? static_cast<double>(i)
+                    : i == 0                 ? 0.0
+                                             : std::ldexp(1.0, static_cast<int>(i) - 1));
+  return edges;
+}
+
 }  // namespace
 
 std::uint32_t crc32c(std::span<const std::uint8_t> bytes) {
@@ -131,6 +142,32 @@ void EventsWriter::scalars(std::int64_t step, const std::vector<std::pair<std::s
   write(event.SerializeAsString());
 }
 
+void EventsWriter::histogram(std::int64_t step, const std::string& tag, std::span<const double> edges,
+                             std::span<const double> counts) {
+  auto event = event_of(step);
+  auto* value = event.mutable_summary()->add_value();
+  value->set_tag(tag);
+  auto* histogram = value->mutable_histo();
+  double num = 0, sum = 0, sum_squares = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const double count = std::isfinite(counts[i]) && counts[i] > 0 ? counts[i] : 0;
+    const double middle = (edges[i] + edges[i + 1]) / 2;
+    histogram->add_bucket_limit(edges[i + 1]);
+    histogram->add_bucket(count);
+    if (count == 0) continue;
+    // TensorBoard draws from min to max and leaves out the empty bins at both ends.
+    if (num == 0) histogram->set_min(edges[i]);
+    histogram->set_max(edges[i + 1]);
+    num += count;
+    sum += count * middle;
+    sum_squares += count * middle * middle;
+  }
+  histogram->set_num(num);
+  histogram->set_sum(sum);
+  histogram->set_sum_squares(sum_squares);
+  write(event.SerializeAsString());
+}
+
 void EventsWriter::record(const StepRecord& record) {
   std::vector<std::pair<std::string, double>> values{{"train/energy_difference", record.energy_difference},
                                                      {"train/gradient_magnitude", record.gradient_magnitude},
@@ -144,6 +181,8 @@ void EventsWriter::record(const StepRecord& record) {
   values.emplace_back("speed/seconds_exchange", record.seconds_exchange.avg);
   values.emplace_back("speed/seconds_checkpoint", record.seconds_checkpoint.avg);
   scalars(record.step, values);
+  for (const auto& [name, counts] : record.arrays)
+    histogram(record.step, "train/" + name, edges_of(name, counts.size()), counts);
 }
 
 void EventsWriter::image(std::int64_t step, const std::string& tag, std::int64_t width, std::int64_t height,

@@ -26,7 +26,13 @@ class EventsWriter {
 
   /// Scalars of one step, (tag, value), rounded to float32. Throws Error(storage) on a full disk.
   void scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
-  /// All of a record: train/NAME for mathematics, speed/NAME for timing (timers as their average over ranks).
+  /// Counts of one step as a histogram: counts[i] values lie in [edges[i], edges[i + 1]), so there is one edge more
+  /// than counts. Mean and spread are those of values in the middle of their bins. What is no count (negative, not
+  /// finite) is taken as 0. Throws Error(storage) on a full disk.
+  void histogram(std::int64_t step, const std::string& tag, std::span<const double> edges,
+                 std::span<const double> counts);
+  /// All of a record: train/NAME for mathematics, speed/NAME for timing (timers as their average over ranks); arrays
+  /// as histograms, those called *_ages over ages (0, 1, 2-3, 4-7, ...), others over the index.
   void record(const StepRecord& record);
   /// A picture as PNG bytes; `channels` 1 (grey) or 3 (RGB).
   void image(std::int64_t step, const std::string& tag, std::int64_t width, std::int64_t height, int channels,

@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 
 class Display final : public TrainingObserver {
  public:
-  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps), metrics_(run / "metrics.jsonl") {}
+  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps) {
+    open_metrics();
+  }
   ~Display() override {
     if (progress_) progress_->finish();
   }
@@ -29,7 +31,7 @@ class Display final : public TrainingObserver {
   }
 
   void step(const StepRecord& record) override {
-    metrics_.append(record);
+    metrics_->append(record);
     events_->record(record);
     progress_->update(record);
   }
@@ -44,12 +46,25 @@ class Display final : public TrainingObserver {
     events_->image(step, "pictures", picture.width, picture.height, 3, png);
   }
 
-  void settle(std::int64_t) override { metrics_.sync(); }
+  void settle(std::int64_t) override { metrics_->sync(); }
+
+  void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) override {
+    const auto aside = fmt::format("diverged-{}.jsonl", attempt);
+    metrics_.reset();
+    MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside);
+    open_metrics();
+    events_.emplace(run_, step);
+    progress_->note(fmt::format("{}; back to step {}, attempt {} (what was measured since: {})", why, step, attempt, aside));
+    progress_->finish();
+    progress_.emplace(stdout, screen_of(stdout), step, steps_);
+  }
 
  private:
+  void open_metrics() { metrics_.emplace(run_ / "metrics.jsonl"); }
+
   fs::path run_;
   std::int64_t steps_;
-  MetricsWriter metrics_;
+  std::optional<MetricsWriter> metrics_;
   std::optional<EventsWriter> events_;
   std::optional<Progress> progress_;
 };
@@ -60,6 +75,7 @@ class Silent final : public TrainingObserver {
   void step(const StepRecord&) override {}
   void pictures(std::int64_t, const std::vector<langrun::Panel>&) override {}
   void settle(std::int64_t) override {}
+  void rolled_back(std::int64_t, std::int64_t, const std::string&) override {}
 };
 
 }  // namespace

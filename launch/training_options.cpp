@@ -34,6 +34,18 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
   table.integer("pictures.every", c.pictures_every, "steps",
                 "grids of samples, bank and data after every so many steps; the last step always has one; 0: only then",
                 {0});
+  table.choice("divergence.action", c.divergence.action, {"stop", "rollback"},
+               "what follows a divergence: exit 4, or back to a checkpoint and on with other noise and lower rates",
+               Keep::changeable);
+  table.real("divergence.bound", c.divergence.bound, "",
+             "a run diverges where |energy difference| is beyond it for divergence.steps steps in a row; 0: only by "
+             "growth without return, or where a value is not finite",
+             {0}, Keep::changeable);
+  table.integer("divergence.steps", c.divergence.steps, "steps", "see divergence.bound", {1}, Keep::changeable);
+  table.real("divergence.rate", c.divergence.rate, "", "factor of all learning rates at each rollback", {0, 1},
+             Keep::changeable);
+  table.integer("divergence.limit", c.divergence.limit, "rollbacks", "how often a run is rolled back at most", {0},
+                Keep::changeable);
   table.real("watchdog.limit", c.watchdog_limit, "seconds",
              "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
 }
@@ -57,6 +69,10 @@ void bind_source(OptionTable& table, SourceConfig& c) {
   table.integer("source.latent", c.latent, "numbers", "TorchScript: length of its latent, z ~ N(0, I) [b, n]",
                 {0, 1 << 20});
   table.choice("source.range", c.range, {"-1:1", "0:1"}, "TorchScript: range of its images' values");
+}
+
+void bind_tau(OptionTable& table, double& tau, const std::string& help) {
+  table.real("langevin.tau", tau, "pixel range [-1, 1]", help, {1e-12, 1e12});
 }
 
 void bind_langevin(OptionTable& table, LangevinConfig& c) {

@@ -18,6 +18,8 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
 void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& config);
 /// source.generator, .weights, .latent, .range.
 void bind_source(OptionTable& table, SourceConfig& config);
+/// langevin.tau, of the Gaussian term.
+void bind_tau(OptionTable& table, double& tau, const std::string& help);
 /// langevin.steps, .eta, .temperature, .max-norm (of chains).
 void bind_langevin(OptionTable& table, LangevinConfig& config);
 /// SECTION.learning-rate, .drops, .average, .max-gradient, .optimizer, .beta1, ...

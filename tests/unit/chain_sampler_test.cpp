@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/device_transfer.h"
@@ -44,6 +45,60 @@ TEST(ChainSampler, CallsBegunTogetherAreThoseOfRunLangevin) {
     EXPECT_TRUE(torch::equal(sampled[call].record.last_energy, record.last_energy));
   }
   EXPECT_TRUE(torch::equal(sampler.run(some_images(2, 32, 1), langevin, noise_of(2, 10)), sampled[1].chains));
+}
+
+TEST(ChainSampler, AddsPriorAndGaussianTerm) {
+  const EnergyConfig config{"light", 8};
+  const auto energy = make_energy(config, 2), prior = make_energy(config, 3);
+  constexpr double kT = 1e-2, kPriorT = 3e-2, kTau = 0.2, kJoint = 1.5;
+  ChainSampler sampler(config, "fp32", at::kCPU);
+  sampler.refresh(*energy);
+  SamplingTerms terms;
+  terms.prior = std::make_unique<FrozenEnergy>(config, "fp32", at::kCPU);
+  terms.prior->refresh(*prior);
+  terms.prior_temperature = kPriorT;
+  terms.tau = kTau;
+  sampler.add_terms(std::move(terms), kT);
+  const auto x = some_images(3, 32, 4);
+  const auto own = energy->energy_and_gradient(x), others = prior->energy_and_gradient(x);
+  const auto expected = own.gradient / kT + others.gradient / kPriorT + x / (kTau * kTau);
+  const auto images = x.contiguous(at::MemoryFormat::ChannelsLast);
+  EXPECT_TRUE(torch::allclose(sampler.gradient(images).gradient / kT, expected, 1e-4, 1e-4));
+  EXPECT_TRUE(torch::allclose(sampler.gradient(images).energy, own.energy, 1e-4, 1e-6));
+
+  // Without noise a step is the gradient alone; the joint temperature leaves the Gaussian term as it is.
+  LangevinConfig langevin;
+  langevin.steps = 1;
+  langevin.eta = 1e-2;
+  for (const double joint : {1.0, kJoint}) {
+    langevin.temperature = joint * kT;
+    const auto moved = sampler.run(x, langevin, noise_of(3, 0));
+    LangevinConfig still = langevin;
+    const auto noise = run_langevin([](const at::Tensor& at) -> EnergyGradient {
+      return {at::zeros({at.size(0)}), at::zeros_like(at)};
+    }, torch::zeros_like(x), still, noise_of(3, 0));
+    const auto sum = own.gradient / (joint * kT) + others.gradient / (joint * kPriorT) + x / (kTau * kTau);
+    EXPECT_TRUE(torch::allclose(moved, x - 0.5 * 1e-4 * sum + noise, 1e-4, 1e-5)) << joint;
+  }
+}
+
+TEST(ChainSampler, ASamplesTermsDoNotDependOnItsPlace) {
+  const EnergyConfig config{"light", 8};
+  const auto energy = make_energy(config, 2), prior = make_energy(config, 3);
+  ChainSampler sampler(config, "fp32", at::kCPU);
+  sampler.refresh(*energy);
+  SamplingTerms terms;
+  terms.prior = std::make_unique<FrozenEnergy>(config, "fp32", at::kCPU);
+  terms.prior->refresh(*prior);
+  terms.tau = 0.15;
+  sampler.add_terms(std::move(terms), 1e-4);
+  LangevinConfig langevin;
+  langevin.steps = 4;
+  const auto x = some_images(5, 32, 4);
+  auto noise = noise_of(5, 0);
+  const auto chains = sampler.run(x, langevin, noise);
+  std::reverse(noise.identities.begin(), noise.identities.end());
+  EXPECT_TRUE(torch::equal(sampler.run(x.flip(0), langevin, noise).flip(0), chains));
 }
 
 TEST(ChainSampler, ToDeviceLeavesHostTensorsAlone) {

@@ -25,7 +25,7 @@ class Checkpoints : public testing::Test {
 
   fs::path folder(std::int64_t step) const { return run_ / "checkpoint" / checkpoint_name(step); }
 
-  void write(std::int64_t step, std::int64_t keep = 9) {
+  void write(std::int64_t step, std::int64_t keep = 9, std::int64_t spared = 0) {
     const fs::path partial = folder(step).string() + ".partial";
     fs::create_directories(partial);
     std::vector<CheckpointFile> files;
@@ -33,8 +33,8 @@ class Checkpoints : public testing::Test {
       write_durably(partial / name, "content of " + std::string(name) + std::to_string(step));
       files.push_back({name, fs::file_size(partial / name), checksum(partial / name)});
     }
-    write_manifest(partial, {step, 1, 1, 0, "steps = 5\n", files});
-    for (const auto& old : publish_checkpoint(run_, partial, step, keep)) {
+    write_manifest(partial, {step, 1, 1, 0, {}, "steps = 5\n", files});
+    for (const auto& old : publish_checkpoint(run_, partial, step, keep, spared)) {
       EXPECT_EQ(old.extension(), ".partial");
       EXPECT_GT(fs::remove_all(old), 1u);
     }
@@ -58,6 +58,29 @@ TEST_F(Checkpoints, AreFoundAndGood) {
 TEST_F(Checkpoints, OldOnesGoOnlyAfterNewOnesAreThere) {
   for (const std::int64_t step : {1, 2, 3, 4}) write(step, 2);
   EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{3, 4}));
+}
+
+TEST_F(Checkpoints, ARollbackTakesLaterOnesAway) {
+  for (const std::int64_t step : {2, 4, 6}) write(step);
+  const auto gone = return_to_checkpoint(run_, 4);
+  ASSERT_EQ(gone.size(), 1u);
+  EXPECT_TRUE(fs::exists(gone[0] / "manifest.json"));
+  EXPECT_EQ(gone[0].extension(), ".partial");
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(fs::read_symlink(run_ / "checkpoint" / "latest"), "00000004");
+}
+
+TEST_F(Checkpoints, RetentionSparesWhatARollbackWouldNeed) {
+  for (const std::int64_t step : {2, 4, 6, 8}) write(step, 2, 4);
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{4, 6, 8}));
+}
+
+TEST_F(Checkpoints, AManifestKeepsAttemptAndWatch) {
+  fs::create_directories(folder(3));
+  write_manifest(folder(3), {3, 1, 1, 2, {0.1, -1e300, 3}, "", {}});
+  const auto manifest = read_manifest(folder(3));
+  EXPECT_EQ(manifest.attempt, 2);
+  EXPECT_EQ(manifest.watch, (std::vector<double>{0.1, -1e300, 3}));
 }
 
 TEST_F(Checkpoints, EveryFlippedBitIsNamedAndTheOlderOneUsed) {

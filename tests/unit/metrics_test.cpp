@@ -64,6 +64,16 @@ TEST(JsonNumber, EdgesAndFloats) {
   EXPECT_EQ(nlohmann::json::parse(json_number(5e-324)).get<double>(), 5e-324);
 }
 
+TEST_F(MetricsTest, ArraysStandLastAndKeepTheirOrder) {
+  StepRecord record;
+  record.step = 2;
+  record.more = {{"retired", 1.0}};
+  record.arrays = {{"bank_ages", {3.0, 0.5, std::numeric_limits<double>::quiet_NaN()}}, {"burn_in_ages", {}}};
+  const auto line = to_json_line(record);
+  EXPECT_TRUE(line.ends_with(R"("retired": 1.0, "bank_ages": [3.0, 0.5, null], "burn_in_ages": []})")) << line;
+  EXPECT_EQ(nlohmann::json::parse(line)["bank_ages"][1].get<double>(), 0.5);
+}
+
 TEST_F(MetricsTest, HoldsEveryKeyOnce) {
   StepRecord record;
   record.step = 7;

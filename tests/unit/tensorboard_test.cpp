@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -147,6 +148,50 @@ TEST_F(EventsTest, ARecordCarriesAllItsNumbers) {
                                       "train/generator_loss", "train/energy_data", "speed/image_steps_per_second",
                                       "speed/seconds_sample", "speed/seconds_update", "speed/seconds_exchange",
                                       "speed/seconds_checkpoint"}));
+}
+
+/// Packed doubles of a repeated field.
+std::vector<double> doubles(const Message& message, int field) {
+  const auto packed = bytes(message, field);
+  std::vector<double> values;
+  for (std::size_t at = 0; at < packed.size(); at += 8)
+    values.push_back(std::bit_cast<double>(little_endian(packed, at, 8)));
+  return values;
+}
+
+TEST_F(EventsTest, ArraysBecomeHistograms) {
+  constexpr int kHisto = 5, kMin = 1, kMax = 2, kNum = 3, kSum = 4, kSumSquares = 5, kLimits = 6, kCounts = 7;
+  EventsWriter writer(folder_, 0);
+  StepRecord record;
+  record.step = 9;
+  record.arrays = {{"bank_ages", {0, 3, 0, 2, std::nan("")}}, {"others", {1, 1, 1}}, {"burn_in_ages", {0, 0}}};
+  writer.record(record);
+  const auto records = records_of(writer.path());
+  ASSERT_EQ(records.size(), 5u);
+  const auto histogram_at = [&](std::size_t at, const std::string& tag) {
+    EXPECT_EQ(number(parse(records.at(at)), kStep), 9u);
+    const auto value = parse(bytes(parse(bytes(parse(records.at(at)), kSummary)), 1));
+    EXPECT_EQ(bytes(value, 1), tag);
+    return parse(bytes(value, kHisto));
+  };
+  const auto real = [](const Message& message, int field) { return std::bit_cast<double>(number(message, field)); };
+
+  const auto ages = histogram_at(2, "train/bank_ages");
+  EXPECT_EQ(doubles(ages, kLimits), (std::vector<double>{1, 2, 4, 8, 16}));
+  EXPECT_EQ(doubles(ages, kCounts), (std::vector<double>{0, 3, 0, 2, 0}));
+  EXPECT_EQ(real(ages, kMin), 1.0);  // the first bin that holds anything begins here
+  EXPECT_EQ(real(ages, kMax), 8.0);
+  EXPECT_EQ(real(ages, kNum), 5.0);
+  EXPECT_EQ(real(ages, kSum), 3 * 1.5 + 2 * 6.0);
+  EXPECT_EQ(real(ages, kSumSquares), 3 * 1.5 * 1.5 + 2 * 36.0);
+
+  const auto others = histogram_at(3, "train/others");
+  EXPECT_EQ(doubles(others, kLimits), (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(real(others, kMin), 0.0);
+
+  const auto empty = histogram_at(4, "train/burn_in_ages");
+  EXPECT_EQ(real(empty, kNum), 0.0);
+  EXPECT_EQ(doubles(empty, kCounts), (std::vector<double>{0, 0}));
 }
 
 TEST_F(EventsTest, PicturesReadBack) {
