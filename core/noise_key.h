@@ -22,6 +22,7 @@ enum class Stream : std::uint32_t {
   sample = 12,     ///< latents and chains of `sample` and pictures
   synthetic = 13,  ///< the procedural image set
   bank_fill = 14,  ///< latents and noise a bank starts from
+  inference = 15,  ///< Langevin on latents
 };
 
 /// Key of one stream of one run.

@@ -33,6 +33,13 @@ struct LangevinConfig {
   double gradient_weight() const { return eta * eta / (2 * temperature); }
 };
 
+/// Langevin on a generator's latents, given images.
+struct InferenceConfig {
+  std::int64_t steps = 10;
+  double eta = 0.1;    ///< step size eps; the noise is eps v
+  double sigma = 0.3;  ///< of the images about the generator's, pixel range [-1, 1]
+};
+
 /// When a drawn slot of a bank starts anew.
 struct RejuvenationRule {
   double probability = 0.5;     ///< p

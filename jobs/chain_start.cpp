@@ -10,10 +10,11 @@
 namespace langrun {
 namespace {
 
-constexpr std::array<std::pair<const char*, ChainStart>, 6> kStarts{{
+constexpr std::array<std::pair<const char*, ChainStart>, 7> kStarts{{
     {"coop-persistent", ChainStart::coop_persistent},
     {"persistent", ChainStart::persistent},
     {"coop", ChainStart::coop},
+    {"coop-inference", ChainStart::coop_inference},
     {"data", ChainStart::data},
     {"data-persistent", ChainStart::data_persistent},
     {"noise", ChainStart::noise},
@@ -27,7 +28,9 @@ ChainStart chain_start(const std::string& name) {
   throw Error(ExitCode::usage, fmt::format("unknown chain start '{}'", name));
 }
 
-bool uses_generator(ChainStart start) { return start == ChainStart::coop_persistent || start == ChainStart::coop; }
+bool uses_generator(ChainStart start) {
+  return start == ChainStart::coop_persistent || start == ChainStart::coop || start == ChainStart::coop_inference;
+}
 
 bool uses_bank(ChainStart start) {
   return start == ChainStart::coop_persistent || start == ChainStart::persistent ||

@@ -10,6 +10,7 @@ enum class ChainStart {
   coop_persistent,  ///< bank of (latent, image) pairs, rejuvenated from the generator: the hybrid
   persistent,       ///< bank of images, rejuvenated from uniform noise
   coop,             ///< the generator's images, every step (p = 1, no bank)
+  coop_inference,   ///< as coop, and latents are inferred from the chains before the generator learns
   data,             ///< data images, every step
   data_persistent,  ///< bank of images, begun and rejuvenated from data
   noise,            ///< uniform noise, every step

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/gradient_watch.h"
+#include "core/latent_inference.h"
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/network_facts.h"
@@ -226,6 +227,11 @@ at::Tensor GeneratorLearner::images(const at::Tensor& latents) {
 at::Tensor GeneratorLearner::images_for_evaluation(const at::Tensor& latents) {
   const torch::NoGradGuard constant;
   return (average_ ? *average_ : *network_).generate(latents.to(device_), evaluation_use_);
+}
+
+at::Tensor GeneratorLearner::infer(const at::Tensor& latents, const at::Tensor& images, const InferenceConfig& config,
+                                   NoiseKey key, const std::vector<std::uint64_t>& identities) {
+  return infer_latents(*network_, latents, images, config, training_use_, key, identities);
 }
 
 void GeneratorLearner::add_lane(const at::Tensor& latents, const at::Tensor& images) {

@@ -134,6 +134,9 @@ class GeneratorLearner {
   /// g(z) as evaluation runs it: running statistics, averaged weights where they are kept.
   at::Tensor images_for_evaluation(const at::Tensor& latents);
 
+  /// Latents of a lane, inferred from its chains; see infer_latents.
+  at::Tensor infer(const at::Tensor& latents, const at::Tensor& images, const InferenceConfig& config, NoiseKey key,
+                   const std::vector<std::uint64_t>& identities);
   /// One lane's loss and gradients, on its way into the reduction; see GradientReduction, also for what follows.
   void add_lane(const at::Tensor& latents, const at::Tensor& images);
   void wait() { reduction_.wait(); }

@@ -10,9 +10,10 @@ struct RunKeys {
       : bank_draw(noise_key(seed, Stream::bank_draw, attempt)),
         rejuvenation(noise_key(seed, Stream::rejuvenation, attempt)),
         langevin(noise_key(seed, Stream::langevin, attempt)), data_noise(noise_key(seed, Stream::data_noise, attempt)),
-        sample(noise_key(seed, Stream::sample, attempt)), bank_fill(noise_key(seed, Stream::bank_fill, attempt)) {}
+        sample(noise_key(seed, Stream::sample, attempt)), bank_fill(noise_key(seed, Stream::bank_fill, attempt)),
+        inference(noise_key(seed, Stream::inference, attempt)) {}
 
-  NoiseKey bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill;
+  NoiseKey bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill, inference;
 };
 
 }  // namespace langrun

@@ -101,7 +101,7 @@ class Shortrun final : public TrainingJob {
       const auto* bank = bank_ ? &*bank_ : nullptr;
       phases_.add_lanes(work, [bank](const LaneWork& lane) { return BankHealth::of_lane(lane, bank); });
       if (generator_)
-        for (const auto& lane : work) generator_->add_lane(lane.latents, lane.chains);
+        for (const auto& lane : work) generator_->add_lane(latents_of(lane, step), lane.chains);
       // Both are through before either is judged: an error must not leave while messages are on their way.
       phases_.wait();
       if (generator_) generator_->wait();
@@ -173,6 +173,14 @@ class Shortrun final : public TrainingJob {
     work.chains = made.images;
     work.latents = made.latents;
     return work;
+  }
+
+  // Those that chains began from, or, in cooperative learning proper, those that explain where the chains have got to.
+  at::Tensor latents_of(const LaneWork& work, std::int64_t step) {
+    if (start_ != ChainStart::coop_inference) return work.latents;
+    std::vector<std::uint64_t> identities;
+    for (const auto slot : work.slots) identities.push_back(chain_identity(slot, static_cast<std::uint64_t>(step)));
+    return generator_->infer(work.latents, work.chains, config_.inference, phases_.keys().inference, identities);
   }
 
   void update_energy(std::int64_t step, StepRecord& record) {

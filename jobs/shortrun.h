@@ -17,6 +17,7 @@ struct ShortrunConfig : EnergyTrainingConfig {
   std::string batch_norm = "lane";  ///< generator's batch norm in training: "lane" or "off"
   std::int64_t bank_size = 10000;   ///< slots, over all lanes
   RejuvenationRule rejuvenation;
+  InferenceConfig inference;  ///< with coop-inference
 };
 
 /// Builds the job on this rank: networks, banks' place, data. Throws Error(usage) where settings do not fit each other

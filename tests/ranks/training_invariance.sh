@@ -19,7 +19,7 @@ train_with_pictures cut 4 --steps 20 --stop-at 10
 train_with_pictures cut 2 --steps 20 --resume || fail "resume: $(tail -n 1 "$scratch/cut.err")"
 same plain-1 cut
 
-for init in persistent coop data data-persistent noise; do
+for init in persistent coop coop-inference data data-persistent noise; do
   train_with_pictures "$init-1" 1 --steps 4 --init "$init" || fail "$init: $(tail -n 1 "$scratch/$init-1.err")"
   train_with_pictures "$init-2" 2 --steps 4 --init "$init" || fail "$init: $(tail -n 1 "$scratch/$init-2.err")"
   same "$init-1" "$init-2"
