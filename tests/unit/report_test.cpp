@@ -79,7 +79,7 @@ class ReportTest : public testing::Test {
 TEST_F(ReportTest, ShowsCurvesPicturesSettingsAndProvenance) {
   if (!can_draw()) GTEST_SKIP() << "LANGRUN_PYTHON names no Python with matplotlib";
   make_run(40);
-  EXPECT_EQ(render_report(folder_), folder_ / "report.html");
+  EXPECT_EQ(render_report({folder_}, {}), folder_ / "report.html");
   const auto text = page();
   for (const char* part : {"report &lt;run&gt;", "width=device-width", "Energy difference", "Some new number",
                            "step 10", "step 40", "data:image/png;base64,", "&lt;7&gt;", "a&amp;b.h5", "host-a",
@@ -96,10 +96,10 @@ TEST_F(ReportTest, ARunThatHasJustBegunOrHasDamagedLinesIsDrawnToo) {
   make_run(1);
   std::ofstream(folder_ / "metrics.jsonl", std::ios::app)
       << "{\"step\": 2, \"energy_difference\": null, \"learning_rate\": 1.0}\n{\"step\": 3, \"ene";
-  render_report(folder_);
+  render_report({folder_}, {});
   EXPECT_NE(page().find("1 line of metrics.jsonl could not be read"), std::string::npos);
   fs::remove(folder_ / "metrics.jsonl");
-  render_report(folder_);
+  render_report({folder_}, {});
   EXPECT_NE(page().find("No step has been recorded yet"), std::string::npos);
 }
 
@@ -107,7 +107,7 @@ TEST_F(ReportTest, AFolderThatIsNoRunIsRefused) {
   for (const bool exists : {false, true}) {
     if (exists) fs::create_directories(folder_);
     try {
-      render_report(folder_);
+      render_report({folder_}, {});
       FAIL();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::input);
@@ -121,7 +121,7 @@ TEST_F(ReportTest, WithoutAPythonAJobGetsAWarningAndACommandAnError) {
   make_run(2);
   const UsePython none("/no/such/python");
   try {
-    render_report(folder_);
+    render_report({folder_}, {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::input);
@@ -142,7 +142,7 @@ TEST_F(ReportTest, AMissingPackageIsNamed) {
   fs::permissions(bare, fs::perms::owner_all);
   const UsePython without_packages(bare);
   try {
-    render_report(folder_);
+    render_report({folder_}, {});
     ADD_FAILURE() << "drawn without matplotlib";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::input);
