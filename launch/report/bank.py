@@ -26,8 +26,7 @@ def heat_map(name, counts):
     bar.ax.tick_params(colors=drawing.MUTED, labelcolor=drawing.MUTED, length=0, labelsize=8)
     bar.outline.set_visible(False)
     drawing.plain(axes)
-    drawing.numbered(axes)
-    axes.grid(visible=False)
+    drawing.numbered_steps(axes)
     last, held = shares[-1], np.nonzero(shares[-1])[0]
     if not len(held):
         return drawing.svg(figure, quantities.title_of(name)), "All counts are 0."

@@ -33,21 +33,23 @@ def curves_of(name, runs, dashed=False):
 
 
 def plot(axes, curve, alone, most, steady):
-    """One curve: thinned, and smoothed where there is enough of it and it is not steady by nature."""
+    """One curve: thinned, and smoothed where it is rough; a steady one has corners instead."""
     line, stroke = drawing.colour(curve.place), (0, (3, 1.5)) if curve.dashed else "-"
+    if steady:
+        axes.plot(*drawing.changes(curve.steps, curve.values, most), color=line, linewidth=1.6, linestyle=stroke,
+                  drawstyle="steps-post", marker="o" if len(curve.steps) < 3 else None)
+        return
     x, mean, low, high = drawing.thin(curve.steps, curve.values, most)
     if curve.low is not None:
         low = drawing.thin(curve.steps, curve.low, most)[2]
         high = drawing.thin(curve.steps, curve.high, most)[3]
-    if steady or len(x) <= 60:
-        axes.plot(x, mean, color=line, linewidth=1.6, linestyle=stroke, marker="o" if len(x) < 3 else None,
-                  drawstyle="steps-post" if steady else "default")
-        return
+    rough = len(x) > 60 and drawing.is_rough(mean)
     if alone and (len(curve.values) > len(x) or curve.low is not None):
         axes.fill_between(x, low, high, color=line, alpha=0.22, linewidth=0)
-    else:
+    elif rough:
         axes.plot(x, mean, color=line, alpha=0.35, linewidth=0.7)
-    axes.plot(x, drawing.smooth(mean, max(len(x) // 25, 1)), color=line, linewidth=1.6, linestyle=stroke)
+    axes.plot(x, drawing.smooth(mean, len(x) // 25) if rough else mean, color=line, linewidth=1.6, linestyle=stroke,
+              marker="o" if len(x) < 3 else None)
 
 
 def mark(axes, name, runs):
@@ -62,10 +64,11 @@ def mark(axes, name, runs):
             axes.axvline(step, color=drawing.WARN if alone else own, linewidth=1, linestyle=(0, (5, 2)))
     if not alone:
         return
-    for event, height in (("rejuvenated", 0.0), ("retired", 1.0)):
+    ticks = drawing.matplotlib.markers
+    for event, height, marker in (("rejuvenated", 0.0, ticks.TICKUP), ("retired", 1.0, ticks.TICKDOWN)):
         steps = tick_steps(runs[0], event)
         if event != name and len(steps):
-            axes.plot(steps, np.full(len(steps), height), color=drawing.MUTED, marker="|", markersize=6,
+            axes.plot(steps, np.full(len(steps), height), color=drawing.MUTED, marker=marker, markersize=5,
                       linestyle="", transform=axes.get_xaxis_transform(), clip_on=False)
 
 
@@ -78,15 +81,12 @@ def tick_steps(run, event):
 
 
 def plot_given_up(axes, name, run):
-    """What diverged and was taken back, as far as the frame shows it; whether there was any."""
-    drawn = False
+    """What diverged and was taken back, as far as the frame shows it."""
     for _, found in run.diverged:
         if name in found.columns:
             steps, values = found.finite(name)
             if len(steps):
                 axes.plot(*drawing.thin(steps, values, MANY)[:2], color=drawing.WARN, linewidth=0.8, alpha=0.8)
-                drawn = True
-    return drawn
 
 
 def gaps(axes, name, run):
@@ -131,8 +131,8 @@ def draw(name, curves, runs):
         plot(axes, curve, alone, MOST_POINTS.get(len(curves), MANY), steady)
     remarks.append(scale(axes, curves))
     limits = axes.get_xlim(), axes.get_ylim()
-    if len(runs) == 1 and plot_given_up(axes, name, runs[0]):
-        remarks.append("Red: attempts that were given up.")
+    if len(runs) == 1:
+        plot_given_up(axes, name, runs[0])
     drawing.plain(axes)
     drawing.numbered(axes)
     axes.set_xlim(limits[0])
@@ -193,6 +193,8 @@ def marks_note(runs):
             what = ", ".join(f"attempt {attempt} from step {text.step(step)}" for step, attempt in run.rollbacks)
             notes.append(f"{whose}dashed lines: returns to a checkpoint after a divergence, {what}.")
     if len(runs) == 1:
+        if runs[0].diverged:
+            notes.append("red curves: attempts that diverged and were given up.")
         for event, where in (("rejuvenated", "foot"), ("retired", "head")):
             count = len(tick_steps(runs[0], event))
             if count:

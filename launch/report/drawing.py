@@ -37,15 +37,19 @@ def plain(axes):
     axes.set_axisbelow(True)
 
 
-def numbered(axes, steps=True):
-    """A grid, and marks that read as numbers of steps."""
-    axes.grid(axis="y", color=LINE, linewidth=0.7)
+def numbered_steps(axes):
+    """An abscissa of steps."""
     axes.margins(x=0.01)
-    if steps and axes.get_xscale() == "linear":
+    if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
-    if steps:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def numbered(axes):
+    """An abscissa of steps, an ordinate of values, and a grid."""
+    numbered_steps(axes)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
     if axes.get_yscale() == "linear":
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5), useOffset=False)
         axes.yaxis.get_offset_text().set_color(MUTED)
@@ -82,6 +86,22 @@ def thin(steps, values, most):
     counts = np.diff(np.append(starts, len(steps)))
     return (np.add.reduceat(steps, starts) / counts, np.add.reduceat(values, starts) / counts,
             np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts))
+
+
+def changes(steps, values, most):
+    """A staircase by its corners, exact where they are few."""
+    if not len(steps):
+        return steps, values
+    at = np.nonzero(np.diff(values))[0] + 1
+    if len(at) > most:
+        return thin(steps, values, most)[:2]
+    kept = np.unique([0, *at, len(steps) - 1])
+    return steps[kept], values[kept]
+
+
+def is_rough(values):
+    """Whether noise hides the course of a curve, so that a running mean helps."""
+    return np.abs(np.diff(values, 2)).mean() > 0.02 * (values.max() - values.min())
 
 
 def smooth(values, window):

@@ -1,5 +1,5 @@
 """metrics.jsonl as columns: a run of hundreds of thousands of steps, damaged lines and numbers nobody has heard of."""
-import array
+import contextlib
 import dataclasses
 import json
 import math
@@ -8,6 +8,8 @@ import numpy as np
 
 MOST_ROWS = 256  # of an array over time
 MOST_BINS = 4096
+BLOCK = 1000     # lines
+NUMBERS = {int, float, bool}
 
 
 @dataclasses.dataclass
@@ -28,31 +30,38 @@ class Metrics:
 
 
 class Counts:
-    """An array of every step, averaged over stretches of steps that grow with the run: at most MOST_ROWS of them."""
+    """An array of every step, summed over stretches of steps that grow with the run: at most MOST_ROWS of them."""
 
     def __init__(self):
         self.rows = []     # [first step, last step, lines, sums]
         self.stretch = 1   # lines of a full row
 
-    def add(self, step, values):
-        # A run that went back drops what it had counted since.
-        while self.rows and self.rows[-1][1] >= step:
-            self.rows.pop()
-        numbers = np.array([v if type(v) in (int, float) and math.isfinite(v) else 0.0 for v in values[:MOST_BINS]])
-        if self.rows and self.rows[-1][2] < self.stretch:
-            self.rows[-1] = merged(self.rows[-1], [step, step, 1, numbers])
-            return
-        if len(self.rows) == MOST_ROWS:
-            self.rows = [merged(*self.rows[i:i + 2]) for i in range(0, MOST_ROWS, 2)]
-            self.stretch *= 2
-        self.rows.append([step, step, 1, numbers])
+    def add(self, steps, lists):
+        """Arrays of lines that follow each other."""
+        at = 0
+        while at < len(steps):
+            # A run that went back drops what it had counted since.
+            while self.rows and self.rows[-1][1] >= steps[at]:
+                self.rows.pop()
+            open_row = self.rows and self.rows[-1][2] < self.stretch
+            end = at + (self.stretch - self.rows[-1][2] if open_row else self.stretch)
+            back = np.nonzero(np.diff(steps[at:end]) <= 0)[0]
+            end = min(end, len(steps), *(at + 1 + i for i in back[:1]))
+            row = [steps[at], steps[end - 1], end - at, np.nan_to_num(table_of(lists[at:end])).sum(axis=0)]
+            if open_row:
+                self.rows[-1] = merged(self.rows[-1], row)
+            else:
+                self.rows.append(row)
+            if len(self.rows) > MOST_ROWS:
+                self.rows = [merged(*self.rows[i:i + 2]) for i in range(0, MOST_ROWS, 2)] + self.rows[MOST_ROWS:]
+                self.stretch *= 2
+            at = end
 
     def table(self):
         """(edges of the stretches [R + 1], means [R, bins]); rows are as long as the longest."""
         bins = max(len(row[3]) for row in self.rows)
         means = np.array([np.pad(row[3], (0, bins - len(row[3]))) / row[2] for row in self.rows])
-        starts = [row[0] for row in self.rows]
-        return np.array([*starts, max(self.rows[-1][1], starts[-1]) + 1.0]), means
+        return np.array([*(row[0] for row in self.rows), self.rows[-1][1] + 1.0]), means
 
 
 def merged(one, other):
@@ -62,12 +71,29 @@ def merged(one, other):
 
 
 def as_number(value):
-    if value is None or type(value) not in (int, float, bool):
+    if type(value) not in NUMBERS:
         return math.nan
     try:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+def column_of(values):
+    """Values of any kind as floats, nan for what is no number."""
+    if set(map(type, values)) <= {*NUMBERS, type(None)}:
+        with contextlib.suppress(OverflowError):
+            return np.array(values, dtype=float)
+    return np.array([as_number(value) for value in values])
+
+
+def table_of(lists):
+    """Lists of numbers, perhaps of several lengths, as a float table; the short ones are filled with zeros."""
+    bins = min(max(map(len, lists)), MOST_BINS)
+    found = np.zeros((len(lists), bins))
+    for row, values in zip(found, lists):
+        row[:min(len(values), bins)] = column_of(values[:bins])
+    return found
 
 
 def parse(text):
@@ -81,35 +107,50 @@ def parse(text):
     return record
 
 
-def put(columns, lines, name, value):
-    column = columns.get(name)
-    if column is None:
-        column = columns[name] = array.array("d")
-    if len(column) > lines:  # a name that comes twice in one line
-        column[lines] = value
-        return
-    if len(column) < lines:
-        column.extend([math.nan] * (lines - len(column)))
-    column.append(value)
+def columns_of(name, values):
+    """A quantity of one block of lines as {name: column}: a timer, {min, avg, max}, is three of them."""
+    kinds = set(map(type, values))
+    found = {}
+    if dict in kinds:
+        inner = [value if type(value) is dict else {} for value in values]
+        for part in dict.fromkeys(part for value in inner for part in value):
+            found[f"{name}.{part}"] = column_of([value.get(part) for value in inner])
+    if kinds & NUMBERS or kinds == {type(None)}:
+        found[name] = column_of(values)
+    return found
 
 
-def put_record(columns, arrays, lines, record):
-    for name, value in record.items():
-        kind = type(value)
-        if kind is float:
-            put(columns, lines, name, value)
-        elif kind is dict:
-            for part, inner in value.items():
-                put(columns, lines, f"{name}.{part}", as_number(inner))
-        elif kind is list:
-            arrays.setdefault(name, Counts()).add(record["step"], value)
-        elif kind is not str:
-            put(columns, lines, name, as_number(value))
+class Reader:
+    """Puts lines together as columns, a block of lines at a time."""
+
+    def __init__(self):
+        self.parts = {}    # name: [(first line, column of a block)]
+        self.arrays = {}
+        self.lines = 0
+
+    def add(self, records):
+        steps = column_of([record["step"] for record in records])
+        for name in dict.fromkeys(name for record in records for name in record):
+            values = [record.get(name) for record in records]
+            for part, column in columns_of(name, values).items():
+                self.parts.setdefault(part, []).append((self.lines, column))
+            having = [i for i, value in enumerate(values) if type(value) is list]
+            if having:
+                self.arrays.setdefault(name, Counts()).add(steps[having], [values[i] for i in having])
+        self.lines += len(records)
+
+    def columns(self):
+        found = {}
+        for name in list(self.parts):
+            found[name] = np.full(self.lines, math.nan)
+            for first, column in self.parts.pop(name):
+                found[name][first:first + len(column)] = column
+        return found
 
 
 def read(path):
     """All of a metrics file; an empty one where it is missing."""
-    columns, arrays, lines, bad = {}, {}, 0, 0
+    reader, block, bad = Reader(), [], 0
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             for text in file:
@@ -117,21 +158,20 @@ def read(path):
                 if record is None:
                     bad += 1
                     continue
-                put_record(columns, arrays, lines, record)
-                lines += 1
+                block.append(record)
+                if len(block) == BLOCK:
+                    reader.add(block)
+                    block = []
     except OSError:
         return Metrics({}, {})
-    for column in columns.values():
-        column.extend([math.nan] * (lines - len(column)))
-    found = {name: np.frombuffer(column, dtype=float) for name, column in columns.items()}
-    if lines:
-        found = without_overtaken(found)
-    return Metrics(found, {name: counts for name, counts in arrays.items() if counts.rows}, bad)
+    if block:
+        reader.add(block)
+    return Metrics(without_overtaken(reader.columns()), reader.arrays, bad)
 
 
 def without_overtaken(columns):
     """Lines in rising order of steps: where steps go back, what came before from there on no longer holds."""
-    steps = columns["step"]
+    steps = columns.get("step", np.zeros(0))
     if np.all(steps[1:] > steps[:-1]):
         return columns
     later = np.minimum.accumulate(steps[::-1])[::-1]

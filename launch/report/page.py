@@ -11,7 +11,7 @@ def gallery(run, alone):
     found = run.pictures
     heading = "" if alone else f"<h3>{text.escape(run.name)}</h3>"
     if not found.pictures:
-        return "" if alone else f'<div class="gallery">{heading}<p class="note">No pictures.</p></div>'
+        return ""
     caption, latest = found.pictures[-1]
     thumbs = "".join(f'<button type="button" data-caption="{text.escape(c)}"><img src="{uri}" alt="samples, '
                      f'{text.escape(c)}" loading="lazy"><span>{text.escape(c)}</span></button>'
@@ -25,10 +25,9 @@ def gallery(run, alone):
 
 
 def pictures(found):
-    shown = [gallery(run, len(found) == 1) for run in found]
-    if not any(run.pictures.pictures for run in found):
-        return ""
-    return text.section("Samples", f'<div class="galleries">{"".join(shown)}</div>')
+    shown = "".join(gallery(run, len(found) == 1) for run in found)
+    return text.section("Samples", f'<div class="galleries{"" if len(found) == 1 else " several"}">{shown}</div>'
+                        if shown else "")
 
 
 def warnings(found):

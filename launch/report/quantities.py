@@ -15,10 +15,11 @@ KNOWN = {
     "rejuvenated": ("Rejuvenated", "slots", "Slots of this step's batch that began anew."),
     "retired": ("Retired", "slots", "Chains that this step moved from the burn-in bank to the update bank."),
     "saturated": ("Saturated", "", "Share of the chains' values outside [-1, 1]."),
-    "duplicates": ("Duplicates", "", "Share of the step's chains that have another of their lane within an RMS distance "
-                   "of 0.1."),
+    "duplicates": ("Duplicates", "", "Share of the step's chains that have another of their lane within an RMS "
+                   "distance of 0.1."),
     "clipped_tensors": ("Clipped tensors", "tensors", "Weight tensors whose gradient was clipped."),
-    "image_steps_per_second": ("Throughput", "image-steps/s", "Langevin steps times images, all ranks, while sampling."),
+    "image_steps_per_second": ("Throughput", "image-steps/s", "Langevin steps times images, all ranks, while "
+                               "sampling."),
     "seconds_data": ("Waiting for images", "s", "How long rank 0 waited for images of the store."),
 }
 

@@ -88,11 +88,11 @@ def read_diverged(folder):
 def names_of(paths):
     """The shortest ends of the paths that tell them apart; numbered where the same folder comes twice."""
     full = [pathlib.Path(os.path.abspath(path)) for path in paths]
-    names = [path.name or str(path) for path in full]
+    named = {path: path.name or str(path) for path in full}
     for length in range(2, max(len(path.parts) for path in full) + 1):
-        twice = {name for name in names if names.count(name) > 1}
-        names = ["/".join(p.parts[-length:]) if n in twice else n for n, p in zip(names, full)]
-    return [f"{n} ({names[:i].count(n) + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+        names = list(named.values())
+        named = {p: str(pathlib.Path(*p.parts[-length:])) if names.count(n) > 1 else n for p, n in named.items()}
+    return [f"{named[p]} ({full[:i].count(p) + 1})" if full.count(p) > 1 else named[p] for i, p in enumerate(full)]
 
 
 def read(folder, name, place, picture_bytes, most_pictures):

@@ -31,9 +31,11 @@ object-position:top;border-radius:4px;display:block;margin-bottom:3px}
 .p5{background:#8a8f99}.dot{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.55em}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.87rem;font-variant-numeric:tabular-nums}
 td,th{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
-tr:last-child td{border-bottom:0}th{color:var(--muted);font-weight:500}.numbers td+td,.numbers th+th{text-align:right;white-space:nowrap}
+tr:last-child td{border-bottom:0}th{color:var(--muted);font-weight:500}
+.numbers td+td,.numbers th+th{text-align:right;white-space:nowrap}
 .blocks{columns:320px;column-gap:14px}.block{padding:12px 14px;margin-bottom:14px;break-inside:avoid}
 .block td:last-child{overflow-wrap:anywhere}.block td:first-child{color:var(--muted);width:38%}
+.wide td:first-child{width:auto}.wide td{min-width:6em}.wide td:last-child{overflow-wrap:normal}
 pre{padding:12px 14px;margin:0 0 14px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.83rem}
 .warn{border-left:4px solid var(--warn);padding:6px 12px;margin:16px 0 0;background:var(--card)}@media(max-width:560px){
 main{padding:18px 12px 40px}h1{font-size:1.35rem}.figures{grid-template-columns:1fr 1fr}.figure b{font-size:1.2rem}}
@@ -43,7 +45,7 @@ color:var(--muted);display:flex;flex-wrap:wrap;gap:2px 14px;font-variant-numeric
 vertical-align:middle;margin-right:.45em}.dashed{border-top-style:dashed}
 .s0{border-color:var(--s0)}.s1{border-color:var(--s1)}.s2{border-color:var(--s2)}.s3{border-color:var(--s3)}
 .s4{border-color:var(--s4)}.s5{border-color:var(--s5)}.s6{border-color:var(--s6)}.s7{border-color:var(--s7)}
-.galleries{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:14px}
+.galleries.several{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:14px}
 .gallery{min-width:0}details{margin-top:14px}summary{cursor:pointer;color:var(--muted);font-size:.9rem}
 details pre{margin-top:12px}@media(max-width:560px){.large .scroll img{max-width:none;max-height:none;width:220%}
 .large{padding:8px}}

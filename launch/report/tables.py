@@ -24,7 +24,7 @@ def facts(run):
     for name, title in HEADLINES:
         last = tail(columns[name]) if name in columns else []
         if len(last):
-            found.append((title, text.number(np.mean(last)), f"± {np.std(last):.2g}, last {len(last)} steps"))
+            found.append((title, text.number(np.mean(last)), f"± {text.number(np.std(last))}, last {len(last)} steps"))
     speed = columns.get("image_steps_per_second", np.array([math.nan]))
     speed = speed[np.isfinite(speed)]
     if len(speed):
@@ -36,7 +36,7 @@ def facts(run):
     if run.rollbacks:
         found.append(("Returned to a checkpoint", str(len(run.rollbacks)), f"attempt {run.rollbacks[-1][1]}"))
     if run.chains:
-        found.append(("Chains", f"{run.chains.count:,}", f"{text.step(run.chains.steps[-1])} Langevin steps"))
+        found.append(("Chains", f"{run.chains.count:,}", f"over {text.step(run.chains.steps[-1])} Langevin steps"))
     return found
 
 
@@ -68,7 +68,7 @@ def settings(runs):
         parts.append('<div class="block wide"><h3>What differs</h3>'
                      + text.table(differing, ["", *(run.name for run in runs)]) + "</div>")
     if same:
-        parts.append(f"<details><summary>The same in all: {len(same)} settings</summary>"
+        parts.append(f"<details><summary>Settings that are the same in all ({len(same)})</summary>"
                      f'<div class="block wide">{text.table(same)}</div></details>')
     return text.section("Settings", "".join(parts))
 

@@ -42,7 +42,7 @@ def stack(run, phases):
     axes.stackplot(x, shares, colors=[PHASES[i % 6] for i in range(len(phases))], linewidth=0)
     axes.set_ylim(0, 100)
     drawing.plain(axes)
-    drawing.numbered(axes)
+    drawing.numbered_steps(axes)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0f} %")
     return drawing.svg(figure, "Shares of a step's time")
 
