@@ -9,6 +9,7 @@ import numpy as np
 MOST_ROWS = 256  # of an array over time
 MOST_BINS = 4096
 BLOCK = 1000     # lines
+LARGEST = 1e100  # of what figures can show; a run that came there has diverged all the same
 NUMBERS = {int, float, bool}
 
 
@@ -80,11 +81,17 @@ def as_number(value):
 
 
 def column_of(values):
-    """Values of any kind as floats, nan for what is no number."""
+    """Values of any kind as floats, nan for what is no number or too large to be drawn."""
+    column = None
     if set(map(type, values)) <= {*NUMBERS, type(None)}:
         with contextlib.suppress(OverflowError):
-            return np.array(values, dtype=float)
-    return np.array([as_number(value) for value in values])
+            column = np.array(values, dtype=float)
+    if column is None:
+        column = np.array([as_number(value) for value in values])
+    size = np.abs(column)
+    column[size > LARGEST] = math.nan
+    column[size < 1 / LARGEST] = 0
+    return column
 
 
 def table_of(lists):
@@ -102,7 +109,7 @@ def parse(text):
         record = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not math.isfinite(as_number(record.get("step"))):
+    if not isinstance(record, dict) or not abs(as_number(record.get("step"))) < 2 ** 53:
         return None
     return record
 
