@@ -9,6 +9,8 @@ MOST_LABELS = 9
 def heat_map(name, counts):
     """(inline SVG, note): each column is a stretch of steps, its colours the shares of the bins."""
     edges, means = counts.table()
+    used = np.nonzero(means.any(axis=0))[0]
+    means = means[:, :used[-1] + 1 if len(used) else 1]  # room for ages that nothing has reached is not drawn
     totals = means.sum(axis=1, keepdims=True)
     shares = np.divide(means, totals, out=np.zeros_like(means), where=totals > 0)
     bins = shares.shape[1]

@@ -25,7 +25,7 @@ class Run:
     scores: list
     drops: list             # [(step, learning rate)] where it falls at once
     rollbacks: list         # [(step, attempt)]
-    diverged: list          # [(attempt, Metrics)]: what an attempt had measured when it was given up
+    diverged: list          # [(attempt, Metrics)]: what was taken back when the attempt began
     warnings: list
 
     @property
