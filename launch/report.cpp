@@ -11,8 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "core/error.h"
 #include "launch/embedded.h"
@@ -22,17 +23,29 @@ extern char** environ;
 namespace langrun::launch {
 namespace {
 
-constexpr const char* kScript = "launch/report/report.py";
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPackage = "launch/report/";
+constexpr std::string_view kLoader = "launch/report/loader.py";  // what Python runs; it takes the others from its input
 
 std::string interpreter() {
   const char* chosen = std::getenv("LANGRUN_PYTHON");
   return chosen != nullptr && *chosen != '\0' ? chosen : LANGRUN_DEFAULT_PYTHON;
 }
 
-const std::string& script() {
+const std::string& loader() {
   for (const auto& file : embedded_files())
-    if (file.name == kScript) return file.text;
-  throw Error(ExitCode::internal, fmt::format("{} is not in the program", kScript));
+    if (file.name == kLoader) return file.text;
+  throw Error(ExitCode::internal, fmt::format("{} is not in the program", kLoader));
+}
+
+/// The package as one JSON object, module name to source.
+std::string package() {
+  nlohmann::json sources;
+  for (const auto& file : embedded_files())
+    if (file.name.starts_with(kPackage) && file.name.ends_with(".py") && file.name != kLoader)
+      sources[fs::path(file.name).stem().string()] = file.text;
+  return sources.dump();
 }
 
 /// A file descriptor that closes itself.
@@ -81,10 +94,10 @@ struct Outcome {
   std::string messages;  // all of stderr
 };
 
-/// Runs `python - ARGUMENT` with the script as its input. A list of words, no shell: run folders may be called
-/// anything.
-Outcome run_python(const std::string& python, const std::string& argument) {
-  Descriptor input(memory_file(script()));
+/// Runs `python -c LOADER ARGUMENT...` with the package as its input. A list of words, no shell: run folders may be
+/// called anything.
+Outcome run_python(const std::string& python, const std::vector<std::string>& arguments) {
+  Descriptor input(memory_file(package()));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw Error(ExitCode::internal, "no pipe to the report's script");
   Descriptor from(ends[0]), to(ends[1]);
@@ -93,7 +106,8 @@ Outcome run_python(const std::string& python, const std::string& argument) {
   posix_spawn_file_actions_adddup2(&actions, input.get(), 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, to.get(), 2);
-  std::vector<std::string> words{python, "-", argument};
+  std::vector<std::string> words{python, "-c", loader()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -125,31 +139,46 @@ Outcome run_python(const std::string& python, const std::string& argument) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
     last = text.substr(text.rfind('\n') + 1);
   }
-  if (outcome.code == static_cast<int>(ExitCode::input) || outcome.code == static_cast<int>(ExitCode::storage))
-    throw Error(static_cast<ExitCode>(outcome.code), last, hint);
+  for (const auto code : {ExitCode::usage, ExitCode::input, ExitCode::storage})
+    if (outcome.code == static_cast<int>(code) && !hint.empty()) throw Error(code, last, hint);
   throw Error(ExitCode::internal, fmt::format("the report's script ended with code {}: {}", outcome.code, last),
               fmt::format("it ran in {}; set LANGRUN_PYTHON to use another Python", python));
 }
 
-}  // namespace
-
-std::filesystem::path render_report(const std::filesystem::path& run_dir) {
-  if (!std::filesystem::is_directory(run_dir))
-    throw Error(ExitCode::input, fmt::format("{} is no run folder: there is no such folder", run_dir.string()),
-                "give the folder named by --run");
-  if (!std::filesystem::exists(run_dir / "run.cfg") && !std::filesystem::exists(run_dir / "metrics.jsonl"))
-    throw Error(ExitCode::input,
-                fmt::format("{} is no run folder: it holds neither run.cfg nor metrics.jsonl", run_dir.string()),
-                "give the folder named by --run");
-  const auto python = interpreter();
-  const auto outcome = run_python(python, std::filesystem::absolute(run_dir).string());
-  if (outcome.code != 0) fail(python, outcome);
-  return run_dir / "report.html";
+void require_run(const fs::path& folder) {
+  const char* const hint = "give the folder named by --run";
+  if (!fs::is_directory(folder))
+    throw Error(ExitCode::input, fmt::format("{} is no run folder: there is no such folder", folder.string()), hint);
+  for (const char* file : {"run.cfg", "metrics.jsonl", "chains.h5"})
+    if (fs::exists(folder / file)) return;
+  throw Error(ExitCode::input,
+              fmt::format("{} is no run folder: it holds no run.cfg, metrics.jsonl or chains.h5", folder.string()),
+              hint);
 }
 
-std::optional<std::filesystem::path> write_report(const std::filesystem::path& run_dir) {
+}  // namespace
+
+fs::path render_report(const std::vector<fs::path>& runs, const fs::path& out) {
+  if (runs.empty() || (out.empty() && runs.size() > 1))
+    throw Error(ExitCode::usage, fmt::format("{} runs given, and no file for their page", runs.size()),
+                runs.empty() ? "name the folders of runs" : "name it with --out FILE");
+  for (const auto& run : runs) require_run(run);
+  if (!out.empty() && (fs::exists(out) || fs::is_symlink(out)))
+    throw Error(ExitCode::usage, fmt::format("{} exists already", out.string()),
+                "choose another --out, or move the file away");
+  std::vector<std::string> arguments;
+  if (!out.empty()) arguments = {"--out", fs::absolute(out).string()};
+  arguments.push_back("--");
+  for (const auto& run : runs) arguments.push_back(fs::absolute(run).string());
+  const auto python = interpreter();
+  const auto outcome = run_python(python, arguments);
+  if (outcome.code != 0) fail(python, outcome);
+  return out.empty() ? runs.front() / "report.html" : out;
+}
+
+std::optional<fs::path> write_report(const fs::path& run_dir) {
   try {
-    return render_report(run_dir);
+    return render_report({run_dir}, {});
   } catch (const Error& error) {
     fmt::print(stderr, "langrun: warning: no report: {}{}\n", error.what(),
                error.hint().empty() ? "" : fmt::format(" ({})", error.hint()));
