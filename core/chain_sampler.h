@@ -13,8 +13,7 @@ namespace langrun {
 
 class DeviceChain;
 
-/// What chains feel beside the network's own U / T: E(x) = U(x)/T + U_prior(x)/T_prior + ||x||^2/(2 tau^2) [LC, Alg.
-/// 4].
+/// What chains feel beside the network's own U / T: E(x) = U(x)/T + U_prior(x)/T_prior + ||x||^2/(2 tau^2) [LC, Alg. 4].
 struct SamplingTerms {
   std::unique_ptr<FrozenEnergy> prior;  ///< with its weights; none: no such term
   double prior_temperature = 1;

@@ -57,16 +57,20 @@ ChainBlock ChainBlocks::take_up(std::int64_t number, std::int64_t step, const at
   return block;
 }
 
+ChainNoise ChainBlocks::noise(const ChainBlock& block) const {
+  ChainNoise noise{keys_.sample, {}, static_cast<std::uint32_t>(block.step)};
+  for (std::int64_t i = 0; i < config_.call; ++i)
+    noise.identities.push_back(chain_identity(static_cast<std::uint64_t>(block.number * config_.call + i), 1));
+  return noise;
+}
+
 void ChainBlocks::advance(ChainBlock& block, std::int64_t to) {
   const torch::NoGradGuard constant;
   auto langevin = config_.langevin;
   langevin.temperature = energy_.temperature();
   langevin.steps = std::min(to, (block.step / kPiece + 1) * kPiece) - block.step;
   if (langevin.steps <= 0) return;
-  ChainNoise noise{keys_.sample, {}, static_cast<std::uint32_t>(block.step)};
-  for (std::int64_t i = 0; i < config_.call; ++i)
-    noise.identities.push_back(chain_identity(static_cast<std::uint64_t>(block.number * config_.call + i), 1));
-  const auto sampled = energy_.sampler().start(block.chains, langevin, noise);
+  const auto sampled = energy_.sampler().start(block.chains, langevin, noise(block));
   energy_.sampler().finish();
   block.chains = sampled.chains;
   block.step += langevin.steps;

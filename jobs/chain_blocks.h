@@ -53,6 +53,10 @@ class ChainBlocks {
   /// One piece towards step `to`: at most kPiece steps. Throws Error(diverged), naming chain and step, where a chain is
   /// no longer finite.
   void advance(ChainBlock& block, std::int64_t to);
+  /// The noise of a block's next step.
+  ChainNoise noise(const ChainBlock& block) const;
+  /// What moves chains, for other ways to walk.
+  ChainSampler& sampler() { return energy_.sampler(); }
   /// U of the network at the chains as they are, [call].
   std::vector<float> energies(const ChainBlock& block);
   /// Clamped to [-1, 1] and rounded to 8 bits: [call, H, W, C] uint8 in host memory.
