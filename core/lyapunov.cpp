@@ -22,7 +22,8 @@ double distance(const float* x, const float* y, std::int64_t length) {
   return std::sqrt(sum);
 }
 
-/// Chains and their companions on one batch: rows [0, B) the chains, rows [(1 + d) B, (2 + d) B) those apart by delta d.
+/// Chains and their companions on one batch: rows [0, B) the chains, rows [(1 + d) B, (2 + d) B) those apart by delta
+/// d.
 class Trajectories {
  public:
   Trajectories(const at::Tensor& x, const LyapunovConfig& config, const ChainNoise& noise)

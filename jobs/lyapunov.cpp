@@ -82,8 +82,9 @@ LyapunovResult measure_lyapunov(const LyapunovSettings& settings, Communicator& 
     if (world.rank() == 0) progress(std::min(first + world.size(), sweep->pieces()), sweep->pieces());
   }
   for (std::size_t i = 0; i < measures; ++i)
-    result.intervals.push_back(mean_interval(std::span(result.exponents).subspan(
-        i * static_cast<std::size_t>(result.chains), static_cast<std::size_t>(result.chains))));
+    result.intervals.push_back(mean_interval(
+        std::span(result.exponents)
+            .subspan(i * static_cast<std::size_t>(result.chains), static_cast<std::size_t>(result.chains))));
   return result;
 }
 

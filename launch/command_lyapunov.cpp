@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSummary =
-    "Maximal Lyapunov exponents of x - (tau^2/2) grad E(x) + eta tau z over noise scales eta, with tau the training step "
+    "Maximal Lyapunov exponents of x - (tau^2/2) grad E(x) + eta tau z over noise scales eta, with tau the training "
+    "step "
     "size: two trajectories with the same noise, for several separations.";
 
 struct LyapunovOptions {
