@@ -45,8 +45,6 @@ void bind(OptionTable& table, LyapunovOptions& o) {
   table.choice("job", o.job, {"lyapunov"}, "the command that a configuration file is of");
   table.text("run", o.run, "folder for the result; made if it is missing", Keep::transient);
   bind_sampled_energy(table, o.samples);
-  table.real("joint-temperature", o.samples.joint_temperature, "",
-             "divides U / T + U_prior / T_prior, not the Gaussian term", {1e-12, 1e12});
   table.text("etas", o.etas, "scales of the noise, rising; 1 is the noise of training");
   table.text("deltas", o.deltas,
              "L2 norms of the separation, rising: they decide what is measured, so several are, a decade apart");

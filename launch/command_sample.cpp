@@ -38,8 +38,6 @@ void bind(OptionTable& table, SampleOptions& o) {
   bind_sampled_energy(table, o.samples);
   table.real("langevin.max-norm", o.samples.max_norm, "pixel range [-1, 1]",
              "clip of each sample's (eta^2/2) ||grad E||; 0: none; -1: the run's", {-1});
-  table.real("joint-temperature", o.samples.joint_temperature, "",
-             "divides U / T + U_prior / T_prior, not the Gaussian term", {1e-12, 1e12});
   table.integer("langevin.steps", o.samples.steps, "steps", "K; -1: the run's evaluation.steps, or its langevin.steps",
                 {-1, 100'000'000});
   table.text("steps-list", o.steps_list, "of --run: listed steps instead of K, rising: 0,1,10,100", Keep::changeable);

@@ -23,13 +23,14 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Values that stand for what a run says; run.cfg has that instead.
-constexpr std::array<std::pair<const char*, const char*>, 8> kAutomatic{{{"weights", "best"},
+constexpr std::array<std::pair<const char*, const char*>, 9> kAutomatic{{{"weights", "best"},
                                                                          {"at", "0"},
                                                                          {"precision", "run"},
                                                                          {"langevin.steps", "-1"},
                                                                          {"langevin.eta", "0"},
                                                                          {"langevin.temperature", "0"},
                                                                          {"langevin.max-norm", "-1"},
+                                                                         {"joint-temperature", "0"},
                                                                          {"count", "0"}}};
 
 // The command of the first start, given again, must not contradict what became of its automatic values.

@@ -80,6 +80,7 @@ std::string weights_of(const std::string& asked, bool kept) {
 }
 
 void resolve_langevin(SampleRequest& o, const std::optional<TrainedRun>& run, const std::string& temperature) {
+  if (o.joint_temperature == 0) o.joint_temperature = run ? run->joint_temperature : 1;
   if (run) {
     if (o.eta == 0) o.eta = run->langevin.eta;
     if (o.temperature == 0) o.temperature = run->langevin.temperature;
@@ -190,6 +191,10 @@ void bind_sampled_energy(OptionTable& table, SampleRequest& o) {
                "of the networks; run: as the run's, of a file fp32");
   table.real("langevin.eta", o.eta, "pixel range [-1, 1]", "step size: the noise is eta z; 0: the run's", {0, 1e3});
   table.real("langevin.temperature", o.temperature, "", "T of U / T; 0: the run's, or what the file says", {0, 1e30});
+  table.real(
+      "joint-temperature", o.joint_temperature, "",
+      "divides U / T + U_prior / T_prior, not the Gaussian term; 0: the run's evaluation.joint-temperature, or 1",
+      {0, 1e12});
 }
 
 void bind_sample_source(OptionTable& table, SampleRequest& o) {

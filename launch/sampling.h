@@ -27,8 +27,8 @@ struct SampleRequest {
   double eta = 0;                 ///< 0: the run's
   double temperature = 0;         ///< 0: the run's, or what the file says
   double max_norm = -1;           ///< -1: the run's; of a file: none
-  double joint_temperature = 1;
-  std::string source = "run";  ///< run, generator, data, noise, bank, images
+  double joint_temperature = 0;   ///< 0: the run's evaluation.joint-temperature, or 1
+  std::string source = "run";     ///< run, generator, data, noise, bank, images
   SourceConfig generator;
   std::string data, bank, images;
   std::string group = "auto";

@@ -18,6 +18,7 @@ void bind(OptionTable& table, TrainedRun& run) {
   table.choice("precision", run.precision, {"fp32", "tf32", "bf16"}, "");
   table.integer("seed", run.seed, "", "", {0});
   table.integer("evaluation.steps", run.evaluation_steps, "", "", {0});
+  table.real("evaluation.joint-temperature", run.joint_temperature, "", "", {1e-12, 1e12});
   bind_energy(table, run.energy);
   bind_langevin(table, run.langevin);
   table.text("init", run.init, "");
@@ -27,8 +28,6 @@ void bind(OptionTable& table, TrainedRun& run) {
 }
 
 }  // namespace
-
-bool TrainedRun::learns_generator() const { return job == "shortrun" && uses_generator(chain_start(init)); }
 
 TrainedRun read_trained_run(const std::string& text, const std::string& where) {
   TrainedRun run;

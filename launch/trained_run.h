@@ -14,6 +14,7 @@ struct TrainedRun {
   std::string job = "shortrun";  ///< of runs that do not say theirs
   std::string data, precision = "fp32";
   std::int64_t seed = 1, evaluation_steps = 0;
+  double joint_temperature = 1;
   EnergyConfig energy;
   LangevinConfig langevin;
   // Of a shortrun.
@@ -21,9 +22,6 @@ struct TrainedRun {
   GeneratorConfig generator;
   // Of the others.
   SourceConfig source;
-
-  /// Whether a generator learnt beside the energy.
-  bool learns_generator() const;
 };
 
 /// Reads the text of a run.cfg; `where` names it. Throws Error(input) for a job that is not known, Error(usage) for

@@ -103,6 +103,10 @@ every images 5 --source images --source.images "$scratch/pictures" --resize --co
 every stored 64 --source images --source.images "$data" --count 0
 every file 9 --energy "$weights" --langevin.eta 0.01 --langevin.temperature 1e-4 --source noise --count 9
 every joint 9 --joint-temperature 1.01 --count 9
+ranks 2 "$program" longrun --data "$data" --run "$scratch/long-run" --energy.network light --energy.width 4 --batch 16 \
+  --langevin.steps 3 --steps 2 --bank.size 60 --burn-in.size 44 --burn-in.rounds 5 >"$scratch/out" 2>"$scratch/err" || fail "longrun: $(cat "$scratch/err")"
+every update 60 --energy "$scratch/long-run" --source bank --source.bank "$scratch/long-run" --count 0
+every burn-in 44 --energy "$scratch/long-run" --source bank --source.bank "$scratch/long-run" --source.group burn_in --count 0
 cmp -s "$scratch/noise-1.h5" "$scratch/joint-1.h5" && fail "two sources, one result"
 
 # What is refused: one line, the right code, nothing left behind and nothing touched.
@@ -155,7 +159,7 @@ for n in 1 2; do
   expect_code 2 ranks $n "$program" sample "${walk[@]}" --run "$scratch/whole-1"
   expect_code 2 ranks $n "$program" sample "${walk[@]}" --run "$scratch/whole-1" --resume --seed 3
   grep -q 'seed' "$scratch/err" || fail "the key is not named: $(cat "$scratch/err")"
-  sample wild $n "${energy[@]}" --langevin.temperature 1e-30 --langevin.eta 1e3 --langevin.steps 3000 --count 6
+  sample wild $n "${energy[@]}" --langevin.temperature 1e-36 --langevin.eta 1e3 --langevin.steps 3000 --count 6
   [[ $? = 4 ]] || fail "chains that blow up do not exit 4: $(cat "$scratch/wild.err")"
   grep -qE '^langrun: error: chain [0-9]+ is not finite after [0-9]+ Langevin steps' "$scratch/wild.err" || fail "no chain and step: $(cat "$scratch/wild.err")"
   [[ $(error_lines "$scratch/wild.err") = 1 ]] || fail "not one error line: $(cat "$scratch/wild.err")"
