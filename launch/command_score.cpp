@@ -8,10 +8,12 @@
 #include "core/error.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
+#include "jobs/sample.h"
 #include "jobs/score.h"
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/questions.h"
+#include "launch/sample_store.h"
 #include "launch/sampling.h"
 
 namespace langrun::launch {
@@ -84,9 +86,10 @@ std::string samples_of_run(Communicator& world, SampleRequest request, const std
   }
   SampleStore store(config, out);
   sample_images(config, world,
-                [&](std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
-                  store.add(first, shape, images);
-                });
+                {[](std::int64_t) {},
+                 [&](std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
+                   store.add(first, shape, images);
+                 }});
   agree(world, "finish samples", [&] {
     if (world.rank() == 0) store.finish();
   });

@@ -11,6 +11,7 @@ int run_longrun(Call& call);
 int run_convergent(Call& call);
 int run_sample(Call& call);
 int run_score(Call& call);
+int run_lyapunov(Call& call);
 int run_data_import(Call& call);
 int run_data_synth(Call& call);
 int run_data_info(Call& call);

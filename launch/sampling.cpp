@@ -1,45 +1,77 @@
 #include "launch/sampling.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <optional>
+#include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "data/weights_file.h"
 #include "distributed/agreement.h"
-#include "jobs/chain_start.h"
-#include "launch/midrun_options.h"
-#include "launch/options.h"
-#include "launch/shortrun_options.h"
+#include "launch/trained_run.h"
+#include "launch/training_options.h"
 
 namespace langrun::launch {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
-std::int64_t checkpoint_step(const SampleRequest& o) {
-  if (o.weights == "initial") return 0;
-  if (o.at > 0) {
-    const auto problems = problems_of(fs::path(o.run) / "checkpoint" / checkpoint_name(o.at));
+std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
+  if (at > 0) {
+    const auto problems = problems_of(fs::path(run) / "checkpoint" / checkpoint_name(at));
     if (!problems.empty())
       throw Error(ExitCode::input, problems.front(), "`langrun run status DIR` lists the checkpoints");
-    return o.at;
+    return at;
   }
   std::vector<std::string> damaged;
-  const auto newest = newest_good_checkpoint(o.run, damaged);
+  const auto newest = newest_good_checkpoint(run, damaged);
   if (!newest)
-    throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", o.run),
+    throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", run),
                 "wait for one, or use --weights initial");
   return *newest;
 }
 
-// "best" is the average where the run keeps one of every network it has; what was asked for by name is not replaced.
-std::string weights_of(const std::string& asked, const ShortrunConfig& trained, bool frozen_generator) {
-  const bool generator = !frozen_generator && uses_generator(chain_start(trained.init));
-  const bool kept = trained.energy_learning.average > 0 && (!generator || trained.generator_learning.average > 0);
+std::string checkpoint_folder(const std::string& run, std::int64_t step) {
+  return (fs::path(run) / "checkpoint" / checkpoint_name(step)).string();
+}
+
+/// What rank 0 saw of the energy: {run, configuration, step, file, average, temperature}.
+Json look(const SampleRequest& o) {
+  Json seen{{"run", fs::is_directory(o.run)},
+            {"configuration", ""},
+            {"step", 0},
+            {"file", o.run},
+            {"average", false},
+            {"temperature", ""}};
+  if (!fs::exists(o.run))
+    throw Error(ExitCode::input, fmt::format("{} does not exist", o.run),
+                "--energy names a run folder, or a file of weights");
+  if (seen["run"]) {
+    if (!fs::exists(fs::path(o.run) / "run.cfg"))
+      throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", o.run));
+    seen["configuration"] = read_text(fs::path(o.run) / "run.cfg");
+    if (o.weights == "initial") return seen;
+    const auto step = checkpoint_step(o.run, o.at);
+    seen["step"] = step;
+    seen["file"] = checkpoint_folder(o.run, step) + "/weights.h5";
+  } else if (!h5::looks_like_hdf5(o.run)) {
+    throw Error(ExitCode::input, fmt::format("{} is not a file of weights (HDF5)", o.run),
+                "name a run folder, or a file of `langrun weights import`");
+  }
+  const WeightsFile file(seen["file"].get<std::string>());
+  seen["average"] = file.has("energy_average") && (!file.has("generator") || file.has("generator_average"));
+  const auto part = file.has("energy") ? "energy" : "energy_average";
+  const auto facts = file.facts(part);
+  if (facts.contains("temperature")) seen["temperature"] = facts.at("temperature");
+  return seen;
+}
+
+// "best" is the average where it is kept of every network; what was asked for by name is not replaced.
+std::string weights_of(const std::string& asked, bool kept) {
   if (asked == "best") return kept ? "average" : "raw";
   if (asked == "average" && !kept)
     throw Error(ExitCode::usage, "this run keeps no average of its weights, or not of both networks",
@@ -47,106 +79,193 @@ std::string weights_of(const std::string& asked, const ShortrunConfig& trained, 
   return asked;
 }
 
-/// What a run.cfg says, whichever job wrote it, as the sampler takes it.
-void read_trained(SampleConfig& config, const std::string& text, const std::string& where) {
-  // Runs of before there were other jobs do not say theirs.
-  const auto job = configured(text, "job", where).value_or("shortrun");
-  OptionTable table(job);
-  if (job == "shortrun") {
-    bind_shortrun(table, config.trained);
-    table.read_config(text, where);
-  } else if (job == "midrun") {
-    MidrunConfig midrun;
-    bind_midrun(table, midrun);
-    table.read_config(text, where);
-    static_cast<EnergyTrainingConfig&>(config.trained) = midrun;
-    config.trained.init = "data-persistent";
-    if (!midrun.source.generator.empty()) config.source = midrun.source;
-  } else {
-    throw Error(ExitCode::input, fmt::format("{} is of a job '{}', which is not known", where, job),
-                "shortrun and midrun are");
+void resolve_langevin(SampleRequest& o, const std::optional<TrainedRun>& run, const std::string& temperature) {
+  if (o.joint_temperature == 0) o.joint_temperature = run ? run->joint_temperature : 1;
+  if (run) {
+    if (o.eta == 0) o.eta = run->langevin.eta;
+    if (o.temperature == 0) o.temperature = run->langevin.temperature;
+    if (o.max_norm < 0) o.max_norm = run->langevin.max_norm;
+    if (o.steps < 0) o.steps = run->evaluation_steps > 0 ? run->evaluation_steps : run->langevin.steps;
+    if (o.precision == "run") o.precision = run->precision;
+    return;
   }
+  if (o.temperature == 0) std::from_chars(temperature.data(), temperature.data() + temperature.size(), o.temperature);
+  for (const auto& [key, value] : {std::pair{"eta", o.eta}, std::pair{"temperature", o.temperature}})
+    if (value <= 0)
+      throw Error(ExitCode::usage,
+                  fmt::format("--langevin.{} is missing: {} is a file, and does not say it", key, o.run),
+                  "give it, or name the run's folder");
+  if (o.max_norm < 0) o.max_norm = 0;
+  if (o.precision == "run") o.precision = "fp32";
+}
+
+void check_source(const SampleRequest& o) {
+  const auto belongs = [&](const char* kind, const char* key, bool given) {
+    if (o.source == kind && !given)
+      throw Error(ExitCode::usage, fmt::format("--source {} wants --{}", kind, key), "name where chains begin");
+    if (o.source != kind && given)
+      throw Error(ExitCode::usage, fmt::format("--{} goes with --source {}", key, kind),
+                  fmt::format("--source is {}", o.source));
+  };
+  belongs("generator", "source.generator", !o.generator.generator.empty());
+  belongs("data", "data", !o.data.empty());
+  belongs("bank", "source.bank", !o.bank.empty());
+  belongs("images", "source.images", !o.images.empty());
+  if (o.source != "images" && o.resize)
+    throw Error(ExitCode::usage, "--resize goes with --source images", fmt::format("--source is {}", o.source));
+  if (o.source != "bank" && o.group != "auto")
+    throw Error(ExitCode::usage, "--source.group goes with --source bank", fmt::format("--source is {}", o.source));
+}
+
+// Of a run its newest good checkpoint; else the folder is one, which has to be whole.
+std::string bank_folder(const std::string& named) {
+  if (!fs::is_directory(named))
+    throw Error(ExitCode::input, fmt::format("bank {} is no folder", named), "name a run, or a checkpoint's folder");
+  if (fs::exists(fs::path(named) / "run.cfg") || fs::exists(fs::path(named) / "checkpoint"))
+    return checkpoint_folder(named, checkpoint_step(named, 0));
+  const auto problems = problems_of(named);
+  if (!problems.empty()) throw Error(ExitCode::input, problems.front(), "name a run, or a checkpoint's folder");
+  return named;
+}
+
+SampleStartConfig start_of(Communicator& world, const SampleRequest& o, const std::optional<TrainedRun>& run,
+                           const std::string& file) {
+  SampleStartConfig start;
+  start.seed = o.seed;
+  if (o.source == "run") {
+    if (!run)
+      throw Error(ExitCode::usage, fmt::format("{} is a file: it does not say where chains begin", o.run),
+                  "give --source noise, data, generator, bank or images");
+    return own_start(*run, o.weights, file);
+  }
+  if (o.source == "generator") {
+    start.kind = SampleStartKind::generator;
+    start.generator = o.generator;
+  } else if (o.source == "data") {
+    start.kind = SampleStartKind::data;
+    start.path = o.data;
+  } else if (o.source == "bank") {
+    start.kind = SampleStartKind::bank;
+    start.group = o.group;
+    start.path = on_root(world, "look for the bank", [&] { return bank_folder(o.bank); });
+  } else if (o.source == "images") {
+    start.kind = SampleStartKind::images;
+    start.path = o.images;
+    start.resize = o.resize;
+  }
+  return start;
+}
+
+std::string source_text(const SampleRequest& o) {
+  if (o.source == "run") return "";
+  return o.source == "noise" ? o.source
+                             : fmt::format("{} {}{}{}{}", o.source, o.generator.generator, o.data, o.bank, o.images);
+}
+
+/// What needs nothing but the request.
+SampleConfig plain_config(const SampleRequest& o) {
+  SampleConfig config;
+  config.energy.precision = o.precision;
+  config.energy.temperature = o.temperature;
+  config.energy.joint_temperature = o.joint_temperature;
+  config.langevin = {std::max<std::int64_t>(o.steps, 0), o.eta, o.temperature, o.max_norm};
+  config.count = o.count;
+  config.seed = o.seed;
+  config.call = o.call;
+  config.threads = o.threads;
+  config.device = o.device;
+  config.weights = o.weights;
+  config.checkpoint = o.at > 0 ? checkpoint_folder(o.run, o.at) : o.run;
+  config.source = source_text(o);
+  return config;
 }
 
 }  // namespace
 
-SampleConfig configure_samples(Communicator& world, const SampleRequest& o) {
-  const auto step = std::stoll(on_root(world, "look for a checkpoint", [&] {
-    if (!fs::exists(fs::path(o.run) / "run.cfg"))
-      throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", o.run));
-    return std::to_string(checkpoint_step(o));
-  }));
-  SampleConfig config;
-  read_trained(config, on_root(world, "read run.cfg", [&] { return read_text(fs::path(o.run) / "run.cfg"); }),
-               o.run + "/run.cfg");
-  if (config.source && o.weights == "initial")
-    throw Error(ExitCode::usage, "--weights initial: this run's generator was trained before it began",
-                "use --weights raw, or sample the generator's own run");
-  config.trained.training.threads = o.threads;
-  config.trained.training.device = o.device;
-  config.checkpoint = fs::path(o.run) / "checkpoint" / checkpoint_name(step);
-  config.weights = weights_of(o.weights, config.trained, config.source.has_value());
-  config.langevin = config.trained.langevin;
-  if (config.trained.evaluation_steps > 0) config.langevin.steps = config.trained.evaluation_steps;
-  if (o.steps >= 0) config.langevin.steps = o.steps;
-  config.count = o.count;
-  config.seed = o.seed;
-  config.call = o.call;
+void bind_sampled_energy(OptionTable& table, SampleRequest& o) {
+  table.text("energy", o.run, "the energy: folder of a run, or a file of weights");
+  table.choice("weights", o.weights, {"best", "average", "raw", "initial"},
+               "best (the moving average where it is kept), average, raw weights, or those the run began with");
+  table.integer("at", o.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
+  table.choice("precision", o.precision, {"run", "fp32", "tf32", "bf16"},
+               "of the networks; run: as the run's, of a file fp32");
+  table.real("langevin.eta", o.eta, "pixel range [-1, 1]", "step size: the noise is eta z; 0: the run's", {0, 1e3});
+  table.real("langevin.temperature", o.temperature, "", "T of U / T; 0: the run's, or what the file says", {0, 1e30});
+  table.real(
+      "joint-temperature", o.joint_temperature, "",
+      "divides U / T + U_prior / T_prior, not the Gaussian term; 0: the run's evaluation.joint-temperature, or 1",
+      {0, 1e12});
+}
+
+void bind_sample_source(OptionTable& table, SampleRequest& o) {
+  table.choice(
+      "source", o.source, {"run", "generator", "data", "noise", "bank", "images"},
+      "where chains begin: as the run's own, a generator's images, a store's, uniform noise, a bank's snapshot, "
+      "a folder's images");
+  table.text("source.generator", o.generator.generator,
+             "--source generator: a run folder, a file of weights or TorchScript");
+  table.choice("source.weights", o.generator.weights, {"best", "average", "raw"},
+               "of it: the moving average where it is kept, average, raw");
+  table.integer("source.latent", o.generator.latent, "numbers", "TorchScript: length of its latent, z ~ N(0, I) [b, n]",
+                {0, 1 << 20});
+  table.choice("source.range", o.generator.range, {"-1:1", "0:1"}, "TorchScript: range of its images' values");
+  table.text("data", o.data,
+             "--source data: an image store; chain i begins with image i of an order drawn by the seed");
+  table.text("source.bank", o.bank, "--source bank: a run, or the folder of a checkpoint; chain i begins with slot i");
+  table.choice("source.group", o.group, {"auto", "bank", "update", "burn_in"},
+               "which bank of it; auto: bank, or update of a longrun");
+  table.text("source.images", o.images,
+             "--source images: a folder or tar of images, or a store; chain i begins with image i");
+  table.flag("resize", o.resize, "--source images: fit images to the energy's size (short side, then the middle)");
+}
+
+void bind_sample_calls(OptionTable& table, SampleRequest& o) {
+  table.integer("call", o.call, "images", "images a network call; part of the bits", {1, 65536});
+  table.integer("seed", o.seed, "", "seed of latents and chains", {0});
+  table.integer("threads", o.threads, "threads", "compute threads per rank", {1, 1024});
+  table.choice("device", o.device, {"auto", "cpu", "cuda"}, "where to compute");
+}
+
+SampleConfig resolve_samples(Communicator& world, SampleRequest& o) {
+  check_source(o);
+  const auto seen = Json::parse(on_root(world, "look for the energy",
+                                        [&] { return look(o).dump(-1, ' ', false, Json::error_handler_t::replace); }));
+  std::optional<TrainedRun> run;
+  if (seen["run"]) {
+    run = read_trained_run(seen["configuration"], o.run + "/run.cfg");
+  } else if (o.weights == "initial" || o.at > 0) {
+    throw Error(ExitCode::usage, fmt::format("--weights initial and --at go with a run, {} is a file", o.run));
+  }
+  o.weights = weights_of(o.weights, seen["average"]);
+  o.at = seen["step"];
+  resolve_langevin(o, run, seen["temperature"]);
+  const std::string file = seen["file"];
+  auto config = plain_config(o);
+  config.start = start_of(world, o, run, file);
+  if (o.weights == "initial") {
+    config.energy.untrained = run->energy;
+    config.energy.untrained_seed = run->seed;
+    return config;
+  }
+  config.energy.file = file;
+  config.energy.part = o.weights == "average" ? "energy_average" : "energy";
   return config;
 }
 
-struct SampleStore::Contents {
-  SampleConfig config;
-  fs::path out, partial;
-  std::optional<h5::File> file;
-  std::optional<h5::Dataset> images;
-  bool done = false;
-
-  void begin(const ImageShape& shape);
-};
-
-SampleStore::SampleStore(const SampleConfig& config, const fs::path& out)
-    : contents_(new Contents{config, out, fmt::format("{}.{}.partial", out.string(), ::getpid()), {}, {}, false}) {}
-
-SampleStore::~SampleStore() {
-  std::error_code ignored;
-  if (contents_->file && !contents_->done) fs::remove(contents_->partial, ignored);
+SampleConfig resumed_samples(const SampleRequest& request, const fs::path& weights_file) {
+  auto config = plain_config(request);
+  config.energy.file = weights_file;
+  return config;
 }
 
-void SampleStore::add(std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
-  if (!contents_->file) contents_->begin(shape);
-  contents_->images->write_rows(static_cast<std::uint64_t>(first),
-                                images.size() / static_cast<std::size_t>(shape.elements()), images.data());
-}
-
-void SampleStore::finish() {
-  contents_->images.reset();
-  contents_->file->close();
-  sync_path(contents_->partial);
-  rename_durably(contents_->partial, contents_->out);
-  contents_->done = true;
-}
-
-void SampleStore::Contents::begin(const ImageShape& shape) {
-  std::error_code ignored;
-  fs::remove(partial, ignored);
-  const auto n = static_cast<std::uint64_t>(config.count);
-  file.emplace(h5::File::create(partial));
-  images.emplace(
-      file->create_dataset("/images", h5::Type::u8,
-                           {n, static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
-                            static_cast<std::uint64_t>(shape.channels)}));
-  const std::vector<std::int64_t> labels(n, 0);
-  file->write("/labels", {n}, labels.data());
-  file->write_attribute("/", "classes", std::vector<std::string>{"sample"});
-  file->write_attribute("/", "weights", config.weights);
-  file->write_attribute("/", "checkpoint",
-                        config.weights == "initial" ? "none" : config.checkpoint.filename().string());
-  file->write_attribute("/", "seed", config.seed);
-  file->write_attribute("/", "call", config.call);
-  file->write_attribute("/", "langevin_steps", config.langevin.steps);
-  file->write_attribute("/", "langevin_eta", config.langevin.eta);
-  file->write_attribute("/", "langevin_temperature", config.langevin.temperature);
+SampleConfig configure_samples(Communicator& world, const SampleRequest& request) {
+  auto resolved = request;
+  const auto config = resolve_samples(world, resolved);
+  if (resolved.steps < 0)
+    throw Error(ExitCode::usage,
+                fmt::format("--langevin.steps is missing: {} is a file, and does not say it", resolved.run),
+                "say how many steps");
+  return config;
 }
 
 }  // namespace langrun::launch

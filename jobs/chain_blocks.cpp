@@ -1,0 +1,104 @@
+#include "jobs/chain_blocks.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/torch.h"
+#include "jobs/device.h"
+
+namespace langrun {
+namespace {
+
+// First of all, since looking for a generator is a collective.
+std::unique_ptr<SampleStart> looked_for(const SampleConfig& config, Communicator& world, bool with_source) {
+  if (!with_source) return nullptr;
+  return std::make_unique<SampleStart>(config.start, world);
+}
+
+TrainingConfig device_settings(const SampleConfig& config) {
+  TrainingConfig settings;
+  settings.threads = config.threads;
+  settings.device = config.device;
+  return settings;
+}
+
+std::int64_t checked_count(std::int64_t asked, std::int64_t there, const std::string& source) {
+  if (there == 0 && asked == 0)
+    throw Error(ExitCode::usage, fmt::format("--count 0 is all that the source has, and {} has no end", source),
+                "say how many with --count");
+  if (there > 0 && asked > there)
+    throw Error(ExitCode::input, fmt::format("{} begins {} chains, {} are asked for", source, there, asked),
+                "--count 0 takes them all");
+  return asked > 0 ? asked : there;
+}
+
+}  // namespace
+
+ChainBlocks::ChainBlocks(const SampleConfig& config, Communicator& world, bool with_source)
+    : config_(config), start_(looked_for(config, world, with_source)),
+      device_(prepare_device(device_settings(config), world)), keys_(static_cast<std::uint64_t>(config.seed)),
+      energy_(config.energy, device_), count_(config.count) {
+  if (!start_) return;
+  start_->open(image(), config.call, device_);
+  count_ = checked_count(config.count, start_->count(), start_->description());
+}
+
+ChainBlock ChainBlocks::begin(std::int64_t number) {
+  std::vector<std::uint64_t> places;
+  for (std::int64_t i = 0; i < config_.call; ++i)
+    places.push_back(static_cast<std::uint64_t>(number * config_.call + i));
+  return take_up(number, 0, start_->begin(places, keys_.sample), {});
+}
+
+ChainBlock ChainBlocks::take_up(std::int64_t number, std::int64_t step, const at::Tensor& chains,
+                                const std::vector<double>& magnitudes) const {
+  ChainBlock block{number, step, chains.to(device_).contiguous(at::MemoryFormat::ChannelsLast), magnitudes};
+  block.magnitudes.resize(static_cast<std::size_t>(config_.call));
+  return block;
+}
+
+ChainNoise ChainBlocks::noise(const ChainBlock& block) const {
+  ChainNoise noise{keys_.sample, {}, static_cast<std::uint32_t>(block.step)};
+  for (std::int64_t i = 0; i < config_.call; ++i)
+    noise.identities.push_back(chain_identity(static_cast<std::uint64_t>(block.number * config_.call + i), 1));
+  return noise;
+}
+
+void ChainBlocks::advance(ChainBlock& block, std::int64_t to) {
+  const torch::NoGradGuard constant;
+  auto langevin = config_.langevin;
+  langevin.temperature = energy_.temperature();
+  langevin.steps = std::min(to, (block.step / kPiece + 1) * kPiece) - block.step;
+  if (langevin.steps <= 0) return;
+  const auto sampled = energy_.sampler().start(block.chains, langevin, noise(block));
+  energy_.sampler().finish();
+  block.chains = sampled.chains;
+  block.step += langevin.steps;
+  const auto means = sampled.record.gradient_magnitude.to(torch::kCPU).contiguous();
+  for (std::size_t i = 0; i < block.magnitudes.size(); ++i)
+    block.magnitudes[i] += static_cast<double>(means.const_data_ptr<float>()[i]) * static_cast<double>(langevin.steps);
+  check_finite(block);
+}
+
+void ChainBlocks::check_finite(const ChainBlock& block) const {
+  const auto finite = torch::isfinite(block.chains).flatten(1).all(1).to(torch::kCPU);
+  for (std::int64_t i = 0; i < config_.call; ++i) {
+    if (finite.const_data_ptr<bool>()[i]) continue;
+    throw Error(
+        ExitCode::diverged,
+        fmt::format("chain {} is not finite after {} Langevin steps", block.number * config_.call + i, block.step),
+        "use a smaller --langevin.eta, fewer steps, or another checkpoint");
+  }
+}
+
+std::vector<float> ChainBlocks::energies(const ChainBlock& block) {
+  const torch::NoGradGuard constant;
+  const auto energy = energy_.sampler().gradient(block.chains).energy.to(torch::kCPU).contiguous();
+  return {energy.const_data_ptr<float>(), energy.const_data_ptr<float>() + energy.numel()};
+}
+
+at::Tensor ChainBlocks::as_bytes(const at::Tensor& chains) {
+  return ((chains.clamp(-1, 1) + 1) * 127.5).round().to(torch::kUInt8).permute({0, 2, 3, 1}).contiguous().cpu();
+}
+
+}  // namespace langrun

@@ -1,0 +1,87 @@
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/torch.h"
+#include "data/hdf5.h"
+#include "data/image_source.h"
+#include "data/loader.h"
+#include "jobs/finite_source.h"
+#include "jobs/fit_image.h"
+
+namespace langrun {
+namespace {
+
+/// Encoded images of a folder or tar, decoded when a chain begins with them.
+class EncodedImages final : public FiniteSource {
+ public:
+  EncodedImages(const std::filesystem::path& path, bool resize, const ImageShape& image)
+      : image_(image), resize_(resize), fitter_(settings(resize, image)), source_(find_images(path)) {}
+
+  std::int64_t count() const override { return static_cast<std::int64_t>(source_.entries.size()); }
+
+  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t, NoiseKey) override {
+    auto images = torch::empty({std::ssize(slots), image_.channels, image_.height, image_.width},
+                               torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+    auto* values = images.mutable_data_ptr<float>();
+    for (const auto slot : slots) {
+      const auto pixels = fitted(slot % source_.entries.size());
+      to_unit_range(pixels, image_, Layout::pixel_major, {values, pixels.size()});
+      values += image_.elements();
+    }
+    return {images, torch::empty({std::ssize(slots), 0})};
+  }
+
+  std::string description() const override {
+    return fmt::format("images of {}{}", source_.root.string(), resize_ ? ", resized" : "");
+  }
+
+ private:
+  static FitSettings settings(bool resize, const ImageShape& image) {
+    FitSettings fit;
+    if (resize) fit.size = image.height;
+    return fit;
+  }
+
+  std::vector<std::uint8_t> fitted(std::uint64_t index) {
+    const auto& entry = source_.entries[index];
+    SourceReader reader(source_, index, index + 1);
+    SourceReader::Item item;
+    if (!reader.next(item)) throw Error(ExitCode::input, source_.name_of(entry) + " cannot be read");
+    auto fitted = fitter_.fit(entry, item);
+    if (fitted.failure) {
+      try {
+        std::rethrow_exception(fitted.failure);
+      } catch (const Error& error) {
+        throw Error(error.code(), fmt::format("{}: {}", source_.name_of(entry), error.what()), error.hint());
+      }
+    }
+    if (!(fitted.shape == image_))
+      throw Error(ExitCode::input,
+                  fmt::format("{} is {}x{} of {} channels, the energy takes {}x{} of {}", source_.name_of(entry),
+                              fitted.shape.height, fitted.shape.width, fitted.shape.channels, image_.height,
+                              image_.width, image_.channels),
+                  resize_ ? "choose an energy for such images" : "--resize fits images to the energy");
+    return std::move(fitted.pixels);
+  }
+
+  ImageShape image_;
+  bool resize_;
+  ImageFitter fitter_;
+  ImageSource source_;
+};
+
+}  // namespace
+
+std::unique_ptr<FiniteSource> make_images_source(const std::filesystem::path& path, bool resize,
+                                                 const ImageShape& image) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored) && h5::looks_like_hdf5(path)) {
+    if (resize)
+      throw Error(ExitCode::usage, fmt::format("--resize goes with a folder of images, {} is a store", path.string()),
+                  "import the images again with --size");
+    return make_store_source(path.string(), image, std::nullopt);
+  }
+  return std::make_unique<EncodedImages>(path, resize, image);
+}
+
+}  // namespace langrun

@@ -1,0 +1,107 @@
+#include "jobs/sample_state.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <span>
+
+#include "core/error.h"
+#include "data/durable.h"
+#include "data/hdf5.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+// HDF5 keeps no checksums of contiguous values; a bit that fell over would walk on.
+std::string checksum_of(const BlockState& state) {
+  Checksum sum;
+  sum.add(std::as_bytes(std::span(&state.step, 1)));
+  sum.add(std::as_bytes(std::span(state.chains)));
+  sum.add(std::as_bytes(std::span(state.magnitudes)));
+  for (const auto& column : state.columns) {
+    sum.add(std::as_bytes(std::span(column.energy)));
+    sum.add(std::as_bytes(std::span(column.magnitude)));
+  }
+  return sum.text();
+}
+
+[[noreturn]] void damaged(const fs::path& file, const std::string& why) {
+  throw Error(ExitCode::storage, fmt::format("{}: {}", file.string(), why),
+              "this sampling cannot go on; begin it anew in another folder");
+}
+
+void read_columns(const h5::File& file, BlockState& state, std::uint64_t call) {
+  const auto energy = file.dataset("/energy"), magnitude = file.dataset("/gradient_magnitude");
+  const auto listed = energy.shape().empty() ? 0 : energy.shape()[0];
+  if (energy.shape() != h5::Shape{listed, call} || magnitude.shape() != energy.shape())
+    throw Error(ExitCode::input, "is of another call size");
+  for (std::uint64_t i = 0; i < listed; ++i) {
+    BlockColumn column{std::vector<float>(call), std::vector<float>(call)};
+    energy.read_rows(i, 1, column.energy.data());
+    magnitude.read_rows(i, 1, column.magnitude.data());
+    state.columns.push_back(std::move(column));
+  }
+}
+
+BlockState read_checked(const fs::path& path, std::int64_t number, std::uint64_t call, const ImageShape& image) {
+  const auto file = h5::File::open(path);
+  BlockState state;
+  state.number = number;
+  state.step = file.read_int_attribute("/", "step");
+  const auto chains = file.dataset("/chains");
+  if (chains.shape() != h5::Shape{call, static_cast<std::uint64_t>(image.channels),
+                                  static_cast<std::uint64_t>(image.height), static_cast<std::uint64_t>(image.width)})
+    throw Error(ExitCode::input, "is of another shape");
+  state.chains = chains.read<float>();
+  state.magnitudes = file.dataset("/magnitudes").read<double>();
+  read_columns(file, state, call);
+  if (file.read_text_attribute("/", "checksum") != checksum_of(state))
+    throw Error(ExitCode::input, "is not what was written: its checksum differs");
+  return state;
+}
+
+}  // namespace
+
+fs::path block_file(const fs::path& run, std::int64_t number) {
+  return run / "state" / fmt::format("block-{:06}.h5", number);
+}
+
+void write_block(const fs::path& run, const BlockState& state, const ImageShape& image) {
+  const auto path = block_file(run, state.number);
+  // Two starts on one folder must not write into one file.
+  const fs::path partial = fmt::format("{}.{}.partial", path.string(), ::getpid());
+  std::error_code ignored;
+  fs::remove(partial, ignored);
+  const auto call = static_cast<std::uint64_t>(state.magnitudes.size());
+  auto file = h5::File::create(partial);
+  file.write("/chains",
+             {call, static_cast<std::uint64_t>(image.channels), static_cast<std::uint64_t>(image.height),
+              static_cast<std::uint64_t>(image.width)},
+             state.chains.data());
+  file.write("/magnitudes", {call}, state.magnitudes.data());
+  std::vector<float> energy, magnitude;
+  for (const auto& column : state.columns) {
+    energy.insert(energy.end(), column.energy.begin(), column.energy.end());
+    magnitude.insert(magnitude.end(), column.magnitude.begin(), column.magnitude.end());
+  }
+  file.write("/energy", {state.columns.size(), call}, energy.data());
+  file.write("/gradient_magnitude", {state.columns.size(), call}, magnitude.data());
+  file.write_attribute("/", "step", state.step);
+  file.write_attribute("/", "checksum", checksum_of(state));
+  file.close();
+  sync_path(partial);
+  rename_durably(partial, path);
+}
+
+BlockState read_block(const fs::path& run, std::int64_t number, std::int64_t call, const ImageShape& image) {
+  const auto path = block_file(run, number);
+  try {
+    return read_checked(path, number, static_cast<std::uint64_t>(call), image);
+  } catch (const Error& error) {
+    damaged(path, error.what());
+  }
+}
+
+}  // namespace langrun

@@ -1,0 +1,33 @@
+// A block of chains on disk: what a sampling that stopped, or was killed, goes on from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "core/images.h"
+
+namespace langrun {
+
+/// What was seen of a block's chains at one listed step.
+struct BlockColumn {
+  std::vector<float> energy;     ///< [call] U at that step
+  std::vector<float> magnitude;  ///< [call] mean over the steps since the listed step before; NaN where there was none
+};
+
+struct BlockState {
+  std::int64_t number = 0, step = 0;
+  std::vector<float> chains;         ///< [call, C, H, W]
+  std::vector<double> magnitudes;    ///< [call] sums since the last listed step
+  std::vector<BlockColumn> columns;  ///< one for each listed step that was reached
+};
+
+/// RUN/state/block-NNNNNN.h5
+std::filesystem::path block_file(const std::filesystem::path& run, std::int64_t number);
+/// Writes it, whole or not at all, over what was there. Throws Error(storage).
+void write_block(const std::filesystem::path& run, const BlockState& state, const ImageShape& image);
+/// Reads it back. Throws Error(storage) where it is missing, damaged or of another shape.
+BlockState read_block(const std::filesystem::path& run, std::int64_t number, std::int64_t call,
+                      const ImageShape& image);
+
+}  // namespace langrun

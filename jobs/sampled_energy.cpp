@@ -1,0 +1,71 @@
+#include "jobs/sampled_energy.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "core/error.h"
+#include "core/networks/energy.h"
+#include "core/torch.h"
+#include "data/hdf5.h"
+#include "jobs/module_weights.h"
+#include "jobs/network_facts.h"
+
+namespace langrun {
+namespace {
+
+constexpr const char* kPrior = "prior";
+
+WeightsPart part_of(const char* name, const TrainedEnergy& energy, double temperature) {
+  auto facts = facts_of(energy.config);
+  facts["temperature"] = fmt::format("{}", temperature);
+  if (energy.tau > 0) facts["tau"] = fmt::format("{}", energy.tau);
+  return copied_part(name, named_state(*energy.network), facts);
+}
+
+}  // namespace
+
+SampledEnergy::SampledEnergy(const SampledEnergyConfig& config, const at::Device& device) : config_(config) {
+  if (config.file.empty()) {
+    energy_.config = config.untrained;
+    energy_.network = make_energy(config.untrained, static_cast<std::uint64_t>(config.untrained_seed));
+  } else {
+    if (std::filesystem::exists(config.file) && !h5::looks_like_hdf5(config.file))
+      throw Error(ExitCode::input, fmt::format("{} is not a file of weights (HDF5)", config.file.string()),
+                  "name a run folder, or a file of `langrun weights import`");
+    const WeightsFile file(config.file);
+    energy_ = read_energy(file, config.part);
+    if (file.has(kPrior)) prior_ = read_energy(file, kPrior);
+  }
+  sampler_ = std::make_unique<ChainSampler>(energy_.config, config.precision, device);
+  sampler_->refresh(*energy_.network);
+  add_terms(device);
+}
+
+void SampledEnergy::add_terms(const at::Device& device) {
+  SamplingTerms terms;
+  terms.tau = energy_.tau;
+  if (prior_.network) {
+    if (!(prior_.network->input() == energy_.network->input()) || prior_.temperature <= 0)
+      throw Error(ExitCode::input,
+                  fmt::format("{}: the prior takes other images than the energy, or does not say its temperature",
+                              config_.file.string()),
+                  "the file is not as langrun writes it; use another checkpoint");
+    terms.prior = std::make_unique<FrozenEnergy>(prior_.config, config_.precision, device);
+    terms.prior->refresh(*prior_.network);
+    // As T: the joint temperature divides both.
+    terms.prior_temperature = prior_.temperature * config_.joint_temperature;
+  }
+  if (terms.any()) sampler_->add_terms(std::move(terms), temperature());
+}
+
+ImageShape SampledEnergy::image() const { return energy_.network->input(); }
+
+std::vector<WeightsPart> SampledEnergy::parts() const {
+  std::vector<WeightsPart> parts;
+  parts.push_back(part_of("energy", energy_, config_.temperature));
+  if (prior_.network) parts.push_back(part_of(kPrior, prior_, prior_.temperature));
+  return parts;
+}
+
+}  // namespace langrun

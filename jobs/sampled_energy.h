@@ -1,0 +1,44 @@
+// An energy that is sampled or measured: of a file of weights or untrained, with all terms that its chains feel.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/chain_sampler.h"
+#include "core/images.h"
+#include "data/weights_file.h"
+#include "jobs/sample_config.h"
+#include "jobs/weights_source.h"
+
+namespace langrun {
+
+/// E(x) = (U(x)/T + U_prior(x)/T_prior) / J + ||x||^2 / (2 tau^2), in weights that stay as they are. The prior is part
+/// `prior` of the file, tau an attribute of the part; what the file lacks is no term.
+class SampledEnergy {
+ public:
+  /// Reads the file. Throws Error(input) where it is missing, damaged, no file of weights or lacks the part.
+  SampledEnergy(const SampledEnergyConfig& config, const at::Device& device);
+
+  ImageShape image() const;
+  /// Its calls are to have the temperature of `temperature()`.
+  ChainSampler& sampler() { return *sampler_; }
+  /// T J.
+  double temperature() const { return config_.temperature * config_.joint_temperature; }
+  double tau() const { return energy_.tau; }
+  bool has_prior() const { return prior_.network != nullptr; }
+  const EnergyConfig& network() const { return energy_.config; }
+  /// Parts `energy` and, where there is one, `prior`, with temperatures and tau: all that another SampledEnergy needs.
+  std::vector<WeightsPart> parts() const;
+
+ private:
+  void add_terms(const at::Device& device);
+
+  SampledEnergyConfig config_;
+  TrainedEnergy energy_, prior_;
+  std::unique_ptr<ChainSampler> sampler_;
+};
+
+}  // namespace langrun

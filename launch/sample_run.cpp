@@ -1,0 +1,175 @@
+#include "launch/sample_run.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/error.h"
+#include "data/durable.h"
+#include "distributed/agreement.h"
+#include "jobs/sample_folder.h"
+#include "launch/provenance.h"
+#include "launch/run_folder.h"
+#include "launch/sample_records.h"
+#include "launch/signals.h"
+#include "launch/steps_list.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Values that stand for what a run says; run.cfg has that instead.
+constexpr std::array<std::pair<const char*, const char*>, 9> kAutomatic{{{"weights", "best"},
+                                                                         {"at", "0"},
+                                                                         {"precision", "run"},
+                                                                         {"langevin.steps", "-1"},
+                                                                         {"langevin.eta", "0"},
+                                                                         {"langevin.temperature", "0"},
+                                                                         {"langevin.max-norm", "-1"},
+                                                                         {"joint-temperature", "0"},
+                                                                         {"count", "0"}}};
+
+// The command of the first start, given again, must not contradict what became of its automatic values.
+void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
+  for (const auto& [key, automatic] : kAutomatic) {
+    const auto& option = asked.option(key);
+    if (!asked.given(key) || option.get() != automatic) continue;
+    if (const auto recorded = configured(run_cfg, key, where)) option.set(*recorded);
+  }
+}
+
+std::vector<std::int64_t> listed_steps(const SampleOptions& o) {
+  if (o.steps_list.empty()) return {o.samples.steps};
+  return rising_steps(o.steps_list, "steps-list");
+}
+
+// A step between others would change what the ones behind it mean, and chains that passed it cannot go back.
+void check_extension(const std::vector<std::int64_t>& now, const std::vector<std::int64_t>& before) {
+  for (std::size_t i = 0; i < before.size(); ++i)
+    if (i >= now.size() || now[i] != before[i])
+      throw Error(ExitCode::usage,
+                  fmt::format("--steps-list does not go on from that of run.cfg: step {} is missing", before[i]),
+                  "a resumed sampling can list further steps behind those it has");
+}
+
+/// What is found in the folder, the same on every rank.
+struct Found {
+  std::string run_cfg;
+  bool begun = false;
+  std::vector<std::int64_t> finished;
+};
+
+Found find(Communicator& world, const fs::path& run, bool resume) {
+  using Json = nlohmann::json;
+  const auto seen = Json::parse(on_root(world, "look into the folder", [&] {
+    Json json{{"run_cfg", ""}, {"begun", false}, {"finished", Json::array()}};
+    if (resume && fs::exists(run / "run.cfg")) {
+      json["run_cfg"] = read_text(run / "run.cfg");
+      json["begun"] = chains_begun(run);
+      json["finished"] = finished_steps(run);
+    }
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }));
+  return {seen["run_cfg"], seen["begun"], seen["finished"]};
+}
+
+class FolderRun {
+ public:
+  FolderRun(Call& call, const OptionTable& table, SampleOptions& options, const Found& found, const RunState& state)
+      : call_(call), table_(table), options_(options), found_(found), state_(state), run_(options.run) {}
+
+  int carry_out() {
+    set_up();
+    claim();
+    SampleFolderConfig folder{
+        run_, steps_, options_.checkpoint_every, options_.stop_at, options_.stop_after, stop_asked, [this] {
+          return newest_generation(run_) > generation_;
+        }};
+    const auto records = make_sample_records(run_, config_);
+    const auto code = sampling_->run(folder, found_.finished.size(), *records);
+    if (call_.world.rank() == 0) say_end(code);
+    return static_cast<int>(code);
+  }
+
+ private:
+  void set_up() {
+    if (found_.begun)
+      config_ = resumed_samples(options_.samples, run_ / "weights.h5");
+    else
+      config_ = resolve_samples(call_.world, options_.samples);
+    if (options_.samples.steps < 0 && options_.steps_list.empty())
+      throw Error(ExitCode::usage, "neither --langevin.steps nor --steps-list is given", "say how many steps");
+    steps_ = listed_steps(options_);
+    // run.cfg is to be a configuration that can be given again: one of the two.
+    if (!options_.steps_list.empty()) options_.samples.steps = -1;
+    if (!state_.fresh) check_extension(steps_, before());
+    agree(call_.world, "set up", [&] { sampling_.emplace(config_, found_.begun, call_.world); });
+    options_.samples.count = sampling_->chains();
+    config_.count = sampling_->chains();
+  }
+
+  /// Listed steps as of the start before this one.
+  std::vector<std::int64_t> before() const {
+    const auto where = (run_ / "run.cfg").string();
+    const auto list = configured(found_.run_cfg, "steps-list", where).value_or("");
+    return list.empty() ? found_.finished : rising_steps(list, "steps-list");
+  }
+
+  void claim() {
+    generation_ = std::stoll(on_root(call_.world, "claim the folder", [&] {
+      make_folder(run_);
+      const auto text = table_.run_cfg();
+      const auto first = found_.finished.empty() ? 0 : found_.finished.back();
+      const auto number = record_start(run_, {call_.command_line, {host_name()}, {options_.samples.device}, first + 1});
+      if (found_.run_cfg != text) write_durably(run_ / "run.cfg", text);
+      if (!found_.begun) sampling_->keep_energy(run_);
+      return std::to_string(number);
+    }));
+  }
+
+  void say_end(ExitCode code) const {
+    if (code == ExitCode::stopped) {
+      fmt::print("stopped as asked; chains are saved. Run again with --resume to go on.\n");
+      return;
+    }
+    fmt::print("done: {} chains, {} steps\npicture: {}\n", config_.count, steps_.back(),
+               (run_ / "samples" / fmt::format("{:09}.png", steps_.back())).string());
+  }
+
+  Call& call_;
+  const OptionTable& table_;
+  SampleOptions& options_;
+  const Found& found_;
+  const RunState& state_;
+  const fs::path run_;
+  SampleConfig config_;
+  std::vector<std::int64_t> steps_;
+  std::optional<FolderSampling> sampling_;
+  std::int64_t generation_ = 0;
+};
+
+}  // namespace
+
+int run_sample_folder(Call& call, OptionTable& asked_table, SampleOptions& asked,
+                      void (*bind)(OptionTable& table, SampleOptions& options)) {
+  listen_for_stop();
+  const auto found = find(call.world, asked.run, asked.resume);
+  agree_with_automatic(asked_table, found.run_cfg, asked.run + "/run.cfg");
+  SampleOptions options;
+  OptionTable table("sample");
+  bind(table, options);
+  const auto state = inspect_run(call.world, asked.run, asked.resume, asked_table, table);
+  if (!options.steps_list.empty() && asked_table.given("langevin.steps"))
+    throw Error(ExitCode::usage, "both --langevin.steps and --steps-list say how far chains go", "give one of them");
+  if (options.samples.run.empty())
+    throw Error(ExitCode::usage, "--energy is missing", "name the folder of a run, or a file of weights");
+  (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is built
+  call.world.set_limit(options.watchdog_limit);
+  return FolderRun(call, table, options, found, state).carry_out();
+}
+
+}  // namespace langrun::launch

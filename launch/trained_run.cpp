@@ -1,0 +1,80 @@
+#include "launch/trained_run.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "core/error.h"
+#include "jobs/chain_start.h"
+#include "launch/options.h"
+#include "launch/training_options.h"
+
+namespace langrun::launch {
+namespace {
+
+void bind(OptionTable& table, TrainedRun& run) {
+  table.text("job", run.job, "");
+  table.text("data", run.data, "");
+  table.choice("precision", run.precision, {"fp32", "tf32", "bf16"}, "");
+  table.integer("seed", run.seed, "", "", {0});
+  table.integer("evaluation.steps", run.evaluation_steps, "", "", {0});
+  table.real("evaluation.joint-temperature", run.joint_temperature, "", "", {1e-12, 1e12});
+  bind_energy(table, run.energy);
+  bind_langevin(table, run.langevin);
+  table.text("init", run.init, "");
+  table.text("generator.batch-norm", run.batch_norm, "");
+  bind_generator(table, run.generator);
+  bind_source(table, run.source);
+}
+
+}  // namespace
+
+TrainedRun read_trained_run(const std::string& text, const std::string& where) {
+  TrainedRun run;
+  OptionTable table("a run");
+  bind(table, run);
+  for (const auto& option : table.options()) {
+    const auto value = configured(text, option.key, where);
+    if (!value) continue;
+    try {
+      option.set(*value);
+    } catch (const std::invalid_argument& wrong) {
+      throw Error(ExitCode::usage, fmt::format("{}: {} = {}: {}", where, option.key, *value, wrong.what()),
+                  "put it back as it was");
+    }
+  }
+  for (const auto* known : {"shortrun", "midrun", "longrun", "convergent"})
+    if (run.job == known) return run;
+  throw Error(ExitCode::input, fmt::format("{} is of a job '{}', which trains no energy", where, run.job),
+              "shortrun, midrun, longrun and convergent do");
+}
+
+SampleStartConfig own_start(const TrainedRun& run, const std::string& weights, const std::string& weights_file) {
+  SampleStartConfig start;
+  start.path = run.data;
+  if (run.job == "shortrun") {
+    const auto begins = chain_start(run.init);
+    if (uses_generator(begins)) {
+      start.kind = weights == "initial" ? SampleStartKind::untrained : SampleStartKind::generator;
+      start.generator = {weights_file, weights, 0, "-1:1"};
+      start.untrained = run.generator;
+      start.batch_norm = run.batch_norm == "lane";
+      start.weights_seed = run.seed;
+    } else if (begins == ChainStart::data || begins == ChainStart::data_persistent) {
+      start.kind = SampleStartKind::drawn;
+    }
+    return start;
+  }
+  if (run.job == "convergent") return start;
+  start.kind = SampleStartKind::drawn;
+  if (run.source.generator.empty()) return start;
+  if (weights == "initial")
+    throw Error(ExitCode::usage, "--weights initial: this run's generator was trained before it began",
+                "use --weights raw, or name another --source");
+  start.kind = SampleStartKind::checkpoint;
+  start.generator = run.source;
+  start.path = weights_file;
+  return start;
+}
+
+}  // namespace langrun::launch

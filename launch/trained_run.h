@@ -1,0 +1,35 @@
+// What a run.cfg says of a run's chains, whichever job wrote it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/settings.h"
+#include "jobs/sample_start.h"
+#include "jobs/source_config.h"
+
+namespace langrun::launch {
+
+struct TrainedRun {
+  std::string job = "shortrun";  ///< of runs that do not say theirs
+  std::string data, precision = "fp32";
+  std::int64_t seed = 1, evaluation_steps = 0;
+  double joint_temperature = 1;
+  EnergyConfig energy;
+  LangevinConfig langevin;
+  // Of a shortrun.
+  std::string init = "coop-persistent", batch_norm = "lane";
+  GeneratorConfig generator;
+  // Of the others.
+  SourceConfig source;
+};
+
+/// Reads the text of a run.cfg; `where` names it. Throws Error(input) for a job that is not known, Error(usage) for
+/// a damaged text.
+TrainedRun read_trained_run(const std::string& text, const std::string& where);
+
+/// Where the run's own chains begin: `weights` (average, raw or initial) of the file `weights_file`. Throws
+/// Error(usage) for initial weights of a run whose generator was trained before it began.
+SampleStartConfig own_start(const TrainedRun& run, const std::string& weights, const std::string& weights_file);
+
+}  // namespace langrun::launch
