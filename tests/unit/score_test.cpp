@@ -50,7 +50,7 @@ class Score : public ::testing::Test {
     make_weights(scratch / "w.h5");
     config.a = (scratch / "a.h5").string();
     config.b = (scratch / "b.h5").string();
-    config.features = (scratch / "w.h5").string();
+    config.features.file = (scratch / "w.h5").string();
     config.block = 40;
   }
   ScoreResult run() {
