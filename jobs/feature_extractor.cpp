@@ -123,7 +123,9 @@ std::unique_ptr<FeatureExtractor> open_feature_extractor(const FeatureNetConfig&
                                                          std::int64_t batch) {
   const bool scripted = split_network_spec(config.file).network.empty() && looks_like_torchscript(config.file);
   if (!scripted) {
-    if (config.size > 0 || config.range != "none")
+    // A file that is not there at all is for loading to say.
+    if ((config.size > 0 || config.range != "none") &&
+        std::filesystem::exists(split_network_spec(config.file).file))
       throw Error(ExitCode::usage,
                   fmt::format("--features.size and --features.range go with TorchScript, {} is none", config.file),
                   "leave them out: a built-in network knows what it takes");
