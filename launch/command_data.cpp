@@ -133,7 +133,7 @@ int run_data_import(Call& call) {
   table.positional("SOURCE", source,
                    "a folder of images in class folders, a tar of such (or of tars; one folder around all is passed "
                    "over), a flat folder "
-                   "or tar, CIFAR binary files");
+                   "or tar, CIFAR binary files, an IDX file of images (MNIST's) beside its labels, or a folder or tar of those");
   table.positional("OUT", out, "the image store to write; must not exist");
   table.integer("size", settings.fit.size, "pixels",
                 "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
@@ -154,7 +154,7 @@ int run_data_import(Call& call) {
   table.choice("split", split, {"all", "train", "test"},
                "which part, where the source has train and test folders or files");
   const std::string summary =
-      "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
+      "Images of a folder, tar, CIFAR binary or IDX files into an image store; under mpirun, shared among the ranks.";
   table.parse(call.arguments);
   if (answer_questions(call, table, summary)) return 0;
   settings.source = source;
