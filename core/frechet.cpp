@@ -82,7 +82,8 @@ FrechetReference::FrechetReference(const FeatureStatistics& statistics) : mean_(
 }
 
 double FrechetReference::distance_to(const FeatureStatistics& other) const {
-  if (mean_.numel() != other.length()) throw Error(ExitCode::internal, "features of different lengths have no distance");
+  if (mean_.numel() != other.length())
+    throw Error(ExitCode::internal, "features of different lengths have no distance");
   const auto covariance = other.covariance();
   const auto product = root_.matmul(covariance).matmul(root_);
   // Rounding leaves the product not quite symmetric, and eigh reads one half only.

@@ -11,8 +11,8 @@ namespace langrun {
 class FeatureStatistics {
  public:
   explicit FeatureStatistics(std::int64_t length);
-  /// What `mean` [length] and `scatter` [length, length], float64, said of `count` features elsewhere. Takes both as its
-  /// own: the caller writes into neither afterwards. Throws Error(internal) where their sizes do not fit together.
+  /// What `mean` [length] and `scatter` [length, length], float64, said of `count` features elsewhere. Takes both as
+  /// its own: the caller writes into neither afterwards. Throws Error(internal) where their sizes do not fit together.
   FeatureStatistics(std::int64_t count, const at::Tensor& mean, const at::Tensor& scatter);
 
   /// Takes in features [B, length] of any floating type, as one piece (Chan et al. 1979).

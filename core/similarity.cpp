@@ -45,8 +45,7 @@ at::Tensor ssim(const at::Tensor& a, const at::Tensor& b) {
   const auto x = a.to(torch::kFloat64), y = b.to(torch::kFloat64);
   const auto mx = smooth(x), my = smooth(y);
   const auto xx = smooth(x * x) - mx * mx, yy = smooth(y * y) - my * my, xy = smooth(x * y) - mx * my;
-  const auto likeness =
-      ((mx * my * 2 + kC1) * (xy * 2 + kC2)) / ((mx * mx + my * my + kC1) * (xx + yy + kC2));
+  const auto likeness = ((mx * my * 2 + kC1) * (xy * 2 + kC2)) / ((mx * mx + my * my + kC1) * (xx + yy + kC2));
   return likeness.mean({1, 2, 3});
 }
 

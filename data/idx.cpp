@@ -193,7 +193,8 @@ std::optional<std::string> idx_labels_of(std::string_view images) {
   const auto word = name.rfind("images");
   if (word == std::string::npos || word < folder) return std::nullopt;
   name.replace(word, 6, "labels");
-  if (const auto extents = name.rfind("idx3"); extents != std::string::npos && extents >= folder) name[extents + 3] = '1';
+  if (const auto extents = name.rfind("idx3"); extents != std::string::npos && extents >= folder)
+    name[extents + 3] = '1';
   return name;
 }
 

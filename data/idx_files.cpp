@@ -10,9 +10,7 @@
 namespace langrun {
 namespace {
 
-std::string without_gz(const std::string& path) {
-  return is_packed_idx(path) ? path.substr(0, path.size() - 3) : path;
-}
+std::string without_gz(const std::string& path) { return is_packed_idx(path) ? path.substr(0, path.size() - 3) : path; }
 
 [[noreturn]] void fail(const std::string& source, const std::string& what, const std::string& hint) {
   throw Error(ExitCode::input, fmt::format("{}: {}", source, what), hint);
@@ -23,12 +21,14 @@ std::string without_gz(const std::string& path) {
 void IdxFiles::add_images(const SourceEntry& file, const IdxHeader& header) {
   const auto key = idx_labels_of(file.path);
   if (!key)
-    throw Error(ExitCode::input, fmt::format("'{}' is an IDX file of images, but has no 'images' in its name", file.path),
+    throw Error(ExitCode::input,
+                fmt::format("'{}' is an IDX file of images, but has no 'images' in its name", file.path),
                 "the labels' file is found by its name: train-images-idx3-ubyte goes with train-labels-idx1-ubyte");
   const auto [at, fresh] = images_.try_emplace(*key, Images{file, header});
   if (fresh) return;
   if (is_packed_idx(file.path) == is_packed_idx(at->second.file.path))
-    throw Error(ExitCode::input, fmt::format("'{}' and '{}' share one file of labels", at->second.file.path, file.path));
+    throw Error(ExitCode::input,
+                fmt::format("'{}' and '{}' share one file of labels", at->second.file.path, file.path));
   if (!is_packed_idx(file.path)) at->second = {file, header};
 }
 

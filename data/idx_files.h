@@ -23,7 +23,8 @@ class IdxFiles {
 
   /// Every image with its label, given to `take`. Throws Error(input) where labels or images are missing, or their
   /// counts differ, naming both files.
-  void each(const std::string& source, const std::function<void(SourceEntry entry, const std::string& file)>& take) const;
+  void each(const std::string& source,
+            const std::function<void(SourceEntry entry, const std::string& file)>& take) const;
   /// Names for labels 0 to the highest.
   std::vector<std::string> classes() const;
 

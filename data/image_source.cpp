@@ -293,7 +293,8 @@ void Finder::take_split() {
   if (settings_.split == Split::all) return;
   std::erase_if(found_, [&](const Found& found) { return found.split != settings_.split; });
   const char* part = settings_.split == Split::train ? "train" : "test";
-  if (found_.empty()) fail(fmt::format("has no {} part", part), "expected a folder of that name, or CIFAR's or IDX files");
+  if (found_.empty())
+    fail(fmt::format("has no {} part", part), "expected a folder of that name, or CIFAR's or IDX files");
 }
 
 /// Where images are not alone in their files: nothing else may be there but read-me pages and name lists.

@@ -21,7 +21,8 @@ struct SourceSettings {
   /// folder: the first path component that is not `train` or `test`; `all` where images stand in no folder.
   /// name: the file's name up to its first '_'.
   ClassFrom class_from = ClassFrom::folder;
-  /// Which images are taken where the source has both: those under `train/` or `test/`, or in CIFAR's or IDX files of these.
+  /// Which images are taken where the source has both: those under `train/` or `test/`, or in CIFAR's or IDX files of
+  /// these.
   Split split = Split::all;
 };
 

@@ -27,9 +27,8 @@ constexpr std::int64_t kLongest = 1 << 15;  // features: 8 GB of scatter
 /// Of everything that decides the numbers.
 std::string content_of(const StoredStatistics& s) {
   Checksum sum;
-  const auto settings =
-      fmt::format("{} {} {} {} {}x{}", s.images.count, s.net.length, s.net.checksum, s.net.range, s.net.input_height,
-                  s.net.input_width);
+  const auto settings = fmt::format("{} {} {} {} {}x{}", s.images.count, s.net.length, s.net.checksum, s.net.range,
+                                    s.net.input_height, s.net.input_width);
   sum.add(std::as_bytes(std::span(settings)));
   sum.add(std::as_bytes(std::span(s.mean)));
   sum.add(std::as_bytes(std::span(s.scatter)));

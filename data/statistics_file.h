@@ -13,14 +13,14 @@ namespace langrun {
 
 /// Which images a figure was made of.
 struct ImagesUsed {
-  std::string path;                              ///< of the store; in a file of statistics its name without the folder
-  std::int64_t images = 0;                       ///< in the store
+  std::string path;         ///< of the store; in a file of statistics its name without the folder
+  std::int64_t images = 0;  ///< in the store
   std::int64_t channels = 0, height = 0, width = 0;
-  std::int64_t count = 0;                        ///< used
-  std::string choice = "first";                  ///< which: "first" or "random"
-  std::int64_t seed = 0;                         ///< of the random choice
-  std::int64_t block = 0;                        ///< images a call of the net took
-  std::int64_t threads = 0;                      ///< per rank
+  std::int64_t count = 0;                                ///< used
+  std::string choice = "first";                          ///< which: "first" or "random"
+  std::int64_t seed = 0;                                 ///< of the random choice
+  std::int64_t block = 0;                                ///< images a call of the net took
+  std::int64_t threads = 0;                              ///< per rank
   std::map<std::string, h5::AttributeValue> attributes;  ///< what the store says of how it was made (its sampler)
 };
 

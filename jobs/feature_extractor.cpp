@@ -29,8 +29,8 @@ class BuiltInFeatures final : public FeatureExtractor {
  public:
   explicit BuiltInFeatures(const std::string& spec) : net_(load_feature_net(spec)) {
     const auto input = net_.classifier->input();
-    facts_ = {net_.network, net_.source, net_.checksum, "-1:1", net_.classifier->feature_length(), input.height,
-              input.width};
+    facts_ = {net_.network, net_.source, net_.checksum, "-1:1", net_.classifier->feature_length(),
+              input.height, input.width};
   }
   at::Tensor features(const at::Tensor& images) override {
     auto x = images.to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous).mul_(2.0 / 255).sub_(1);
@@ -48,8 +48,13 @@ class BuiltInFeatures final : public FeatureExtractor {
 class ScriptedFeatures final : public FeatureExtractor {
  public:
   ScriptedFeatures(const FeatureNetConfig& config, const ImageShape& images, std::int64_t batch) {
-    facts_ = {"torchscript", config.file, checksum(std::filesystem::path(config.file)), config.range, 0,
-              config.size > 0 ? config.size : images.height, config.size > 0 ? config.size : images.width};
+    facts_ = {"torchscript",
+              config.file,
+              checksum(std::filesystem::path(config.file)),
+              config.range,
+              0,
+              config.size > 0 ? config.size : images.height,
+              config.size > 0 ? config.size : images.width};
     // A module is run as it is written: an executor that rewrites it after some calls would change the last bits.
     torch::jit::setGraphExecutorOptimize(false);
     try {
@@ -124,8 +129,7 @@ std::unique_ptr<FeatureExtractor> open_feature_extractor(const FeatureNetConfig&
   const bool scripted = split_network_spec(config.file).network.empty() && looks_like_torchscript(config.file);
   if (!scripted) {
     // A file that is not there at all is for loading to say.
-    if ((config.size > 0 || config.range != "none") &&
-        std::filesystem::exists(split_network_spec(config.file).file))
+    if ((config.size > 0 || config.range != "none") && std::filesystem::exists(split_network_spec(config.file).file))
       throw Error(ExitCode::usage,
                   fmt::format("--features.size and --features.range go with TorchScript, {} is none", config.file),
                   "leave them out: a built-in network knows what it takes");

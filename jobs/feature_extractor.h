@@ -14,9 +14,9 @@ namespace langrun {
 
 /// Which net, as `--features` names it.
 struct FeatureNetConfig {
-  std::string file;           ///< FILE[:network] of weights (load_feature_net), or a TorchScript file
-  std::int64_t size = 0;      ///< of TorchScript: side that images are resized to; 0: as they are
-  std::string range = "none"; ///< of TorchScript: values it takes, -1:1, 0:1, 0:255 or imagenet; none: not stated
+  std::string file;            ///< FILE[:network] of weights (load_feature_net), or a TorchScript file
+  std::int64_t size = 0;       ///< of TorchScript: side that images are resized to; 0: as they are
+  std::string range = "none";  ///< of TorchScript: values it takes, -1:1, 0:1, 0:255 or imagenet; none: not stated
 };
 
 /// Images to features; sample b of a result is a function of image b and the call's shape.

@@ -55,8 +55,7 @@ void check_sides(const ScoreConfig& config, const std::vector<Side>& sides) {
       std::find_if(sides.begin(), sides.end(), [](const Side& side) { return side.stored.has_value(); });
   const bool none = stored == sides.end();
   if (!none && (config.ssim || config.neighbours > 0))
-    throw Error(ExitCode::usage,
-                fmt::format("--ssim and --neighbours want images, {} holds statistics", stored->path),
+    throw Error(ExitCode::usage, fmt::format("--ssim and --neighbours want images, {} holds statistics", stored->path),
                 "give the store they were made of");
   if (!none && !config.statistics.empty())
     throw Error(ExitCode::usage, fmt::format("{} holds statistics already", stored->path), "give an image store");

@@ -17,9 +17,9 @@
 namespace langrun {
 
 struct ScoreConfig {
-  std::string a, b;           ///< image stores, or files of statistics; b is empty where `statistics` is written
-  FeatureNetConfig features;  ///< without a file there is no distance; two files of statistics need none
-  std::int64_t count = 0;     ///< images of each store; 0: all of the smaller one, or of the only one
+  std::string a, b;              ///< image stores, or files of statistics; b is empty where `statistics` is written
+  FeatureNetConfig features;     ///< without a file there is no distance; two files of statistics need none
+  std::int64_t count = 0;        ///< images of each store; 0: all of the smaller one, or of the only one
   std::string choice = "first";  ///< which: "first", or "random" (keyed by seed, without repetition)
   std::int64_t seed = 1;         ///< of the choice and of resampling
   std::int64_t block = 250;      ///< images a call of the network takes; part of the result's last bits
@@ -47,8 +47,8 @@ struct ScoreResult {
   double seconds = 0;
 };
 
-/// Throws Error(usage) where settings do not go together; `score` calls it too. Looks at no more than which kind of file
-/// A and B are.
+/// Throws Error(usage) where settings do not go together; `score` calls it too. Looks at no more than which kind of
+/// file A and B are.
 void check_score(const ScoreConfig& config);
 
 /// Told on rank 0 how many images are done, of how many passes over images there are in all.

@@ -14,10 +14,10 @@ namespace langrun {
 
 /// Which images of a store.
 struct ImageChoice {
-  std::int64_t count = 0;         ///< at most as many as there are
-  std::string choice = "first";   ///< "first", or "random" (keyed by seed, without repetition)
+  std::int64_t count = 0;        ///< at most as many as there are
+  std::string choice = "first";  ///< "first", or "random" (keyed by seed, without repetition)
   std::int64_t seed = 1;
-  std::uint64_t place = 0;        ///< of the store among those that are scored: each has a choice of its own
+  std::uint64_t place = 0;  ///< of the store among those that are scored: each has a choice of its own
 };
 
 class ScoreImages {

@@ -55,8 +55,7 @@ class Search {
     const auto* distance = apart.const_data_ptr<double>();
     for (std::size_t q = 0; q < features_.size(); ++q)
       for (std::int64_t i = 0; i < rows; ++i)
-        features_[q].offer(static_cast<std::uint64_t>(first + i),
-                           distance[static_cast<std::int64_t>(q) * block_ + i]);
+        features_[q].offer(static_cast<std::uint64_t>(first + i), distance[static_cast<std::int64_t>(q) * block_ + i]);
   }
 
   /// Of all ranks. Collective.
@@ -88,7 +87,7 @@ class Search {
   const ScoreImages& b_;
   std::int64_t block_;
   std::vector<std::uint8_t> queries_;
-  at::Tensor query_features_;              // [count, length] float64
+  at::Tensor query_features_;               // [count, length] float64
   std::vector<Nearest> pixels_, features_;  // of pixels the sum of squares, until `result`
 };
 

@@ -22,13 +22,13 @@ std::vector<double> pair_similarity(Communicator& world, ScoreImages& a, ScoreIm
 
 /// An image of A and the nearest of all images of B.
 struct Neighbours {
-  std::int64_t image = 0;         ///< of A
-  Nearest pixels;                 ///< root of the mean squared difference of values from 0 to 1
+  std::int64_t image = 0;           ///< of A
+  Nearest pixels;                   ///< root of the mean squared difference of values from 0 to 1
   std::optional<Nearest> features;  ///< Euclidean distance of features; none without a net
 };
 
-/// Collective, all ranks: the first `count` images of A. Blocks of B go to ranks in turn; the same bits on any number of
-/// ranks. `net` may be null. Wants check_pairs before.
+/// Collective, all ranks: the first `count` images of A. Blocks of B go to ranks in turn; the same bits on any number
+/// of ranks. `net` may be null. Wants check_pairs before.
 std::vector<Neighbours> nearest_neighbours(Communicator& world, FeatureExtractor* net, ScoreImages& a, ScoreImages& b,
                                            std::int64_t count, std::int64_t block, const ImagesDone& done);
 

@@ -76,8 +76,9 @@ struct ScoreOptions {
 
 void bind_images(OptionTable& table, ScoreOptions& o) {
   auto& config = o.score;
-  table.positional("A", config.a,
-                   "image store (HDF5), the folder of a run: its samples, kept in RUN/samples; or a file of statistics");
+  table.positional(
+      "A", config.a,
+      "image store (HDF5), the folder of a run: its samples, kept in RUN/samples; or a file of statistics");
   table.positional("B", config.b, "the same; none with --statistics", true);
   table.integer("count", config.count, "images",
                 "images used of each store, and drawn of a run; 0: all of the smaller store, 5000 of a run", {0});

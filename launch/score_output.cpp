@@ -40,10 +40,10 @@ std::string describe(const ScoredSide& side, const ScoreResult& result) {
   const auto& images = side.images;
   const bool resized =
       result.net && (images.height != result.net->input_height || images.width != result.net->input_width);
-  auto text = fmt::format("{} ({}{} images of {}x{}{}{})", images.path, side.stored ? "statistics of " : "",
-                          images.images, images.height, images.width, images.channels == 1 ? ", grey" : "",
-                          resized ? fmt::format(", resized to {}x{}", result.net->input_height, result.net->input_width)
-                                  : "");
+  auto text =
+      fmt::format("{} ({}{} images of {}x{}{}{})", images.path, side.stored ? "statistics of " : "", images.images,
+                  images.height, images.width, images.channels == 1 ? ", grey" : "",
+                  resized ? fmt::format(", resized to {}x{}", result.net->input_height, result.net->input_width) : "");
   std::string made;
   for (const auto& [name, value] : images.attributes)
     made += fmt::format("{}{} {}", made.empty() ? "" : ", ", name, text_of(value));
@@ -82,9 +82,8 @@ Json json_of(const ScoredSide& side) {
 }
 
 Json json_of(const NetUsed& net) {
-  return {{"network", net.network},           {"length", net.length},
-          {"input_height", net.input_height}, {"input_width", net.input_width},
-          {"range", net.range},               {"weights", net.file},
+  return {{"network", net.network},         {"length", net.length}, {"input_height", net.input_height},
+          {"input_width", net.input_width}, {"range", net.range},   {"weights", net.file},
           {"checksum", net.checksum}};
 }
 
@@ -108,7 +107,8 @@ double mean_distance(const ScoreResult& result, bool features) {
 void place(const ImageStore& store, std::uint64_t image, std::span<float> out) {
   std::vector<std::uint8_t> raw(store.image_bytes());
   store.read({&image, 1}, raw);
-  std::transform(raw.begin(), raw.end(), out.begin(), [](std::uint8_t v) { return static_cast<float>(v) / 127.5f - 1; });
+  std::transform(raw.begin(), raw.end(), out.begin(),
+                 [](std::uint8_t v) { return static_cast<float>(v) / 127.5f - 1; });
 }
 
 }  // namespace
@@ -126,8 +126,8 @@ std::string score_table(const ScoreResult& result) {
                         result.net->input_width, result.net->range);
   if (result.distance) text += fmt::format("distance   {:.6f}\n", *result.distance);
   if (const auto& i = result.interval)
-    text += fmt::format("interval   {:.6f} to {:.6f} (95 %), standard error {:.6f}\n", i->low, i->high,
-                        i->standard_error);
+    text +=
+        fmt::format("interval   {:.6f} to {:.6f} (95 %), standard error {:.6f}\n", i->low, i->high, i->standard_error);
   if (!result.similarities.empty()) {
     const auto s = spread_of(result.similarities);
     text += fmt::format("ssim       {:.6f}, {:.6f} to {:.6f}, over {} pairs\n", s.mean, s.least, s.most,
@@ -145,9 +145,12 @@ std::string score_json(const ScoreConfig& config, const ScoreResult& result) {
   Json json;
   if (result.distance) json["distance"] = *result.distance;
   if (const auto& i = result.interval)
-    json["interval"] = {{"low", i->low},   {"high", i->high},
-                        {"standard_error", i->standard_error}, {"mean_of_resamples", i->mean},
-                        {"resamples", config.resamples},       {"seed", config.seed}};
+    json["interval"] = {{"low", i->low},
+                        {"high", i->high},
+                        {"standard_error", i->standard_error},
+                        {"mean_of_resamples", i->mean},
+                        {"resamples", config.resamples},
+                        {"seed", config.seed}};
   json["count"] = result.a.images.count;
   json["choice"] = result.a.images.choice;
   json["seed"] = result.a.images.seed;
@@ -157,8 +160,8 @@ std::string score_json(const ScoreConfig& config, const ScoreResult& result) {
   if (result.net) json["features"] = json_of(*result.net);
   if (!result.similarities.empty()) {
     const auto s = spread_of(result.similarities);
-    json["ssim"] = {{"mean", s.mean},   {"standard_deviation", s.deviation}, {"least", s.least},
-                    {"most", s.most},   {"pairs", result.similarities.size()}, {"values", result.similarities}};
+    json["ssim"] = {{"mean", s.mean}, {"standard_deviation", s.deviation},   {"least", s.least},
+                    {"most", s.most}, {"pairs", result.similarities.size()}, {"values", result.similarities}};
   }
   if (!result.neighbours.empty()) json["neighbours"] = json_of(result.neighbours);
   json["seconds"] = result.seconds;
@@ -183,7 +186,8 @@ void draw_neighbours(const ScoreResult& result, const std::filesystem::path& out
     place(b, n.pixels.index, at(1));
     if (n.features) place(b, n.features->index, at(2));
   }
-  const std::string label = result.net ? "in turn: A, nearest of B in pixels, in features" : "in turn: A, nearest of B in pixels";
+  const std::string label =
+      result.net ? "in turn: A, nearest of B in pixels, in features" : "in turn: A, nearest of B in pixels";
   write_png(out, draw_grid({{label, pixels, bands * rows * columns, a.shape(), true}}, {.columns = columns}));
 }
 

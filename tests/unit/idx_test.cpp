@@ -147,6 +147,12 @@ TEST(Idx, OtherNamesAndResizing) {
   EXPECT_EQ(store.shape(), (ImageShape{1, 4, 4}));
   EXPECT_EQ(store.classes().size(), 62U);
   EXPECT_EQ(store.classes()[7], "07") << "in byte order";
+  settings.out = scratch / "rgb.h5";
+  settings.fit.rgb = true;
+  import_alone(settings);
+  EXPECT_EQ(ImageStore::open(scratch / "rgb.h5").shape(), (ImageShape{3, 4, 4}));
+  const auto grey = everything(scratch / "out.h5"), rgb = everything(scratch / "rgb.h5");
+  for (std::size_t i = 0; i < rgb.size(); ++i) ASSERT_EQ(rgb[i], grey[i / 3]);
 }
 
 TEST(Idx, DamagedFilesAreNamed) {

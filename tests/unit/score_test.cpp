@@ -12,9 +12,9 @@
 namespace langrun {
 namespace {
 
+using testing::error_of;
 using testing::make_script;
 using testing::make_store;
-using testing::error_of;
 
 class Score : public testing::ScoreTest {};
 
@@ -134,8 +134,8 @@ TEST_F(Score, BringsImagesToTheStatedRangeAndSize) {
   expect(means("-1:1", 0), {-1, -1, -1, 1, 1, 1, 8});
   expect(means("0:1", 0), {0, 0, 0, 1, 1, 1, 8});
   expect(means("0:255", 0), {0, 0, 0, 255, 255, 255, 8});
-  expect(means("imagenet", 0), {-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225, 0.515 / 0.229, 0.544 / 0.224,
-                                0.594 / 0.225, 8});
+  expect(means("imagenet", 0),
+         {-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225, 0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225, 8});
   EXPECT_EQ(means("0:255", 20)[6], 20);
 }
 
