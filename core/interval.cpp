@@ -1,43 +1,35 @@
 #include "core/interval.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
+
+#include "core/error.h"
 
 namespace langrun {
 namespace {
 
-/// Probability of [0, t], by Simpson's rule.
-double half_probability(double t, double freedom) {
-  constexpr int kPieces = 4000;  // even
-  const double scale = std::exp(std::lgamma((freedom + 1) / 2) - std::lgamma(freedom / 2)) / std::sqrt(freedom * M_PI);
-  const auto density = [&](double x) { return std::pow(1 + x * x / freedom, -(freedom + 1) / 2); };
-  const double step = t / kPieces;
-  double sum = density(0) + density(t);
-  for (int i = 1; i < kPieces; ++i) sum += (i % 2 == 1 ? 4 : 2) * density(i * step);
-  return scale * sum * step / 3;
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const auto above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 }  // namespace
 
-double student_t95(std::int64_t freedom) {
-  double low = 1.9, high = 13;  // 12.7062 for one degree, 1.95996 for infinitely many
-  while (high - low > 1e-9) {
-    const double middle = (low + high) / 2;
-    (half_probability(middle, static_cast<double>(freedom)) < 0.475 ? low : high) = middle;
-  }
-  return (low + high) / 2;
-}
-
-MeanInterval mean_interval(std::span<const double> values) {
-  const auto n = static_cast<double>(values.size());
-  double sum = 0, squares = 0;
-  for (const auto value : values) sum += value;
-  const double mean = sum / n;
-  for (const auto value : values) squares += (value - mean) * (value - mean);
-  if (values.size() < 2)
-    return {mean, -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
-  const double half = student_t95(static_cast<std::int64_t>(values.size()) - 1) * std::sqrt(squares / (n - 1) / n);
-  return {mean, mean - half, mean + half};
+ResampledInterval resampled_interval(double value, std::vector<double> resampled) {
+  if (resampled.size() < 2) throw Error(ExitCode::internal, "an interval wants two resamples or more");
+  const auto count = static_cast<double>(resampled.size());
+  ResampledInterval interval;
+  interval.mean = std::accumulate(resampled.begin(), resampled.end(), 0.0) / count;
+  double squares = 0;
+  for (const double r : resampled) squares += (r - interval.mean) * (r - interval.mean);
+  interval.standard_error = std::sqrt(squares / (count - 1));
+  std::sort(resampled.begin(), resampled.end());
+  interval.low = std::max(0.0, value + quantile(resampled, 0.025) - interval.mean);
+  interval.high = value + quantile(resampled, 0.975) - interval.mean;
+  return interval;
 }
 
 }  // namespace langrun

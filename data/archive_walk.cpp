@@ -127,10 +127,10 @@ ArchiveWalk::ArchiveWalk(const std::filesystem::path& path) : path_(path), file_
     throw Error(ExitCode::input, fmt::format("{} is empty", path.string()), "expected a tar of images");
   const auto first = bytes.first(std::min(bytes.size(), kHeadBytes));
   if (!looks_like_archive(first))
-    throw Error(
-        ExitCode::input,
-        fmt::format("{} is {}, expected a folder, a tar or CIFAR binary files", path.string(), describe_content(first)),
-        "tars may be compressed by gzip, bzip2, xz or zstd");
+    throw Error(ExitCode::input,
+                fmt::format("{} is {}, expected a folder, a tar, CIFAR binary or IDX files", path.string(),
+                            describe_content(first)),
+                "tars may be compressed by gzip, bzip2, xz or zstd");
   // Of a plain tar only headers are touched; reading ahead would fetch all of it.
   file_->advise(is_compressed(first) ? MappedFile::Access::sequential : MappedFile::Access::scattered);
   auto level = std::make_unique<Level>();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace langrun::h5 {
@@ -127,6 +128,9 @@ struct VirtualSource {
   std::uint64_t rows;
 };
 
+/// One value of an attribute.
+using AttributeValue = std::variant<std::string, std::int64_t, double>;
+
 /// An HDF5 file. Not thread-safe itself; different files may be used from different threads.
 class File {
  public:
@@ -170,6 +174,9 @@ class File {
   void write_attribute(const std::string& object, const std::string& name, std::int64_t value);
   void write_attribute(const std::string& object, const std::string& name, double value);
   void write_attribute(const std::string& object, const std::string& name, const std::vector<std::string>& values);
+  /// Whatever one value it holds; nothing where it holds several or another kind. Throws Error(input) where there is
+  /// no such attribute.
+  std::optional<AttributeValue> read_any_attribute(const std::string& object, const std::string& name) const;
   std::string read_text_attribute(const std::string& object, const std::string& name) const;
   std::int64_t read_int_attribute(const std::string& object, const std::string& name) const;
   double read_real_attribute(const std::string& object, const std::string& name) const;

@@ -88,6 +88,20 @@ void File::write_attribute(const std::string& object, const std::string& name, c
     fail(ExitCode::storage, path_.string() + ": cannot write " + name);
 }
 
+std::optional<AttributeValue> File::read_any_attribute(const std::string& object, const std::string& name) const {
+  H5T_class_t kind = H5T_NO_CLASS;
+  {
+    Lock lock;
+    const Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+    const Handle stored(H5Aget_type(attribute.id()), close_type), space(H5Aget_space(attribute.id()), close_space);
+    if (H5Sget_simple_extent_npoints(space.id()) == 1) kind = H5Tget_class(stored.id());
+  }
+  if (kind == H5T_STRING) return read_text_attribute(object, name);
+  if (kind == H5T_INTEGER) return read_int_attribute(object, name);
+  if (kind == H5T_FLOAT) return read_real_attribute(object, name);
+  return std::nullopt;
+}
+
 std::string File::read_text_attribute(const std::string& object, const std::string& name) const {
   const auto texts = read_texts_attribute(object, name);
   if (texts.size() != 1) throw Error(ExitCode::input, fmt::format("{}: {} is not one text", path_.string(), name));

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "data/archive_walk.h"
 #include "data/cifar_binary.h"
+#include "data/idx_files.h"
 #include "data/mapped_file.h"
 
 namespace langrun {
@@ -28,8 +29,23 @@ std::string_view file_name(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
+std::vector<std::uint8_t> head_of(const fs::path& file) {
+  const PositionedFile bytes(file);
+  std::vector<std::uint8_t> head(std::min<std::uint64_t>(bytes.size(), kHeadBytes));
+  bytes.read(0, head);
+  return head;
+}
+
 /// Class names that stand beside CIFAR's binary files.
 bool is_cifar_names(std::string_view name) { return name == "batches.meta.txt" || name == "fine_label_names.txt"; }
+
+/// Which part an IDX file is, by its name: MNIST's are train-... and t10k-...
+Split split_of_idx(std::string_view file) {
+  const auto name = file_name(file);
+  if (name.find("train") != std::string_view::npos) return Split::train;
+  const bool test = name.find("test") != std::string_view::npos || name.find("t10k") != std::string_view::npos;
+  return test ? Split::test : Split::all;
+}
 
 /// Which part an image belongs to, by its first folder or its CIFAR file's name.
 Split split_of(const SourceEntry& entry, std::string_view cifar_file) {
@@ -51,6 +67,8 @@ class Finder {
   void walk_archive(const fs::path& file, const std::string& prefix);
   void add_cifar_file(const fs::path& file, const std::string& path);
   void take_cifar_names(const fs::path& file);
+  void add_idx_file(const fs::path& file, const std::string& path, IdxKind kind);
+  void add_idx_labels_of(const fs::path& images);
   ImageSource finish();
 
  private:
@@ -63,9 +81,12 @@ class Finder {
   void add_own_file(const fs::path& file, const std::string& path, std::uint64_t size);
   void add_image(SourceEntry entry);
   void add_records(const SourceEntry& file, const CifarLayout& layout, Bytes bytes);
+  void add_idx_member(SourceEntry entry, IdxKind kind, Bytes bytes);
   void add_member(const ArchiveMember& member, const std::string& prefix, std::uint32_t container, ArchiveWalk& walk);
   std::string class_of(const std::string& path);
+  void drop_pages(const char* what);
   void name_cifar_classes();
+  void name_idx_classes();
   void name_folder_classes();
   void pass_over_outer_folder();
   void take_split();
@@ -78,6 +99,7 @@ class Finder {
   std::vector<Found> found_;
   std::vector<std::string> cifar_names_;
   std::uint32_t cifar_classes_ = 0;
+  IdxFiles idx_;
   std::string first_in_folder_, first_flat_;
 };
 
@@ -108,14 +130,46 @@ void Finder::add_own_file(const fs::path& file, const std::string& path, std::ui
   entry.path = path;
   entry.size = size;
   if (has_image_suffix(path)) return add_image(std::move(entry));
-  const PositionedFile bytes(file);
-  std::vector<std::uint8_t> head(std::min<std::uint64_t>(bytes.size(), kHeadBytes));
-  bytes.read(0, head);
+  const auto head = head_of(file);
   if (sniff_image(head) != ImageFormat::unknown) return add_image(std::move(entry));
+  if (const auto kind = idx_kind(path, head); kind != IdxKind::none) return add_idx_file(file, path, kind);
   if (looks_like_archive(head)) return walk_archive(file, without_archive_suffix(path) + "/");
   if (path.ends_with(".bin")) return add_cifar_file(file, path);
   if (is_cifar_names(file_name(path))) return take_cifar_names(file);
   source_.foreign.push_back(fmt::format("{}: {}", path, describe_content(head)));
+}
+
+void Finder::add_idx_file(const fs::path& file, const std::string& path, IdxKind kind) {
+  if (kind == IdxKind::labels) return idx_.add_labels(path, read_idx_values(file, kind));
+  source_.containers.push_back(file);
+  SourceEntry whole;
+  whole.path = path;
+  whole.container = static_cast<std::uint32_t>(source_.containers.size() - 1);
+  whole.encoding = Encoding::idx;
+  const auto header = read_idx_header(file, kind);
+  // Of a packed file only the values are kept.
+  whole.offset = is_packed_idx(path) ? 0 : header.begin();
+  idx_.add_images(whole, header);
+}
+
+/// The labels beside a file of images that was named alone.
+void Finder::add_idx_labels_of(const fs::path& images) {
+  const auto name = idx_labels_of(images.filename().string());
+  if (!name) return;
+  for (const auto& each : {*name, *name + ".gz"})
+    if (const auto file = images.parent_path() / each; fs::exists(file))
+      return add_idx_file(file, each, IdxKind::labels);
+}
+
+void Finder::add_idx_member(SourceEntry entry, IdxKind kind, Bytes bytes) {
+  const auto name = fmt::format("{}: {}", source_.root.string(), entry.path);
+  const auto header = parse_idx(bytes, kind, name);
+  check_idx_length(header, bytes.size(), name);
+  const auto values = bytes.subspan(header.begin());
+  if (kind == IdxKind::labels) return idx_.add_labels(entry.path, {values.begin(), values.end()});
+  entry.encoding = Encoding::idx;
+  entry.offset += header.begin();
+  idx_.add_images(entry, header);
 }
 
 void Finder::take_cifar_names(const fs::path& file) {
@@ -178,6 +232,8 @@ void Finder::add_member(const ArchiveMember& member, const std::string& prefix, 
     cifar_names_ = parse_class_names(walk.read());
     return;
   }
+  if (const auto kind = idx_kind(member.path, walk.head()); kind != IdxKind::none)
+    return add_idx_member(std::move(entry), kind, walk.read());
   if (member.path.ends_with(".bin")) {
     const auto bytes = walk.read();
     if (const auto layout = cifar_layout(bytes)) return add_records(entry, *layout, bytes);
@@ -237,18 +293,32 @@ void Finder::take_split() {
   if (settings_.split == Split::all) return;
   std::erase_if(found_, [&](const Found& found) { return found.split != settings_.split; });
   const char* part = settings_.split == Split::train ? "train" : "test";
-  if (found_.empty()) fail(fmt::format("has no {} part", part), "expected a folder of that name, or CIFAR's files");
+  if (found_.empty())
+    fail(fmt::format("has no {} part", part), "expected a folder of that name, or CIFAR's or IDX files");
 }
 
-void Finder::name_cifar_classes() {
+/// Where images are not alone in their files: nothing else may be there but read-me pages and name lists.
+void Finder::drop_pages(const char* what) {
   for (const auto& found : found_)
     if (found.entry.encoding == Encoding::image)
-      fail(fmt::format("holds CIFAR binary files and other images ('{}')", found.entry.path), "import them one by one");
-  // Read-me pages and name lists come with the set.
+      fail(fmt::format("holds {} and other images ('{}')", what, found.entry.path), "import them one by one");
   std::erase_if(source_.foreign, [](const std::string& name) {
     const auto path = name.substr(0, name.find(": "));
     return path.ends_with(".html") || path.ends_with(".txt");
   });
+}
+
+void Finder::name_idx_classes() {
+  if (cifar_classes_ != 0) fail("holds IDX and CIFAR binary files", "import them one by one");
+  drop_pages("IDX files");
+  idx_.each(source_.root.string(), [&](SourceEntry entry, const std::string& file) {
+    found_.push_back({std::move(entry), {}, split_of_idx(file)});
+  });
+  source_.classes = idx_.classes();
+}
+
+void Finder::name_cifar_classes() {
+  drop_pages("CIFAR binary files");
   source_.classes = cifar_names_;
   if (source_.classes.size() == cifar_classes_) return;
   if (!source_.classes.empty())
@@ -272,13 +342,15 @@ void Finder::name_folder_classes() {
 }
 
 ImageSource Finder::finish() {
-  if (found_.empty()) {
+  if (found_.empty() && idx_.empty()) {
     const auto& foreign = source_.foreign;
     fail(foreign.empty() ? "holds no images" : fmt::format("holds no images; not an image: {}", foreign.front()),
-         "langrun reads JPEG, PNG and CIFAR binary files, in folders and tars");
+         "langrun reads JPEG, PNG, CIFAR binary and IDX files, in folders and tars");
   }
   // Classes are those of the whole source, so that its parts agree on labels.
-  if (cifar_classes_ != 0) {
+  if (!idx_.empty()) {
+    name_idx_classes();
+  } else if (cifar_classes_ != 0) {
     name_cifar_classes();
   } else {
     pass_over_outer_folder();
@@ -327,6 +399,12 @@ ImageSource find_images(const fs::path& root, const SourceSettings& settings) {
   Finder finder(root, settings);
   if (fs::is_directory(status)) {
     finder.walk_folder();
+  } else if (const auto kind = idx_kind(root.string(), head_of(root)); kind == IdxKind::labels) {
+    throw Error(ExitCode::input, fmt::format("{} holds labels, expected images", root.string()),
+                "name the file of images; its labels are found beside it");
+  } else if (kind == IdxKind::images) {
+    finder.add_idx_file(root, root.filename().string(), kind);
+    finder.add_idx_labels_of(root);
   } else if (root.extension() == ".bin") {
     finder.add_cifar_file(root, root.filename().string());
     for (const char* names : {"batches.meta.txt", "fine_label_names.txt"})

@@ -1,4 +1,4 @@
-// What `data import` reads from: finding the images of a folder, an archive or CIFAR's binary files, in one fixed
+// What `data import` reads from: finding the images of a folder, an archive, CIFAR's binary or IDX files, in one fixed
 // order, and handing out their bytes.
 #pragma once
 
@@ -21,13 +21,14 @@ struct SourceSettings {
   /// folder: the first path component that is not `train` or `test`; `all` where images stand in no folder.
   /// name: the file's name up to its first '_'.
   ClassFrom class_from = ClassFrom::folder;
-  /// Which images are taken where the source has both: those under `train/` or `test/`, or in CIFAR's files of these.
+  /// Which images are taken where the source has both: those under `train/` or `test/`, or in CIFAR's or IDX files of
+  /// these.
   Split split = Split::all;
 };
 
 /// One image of a source.
 struct SourceEntry {
-  enum class Encoding : std::uint8_t { image, cifar10, cifar100 };
+  enum class Encoding : std::uint8_t { image, cifar10, cifar100, idx };
   static constexpr std::uint64_t kNotStreamed = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::uint32_t kOwnFile = std::numeric_limits<std::uint32_t>::max();
 
@@ -38,6 +39,7 @@ struct SourceEntry {
   std::uint64_t size = 0;                ///< bytes
   std::uint64_t ordinal = kNotStreamed;  ///< its member's number in the container's walk, where it must be streamed
   Encoding encoding = Encoding::image;
+  std::uint32_t width = 0;  ///< of images of IDX files, pixels
 };
 
 /// The images of a source, found but not decoded.
@@ -58,7 +60,8 @@ struct ImageSource {
   std::uint64_t fingerprint() const;
 };
 
-/// Finds the images of `root`: a folder, a tar (nested, compressed), a CIFAR .bin file, or a folder or tar of those.
+/// Finds the images of `root`: a folder, a tar (nested, compressed), a CIFAR .bin file, an IDX file of images with its
+/// labels beside it, or a folder or tar of those (IDX files packed by gzip not within tars).
 /// Reads headers only, where the archive is not compressed. Throws Error(input) where the source is missing, empty,
 /// damaged, holds no images, or mixes kinds that have no common order.
 ImageSource find_images(const std::filesystem::path& root, const SourceSettings& settings = {});
@@ -91,6 +94,8 @@ class SourceReader {
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<class PositionedFile> open_;  ///< the container last read
   std::uint32_t open_container_ = 0;
+  std::vector<std::uint8_t> unpacked_;  ///< the packed IDX file last read
+  std::uint32_t unpacked_container_ = SourceEntry::kOwnFile;
 };
 
 /// The image of an entry. Throws Error(input) where the bytes are damaged or no image; the caller knows its name.

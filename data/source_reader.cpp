@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "data/archive_walk.h"
 #include "data/cifar_binary.h"
+#include "data/idx.h"
 #include "data/image_source.h"
 #include "data/mapped_file.h"
 
@@ -45,6 +46,16 @@ void SourceReader::read_direct(const SourceEntry& entry, std::vector<std::uint8_
                 fmt::format("{}: {} bytes, expected at most {}", source_.name_of(entry), entry.size, kMostFileBytes));
   out.resize(entry.size);
   if (entry.container == SourceEntry::kOwnFile) return PositionedFile(source_.root / entry.path).read(0, out);
+  if (entry.encoding == SourceEntry::Encoding::idx && is_packed_idx(source_.containers[entry.container].string())) {
+    // Whole and once: such files are some dozens of megabytes, and of one class after the other in no order.
+    if (unpacked_container_ != entry.container)
+      unpacked_ = read_idx_values(source_.containers[entry.container], IdxKind::images);
+    unpacked_container_ = entry.container;
+    if (entry.offset + entry.size > unpacked_.size())
+      throw Error(ExitCode::input, fmt::format("{} has changed while it was read", source_.root.string()));
+    std::copy_n(unpacked_.begin() + static_cast<std::ptrdiff_t>(entry.offset), entry.size, out.begin());
+    return;
+  }
   // A folder of a thousand tars is read one tar after the other, so one open file is enough.
   if (!open_ || open_container_ != entry.container) {
     open_ = std::make_unique<PositionedFile>(source_.containers[entry.container]);
@@ -89,6 +100,7 @@ bool SourceReader::next(Item& item) {
 }
 
 void decode_entry(const SourceEntry& entry, Bytes bytes, const DecodeSettings& settings, Decoded& out) {
+  if (entry.encoding == SourceEntry::Encoding::idx) return take_whole(decode_idx(bytes, entry.width), out);
   if (entry.encoding != SourceEntry::Encoding::image) return take_whole(decode_cifar(bytes), out);
   decode_image(bytes, settings, out);
 }

@@ -2,8 +2,21 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace langrun {
+namespace {
+
+void make_rgb(Raster& image) {
+  if (image.channels == 3) return;
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(image.pixels.size() * 3);
+  for (const auto value : image.pixels) pixels.insert(pixels.end(), 3, value);
+  image.pixels = std::move(pixels);
+  image.channels = 3;
+}
+
+}  // namespace
 
 void ScaledDifference::add(const ScaledDifference& other) {
   scaled += other.scaled;
@@ -19,6 +32,7 @@ FittedImage ImageFitter::fit(const SourceEntry& entry, const SourceReader::Item&
   try {
     const auto size = settings_.size;
     decode_entry(entry, item.bytes, {settings_.scaled_decoding ? size : 0}, decoded_);
+    if (settings_.rgb) make_rgb(decoded_.raster);
     const auto& raster = decoded_.raster;
     if (size == 0) {
       fitted.shape = {raster.channels, raster.height, raster.width};

@@ -18,6 +18,7 @@ struct FitSettings {
   bool random_crop = false;      ///< crops keyed by (seed, index of the image) instead of the middle
   std::int64_t crop_copies = 1;  ///< random crops per image
   std::uint64_t seed = 0;
+  bool rgb = false;                 ///< grey images come with three equal channels
   bool scaled_decoding = false;     ///< JPEGs may be decoded at a fraction
   std::uint64_t compare_every = 0;  ///< with scaled decoding, every so-many-th image is decoded in full as well
 };

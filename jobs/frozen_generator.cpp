@@ -15,6 +15,7 @@
 #include "jobs/chain_starts.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/torchscript.h"
 #include "jobs/weights_source.h"
 
 namespace langrun {
@@ -23,14 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPart = "source";
-
-/// What went wrong, of an error of LibTorch's: the first sentence of its last line, above which stand stacks.
-std::string reason_of(const c10::Error& error) {
-  std::string text = error.what_without_backtrace();
-  text.erase(text.find_last_not_of(" \n") + 1);
-  text = text.substr(text.rfind('\n') + 1);
-  return text.substr(0, text.find(". "));
-}
 
 /// One of our own networks.
 class BuiltInGenerator final : public FrozenGenerator {
@@ -71,7 +64,7 @@ class ScriptedGenerator final : public FrozenGenerator {
       module_ = torch::jit::load(path, device_);
     } catch (const c10::Error& error) {
       throw Error(ExitCode::input,
-                  fmt::format("{} is neither a file of weights nor TorchScript: {}", path, reason_of(error)),
+                  fmt::format("{} is neither a file of weights nor TorchScript: {}", path, script_reason(error)),
                   "give a run folder, an HDF5 file of `langrun weights import`, or a module saved by torch.jit.save");
     }
     module_.eval();
@@ -89,7 +82,7 @@ class ScriptedGenerator final : public FrozenGenerator {
     } catch (const c10::Error& error) {
       throw Error(ExitCode::input,
                   fmt::format("{} does not take latents [{}, {}]: {}", path_, latents.size(0), latents.size(1),
-                              reason_of(error)),
+                              script_reason(error)),
                   "state its latent's length with --source.latent");
     }
     return config_.range == "0:1" ? images * 2 - 1 : images;

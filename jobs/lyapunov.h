@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "core/interval.h"
+#include "core/mean_interval.h"
 #include "distributed/communicator.h"
 #include "jobs/sample_config.h"
 

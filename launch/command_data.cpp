@@ -130,10 +130,11 @@ int run_data_import(Call& call) {
   std::int64_t seed = 0;
   ImportSettings settings;
   OptionTable table("data import");
-  table.positional("SOURCE", source,
-                   "a folder of images in class folders, a tar of such (or of tars; one folder around all is passed "
-                   "over), a flat folder "
-                   "or tar, CIFAR binary files");
+  table.positional(
+      "SOURCE", source,
+      "a folder of images in class folders, a tar of such (or of tars; one folder around all is passed "
+      "over), a flat folder "
+      "or tar, CIFAR binary files, an IDX file of images (MNIST's) beside its labels, or a folder or tar of those");
   table.positional("OUT", out, "the image store to write; must not exist");
   table.integer("size", settings.fit.size, "pixels",
                 "short side is resized to this, then a square is cropped; 0: images as they are", {0, kLargestSide});
@@ -141,6 +142,8 @@ int run_data_import(Call& call) {
   table.integer("crop-copies", settings.fit.crop_copies, "crops",
                 "random crops per image, next to each other in the store", {1, 1'000'000});
   table.integer("seed", seed, "", "key of random crops", {0, std::numeric_limits<std::int64_t>::max()});
+  table.flag("rgb", settings.fit.rgb,
+             "grey images, which IDX files hold, with three equal channels, as the built-in networks take them");
   table.flag("scaled-decoding", settings.fit.scaled_decoding,
              "decode JPEGs of at least twice the size at 1/2, 1/4 or 1/8: faster, other pixels; the store records it "
              "and how far they are from full decoding");
@@ -154,7 +157,7 @@ int run_data_import(Call& call) {
   table.choice("split", split, {"all", "train", "test"},
                "which part, where the source has train and test folders or files");
   const std::string summary =
-      "Images of a folder, tar or CIFAR binary files into an image store; under mpirun, shared among the ranks.";
+      "Images of a folder, tar, CIFAR binary or IDX files into an image store; under mpirun, shared among the ranks.";
   table.parse(call.arguments);
   if (answer_questions(call, table, summary)) return 0;
   settings.source = source;

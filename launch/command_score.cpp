@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -15,44 +14,10 @@
 #include "launch/questions.h"
 #include "launch/sample_store.h"
 #include "launch/sampling.h"
+#include "launch/score_output.h"
 
 namespace langrun::launch {
 namespace {
-
-std::string describe(const StoreFacts& store, const ScoreResult& result) {
-  const bool resized = store.height != result.input_height || store.width != result.input_width;
-  return fmt::format("{} ({} images of {}x{}{})", store.path, store.images, store.height, store.width,
-                     resized ? fmt::format(", resized to {}x{}", result.input_height, result.input_width) : "");
-}
-
-void print_table(const ScoreConfig& config, const ScoreResult& result) {
-  fmt::print("A          {}\nB          {}\n", describe(result.a, result), describe(result.b, result));
-  fmt::print("images     {} of each, {}{}\n", result.count, config.choice,
-             config.choice == "random" ? fmt::format(" (seed {})", config.seed) : "");
-  fmt::print("features   {} of length {}, weights {} ({})\n", result.network, result.feature_length, result.weights,
-             result.weights_checksum);
-  fmt::print("distance   {:.6f}\n", result.distance);
-}
-
-std::string as_json(const ScoreConfig& config, const ScoreResult& result) {
-  const auto store = [](const StoreFacts& facts) {
-    return nlohmann::ordered_json{
-        {"store", facts.path}, {"images", facts.images}, {"height", facts.height}, {"width", facts.width}};
-  };
-  nlohmann::ordered_json json;
-  json["distance"] = result.distance;
-  json["count"] = result.count;
-  json["choice"] = config.choice;
-  json["seed"] = config.seed;
-  json["block"] = config.block;
-  json["a"] = store(result.a);
-  json["b"] = store(result.b);
-  json["features"] = {{"network", result.network},           {"length", result.feature_length},
-                      {"input_height", result.input_height}, {"input_width", result.input_width},
-                      {"weights", result.weights},           {"checksum", result.weights_checksum}};
-  json["seconds"] = result.seconds;
-  return json.dump(2) + "\n";
-}
 
 /// A line on stderr now and then, for long scores.
 ScoreProgress progress_lines() {
@@ -105,56 +70,95 @@ void sample_runs(Communicator& world, const SampleRequest& asked, ScoreConfig& c
     if (is_run(*name)) *name = samples_of_run(world, request, *name);
 }
 
-}  // namespace
-
-int run_score(Call& call) {
-  ScoreConfig config;
-  std::string json, classifier;
-  double watchdog_limit = 1800;
-  OptionTable table("score");
+struct ScoreOptions {
+  ScoreConfig score;
   SampleRequest samples;
-  table.positional("A", config.a, "image store (HDF5), or the folder of a run: its samples, kept in RUN/samples");
-  table.positional("B", config.b, "the same");
-  table.text(
-      "features", config.features,
-      "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), or a network's name with --classifier");
-  table.text("classifier", classifier, "file of weights for a network that --features names");
+  std::string json, picture, classifier;
+  double watchdog_limit = 1800;
+};
+
+void bind_images(OptionTable& table, ScoreOptions& o) {
+  auto& config = o.score;
+  table.positional(
+      "A", config.a,
+      "image store (HDF5), the folder of a run: its samples, kept in RUN/samples; or a file of statistics");
+  table.positional("B", config.b, "the same; none with --statistics", true);
   table.integer("count", config.count, "images",
                 "images used of each store, and drawn of a run; 0: all of the smaller store, 5000 of a run", {0});
   table.choice("choice", config.choice, {"first", "random"},
                "which images: the first, or drawn by seed without repetition");
-  table.integer("seed", config.seed, "", "seed of the random choice", {0});
-  table.integer("block", config.block, "images", "images in one call of the network; results differ in their last bits",
-                {1, 1 << 16});
-  table.integer("threads", config.threads, "", "threads per rank", {1, 4096});
-  table.integer("at", samples.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
-  table.choice("weights", samples.weights, {"best", "average", "raw", "initial"},
+  table.integer("seed", config.seed, "", "seed of the random choice and of resampling", {0});
+  table.integer("at", o.samples.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
+  table.choice("weights", o.samples.weights, {"best", "average", "raw", "initial"},
                "of a run: best (the moving average where it is kept), average, raw weights, or those it began with");
-  table.integer("langevin.steps", samples.steps, "steps",
+  table.integer("langevin.steps", o.samples.steps, "steps",
                 "of a run: K; -1: its evaluation.steps, or its langevin.steps", {-1, 100'000'000});
-  table.real("watchdog.limit", watchdog_limit, "seconds", "longest wait in one collective; 0: for ever", {0});
-  table.text("json", json, "file for the result; must not exist", Keep::transient);
-  table.parse(call.arguments);
-  if (answer_questions(
-          call, table,
-          "Frechet distance of two image stores, or of a run's samples and a store, in a network's features."))
-    return 0;
-  if (config.features.empty())
-    throw Error(ExitCode::usage, "langrun score: --features is missing",
-                "name the feature net: --features FILE[:network]");
-  if (!classifier.empty()) config.features = classifier + ":" + config.features;
+}
+
+void bind_features(OptionTable& table, ScoreOptions& o) {
+  auto& net = o.score.features;
+  table.text("features", net.file,
+             "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), a TorchScript file, or a "
+             "network's name with --classifier");
+  table.text("classifier", o.classifier, "file of weights for a network that --features names");
+  table.integer("features.size", net.size, "pixels",
+                "of TorchScript: side of the square images it takes; 0: as they are", {0, 4096});
+  table.choice("features.range", net.range, {"none", "-1:1", "0:1", "0:255", "imagenet"},
+               "of TorchScript: values it takes; imagenet: 0:1, less ImageNet's mean and by its deviation");
+  table.integer("block", o.score.block, "images",
+                "images in one call of the network; results differ in their last bits", {1, 1 << 16});
+  table.integer("threads", o.score.threads, "", "threads per rank", {1, 4096});
+}
+
+void bind_results(OptionTable& table, ScoreOptions& o) {
+  auto& config = o.score;
+  table.text("statistics", config.statistics,
+             "file to keep the statistics of A's features in, for later scores; must not exist", Keep::transient);
+  table.integer("resamples", config.resamples, "resamples",
+                "of the images, for a 95 % interval of the distance; 0: none", {0, 1'000'000});
+  table.flag("ssim", config.ssim, "structural similarity of image i of A and image i of B");
+  table.integer("neighbours", config.neighbours, "images",
+                "how many of A's first images the nearest of all of B are looked for, in pixels and in features", {0});
+  table.text("picture", o.picture, "PNG of these neighbours; must not exist", Keep::transient);
+  table.text("json", o.json, "file for the result; must not exist", Keep::transient);
+  table.real("watchdog.limit", o.watchdog_limit, "seconds", "longest wait in one collective; 0: for ever", {0});
+}
+
+void check_files(const ScoreOptions& o) {
+  if (!o.picture.empty() && o.score.neighbours == 0)
+    throw Error(ExitCode::usage, "--picture without --neighbours", "say of how many images: --neighbours N");
   std::error_code ignored;
-  if (!json.empty() && std::filesystem::exists(json, ignored))
-    throw Error(ExitCode::usage, fmt::format("{} exists already", json),
-                "nothing is written over; remove it or choose another name");
-  call.world.set_limit(watchdog_limit);
-  sample_runs(call.world, samples, config);
-  const auto result = score(config, call.world, progress_lines());
-  if (call.world.rank() == 0) {
-    print_table(config, result);
-    if (!json.empty()) write_durably(json, as_json(config, result));
-  }
-  call.world.barrier("score written");
+  for (const auto& file : {o.json, o.picture, o.score.statistics})
+    if (!file.empty() && std::filesystem::exists(file, ignored))
+      throw Error(ExitCode::usage, fmt::format("{} exists already", file),
+                  "nothing is written over; remove it or choose another name");
+}
+
+}  // namespace
+
+int run_score(Call& call) {
+  ScoreOptions o;
+  OptionTable table("score");
+  bind_images(table, o);
+  bind_features(table, o);
+  bind_results(table, o);
+  table.parse(call.arguments);
+  if (answer_questions(call, table,
+                       "Two image stores, or a run's samples and a store: Frechet distance in a network's features, "
+                       "structural similarity, nearest neighbours."))
+    return 0;
+  if (!o.classifier.empty()) o.score.features.file = o.classifier + ":" + o.score.features.file;
+  check_score(o.score);
+  check_files(o);
+  call.world.set_limit(o.watchdog_limit);
+  sample_runs(call.world, o.samples, o.score);
+  const auto result = score(o.score, call.world, progress_lines());
+  agree(call.world, "score written", [&] {
+    if (call.world.rank() != 0) return;
+    fmt::print("{}", score_table(result));
+    if (!o.json.empty()) write_durably(o.json, score_json(o.score, result));
+    if (!o.picture.empty()) draw_neighbours(result, o.picture);
+  });
   return 0;
 }
 

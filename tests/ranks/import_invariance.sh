@@ -45,6 +45,15 @@ mkdir "$scratch/few"
 head -c 9219 "$scratch/set/test_batch.bin" >"$scratch/few/test_batch.bin"
 same few data import "$scratch/few"
 
+# MNIST's form, with one file of each kind packed: 60 grey pictures of 6 x 5.
+mkdir "$scratch/idx"
+{ printf '\000\000\010\003\000\000\000\074\000\000\000\006\000\000\000\005'; head -c 1800 /dev/urandom; } >"$scratch/idx/train-images-idx3-ubyte"
+{ printf '\000\000\010\001\000\000\000\074'; printf '\003\001\002%.0s' {1..20}; } >"$scratch/idx/train-labels-idx1-ubyte"
+same idx data import "$scratch/idx"
+gzip "$scratch/idx/"*
+same idx-packed data import "$scratch/idx"
+diff <(grep content "$scratch/idx-1.txt") <(grep content "$scratch/idx-packed-1.txt") || fail "packed IDX files give another store"
+
 imagenet=$LANGRUN_SHARED/data/imagenet-sample-jpeg.tar
 if [[ -r $imagenet ]]; then
   same photographs data import "$imagenet" --class-from name --size 32 --crop random

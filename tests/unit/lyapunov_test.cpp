@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/interval.h"
+#include "core/mean_interval.h"
 #include "core/networks/energy.h"
 #include "core/networks/frozen_energy.h"
 #include "core/torch.h"
