@@ -71,6 +71,20 @@ double PlaneDensity::log_density(PlanePoint at) const {
          std::log(static_cast<double>(centers_.size()) * 2 * std::numbers::pi * variance);
 }
 
+PlanePoint PlaneDensity::log_gradient(PlanePoint at) const {
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& center : centers_) least = std::min(least, squared_distance(at, center));
+  const double variance = deviation_ * deviation_;
+  double sum = 0, x = 0, y = 0;
+  for (const auto& center : centers_) {
+    const double share = std::exp((least - squared_distance(at, center)) / (2 * variance));
+    sum += share;
+    x += share * (center.x - at.x);
+    y += share * (center.y - at.y);
+  }
+  return {x / (sum * variance), y / (sum * variance)};
+}
+
 std::size_t PlaneDensity::mode_of(PlanePoint at) const {
   const auto nearest_center = std::min_element(centers_.begin(), centers_.end(), [&](PlanePoint a, PlanePoint b) {
     return squared_distance(at, a) < squared_distance(at, b);

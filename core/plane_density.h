@@ -29,6 +29,8 @@ class PlaneDensity {
 
   /// ln p(x, y), finite everywhere.
   double log_density(PlanePoint at) const;
+  /// Gradient of ln p.
+  PlanePoint log_gradient(PlanePoint at) const;
   /// The mode whose nearest centre is nearest.
   std::size_t mode_of(PlanePoint at) const;
   struct Sample {

@@ -16,7 +16,7 @@ MlpEnergy::MlpEnergy(std::int64_t width) {
 
 at::Tensor MlpEnergy::energy(const at::Tensor& x) {
   check_images(x, input());
-  auto h = x.flatten(1);
+  auto h = x.flatten(1) * kScale;
   for (std::size_t i = 0; i + 1 < layers_.size(); ++i) h = at::silu(layers_[i]->forward(h));
   return layers_.back()->forward(h).flatten();
 }

@@ -122,7 +122,9 @@ class TiledMlp : public FrozenNetwork {
   void refresh(const Energy& source) override {
     const auto& layers = dynamic_cast<const MlpEnergy&>(source).layers();
     weights_.layers.resize(layers.size() - 1);
-    for (std::size_t i = 0; i + 1 < layers.size(); ++i) pack(*layers[i], weights_.layers[i]);
+    // The first layer's factor goes into its weights: a power of two, so no bit changes.
+    for (std::size_t i = 0; i + 1 < layers.size(); ++i)
+      pack(*layers[i], i == 0 ? MlpEnergy::kScale : 1.0, weights_.layers[i]);
     const auto last = layers.back()->weight.detach().flatten();
     weights_.width = tiles::padded<T>(last.size(0));
     weights_.last = at::zeros({weights_.width});
@@ -135,8 +137,8 @@ class TiledMlp : public FrozenNetwork {
   }
 
  private:
-  static void pack(const Linear& from, MlpLayer<T>& to) {
-    const auto weight = from.weight.detach().to(at::kFloat);
+  static void pack(const Linear& from, double scale, MlpLayer<T>& to) {
+    const auto weight = from.weight.detach().to(at::kFloat) * scale;
     const auto in = weight.size(1), out = weight.size(0);
     const auto wide = at::zeros({1, tiles::padded<T>(in), tiles::padded<T>(out)});
     wide[0].narrow(0, 0, in).narrow(1, 0, out).copy_(weight.t());
