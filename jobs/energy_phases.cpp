@@ -177,12 +177,10 @@ std::int64_t EnergyPhases::panel_images() const { return pictured_images(energy_
 
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
   const auto count = std::min(most, images.size(0));
-  if (are_points({images.size(1), images.size(2), images.size(3)}))
-    return points_panel(title, images.narrow(0, 0, count));
   const auto pixels = images.narrow(0, 0, count).to(torch::kCPU).permute({0, 2, 3, 1}).contiguous();
-  return {title,          count,
-          images.size(1), images.size(2),
-          images.size(3), {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
+  const std::span values(pixels.const_data_ptr<float>(), static_cast<std::size_t>(pixels.numel()));
+  if (are_points({images.size(1), images.size(2), images.size(3)})) return points_panel(title, values);
+  return {title, count, images.size(1), images.size(2), images.size(3), {values.begin(), values.end()}};
 }
 
 }  // namespace langrun

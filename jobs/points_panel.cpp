@@ -7,8 +7,6 @@
 #include <cmath>
 #include <vector>
 
-#include "core/torch.h"
-
 namespace langrun {
 namespace {
 
@@ -38,13 +36,15 @@ bool are_points(const ImageShape& image) { return image == ImageShape{2, 1, 1}; 
 
 std::int64_t pictured_images(const ImageShape& image) { return are_points(image) ? 4096 : 64; }
 
-Panel points_panel(const std::string& title, const at::Tensor& points) {
-  const auto flat = points.to(at::kCPU).reshape({-1, 2}).contiguous();
-  const float* values = flat.const_data_ptr<float>();
+std::size_t sample_bytes(const ImageShape& image) {
+  return static_cast<std::size_t>(image.elements()) * (are_points(image) ? sizeof(float) : 1);
+}
+
+Panel points_panel(const std::string& title, std::span<const float> points) {
   std::vector<std::int64_t> counts(kSquares * kSquares, 0);
   std::int64_t left_out = 0;
-  for (std::int64_t i = 0; i < flat.size(0); ++i) {
-    const float x = values[2 * i], y = values[2 * i + 1];
+  for (std::size_t i = 0; i + 1 < points.size(); i += 2) {
+    const float x = points[i], y = points[i + 1];
     if (!std::isfinite(x) || !std::isfinite(y)) {
       ++left_out;
       continue;

@@ -136,8 +136,7 @@ TEST(Points, TrainingTakesValuesAsTheyAre) {
 }
 
 TEST(Points, APanelIsAHistogram) {
-  const auto points =
-      at::tensor({0.0F, 0.0F, 0.0F, 0.0F, 1.0F, 0.5F, 9.0F, 9.0F, std::nanf(""), 0.0F}).view({5, 2, 1, 1});
+  const std::vector<float> points{0, 0, 0, 0, 1, 0.5F, 9, 9, std::nanf(""), 0};
   const auto panel = points_panel("chains", points);
   EXPECT_EQ(panel.title, "chains; 1 not finite");
   ASSERT_EQ(panel.pixels.size(), 256U * 256 * 3);
