@@ -92,6 +92,13 @@ class Dataset {
   void write_rows(std::uint64_t first, std::uint64_t count, const T* values) {
     write_raw(first, count, type_of<T>(), values);
   }
+  /// The same rows as bytes in memory of the dataset's own type, not converted.
+  void read_stored_rows(std::uint64_t first, std::uint64_t count, void* out) const {
+    read_raw(first, count, type_, out);
+  }
+  void write_stored_rows(std::uint64_t first, std::uint64_t count, const void* values) {
+    write_raw(first, count, type_, values);
+  }
   /// The whole dataset.
   template <typename T>
   std::vector<T> read() const {

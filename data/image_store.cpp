@@ -19,6 +19,8 @@ constexpr std::uint64_t kLabelPiece = std::uint64_t{1} << 17;
 
 }  // namespace
 
+h5::Type stored_type(Pixels pixels) { return pixels == Pixels::floats ? h5::Type::f32 : h5::Type::u8; }
+
 void write_record(h5::File& file, const StoreRecord& record) {
   file.write_attribute("/", store_names::kFormat, store_names::kFormatVersion);
   file.write_attribute("/", "source", record.source);
@@ -62,7 +64,7 @@ StoreRecord read_record(const h5::File& file) {
   return record;
 }
 
-ImageStore ImageStore::open(const std::filesystem::path& path) {
+ImageStore ImageStore::open(const std::filesystem::path& path, Accept accept) {
   const auto file = h5::File::open(path);
   ImageStore store;
   store.path_ = path;
@@ -77,21 +79,27 @@ ImageStore ImageStore::open(const std::filesystem::path& path) {
                   "use a newer langrun");
   }
   const auto images = file.dataset(store_names::kImages);
-  store.check_images(images);
+  store.check_images(images, accept);
   store.open_parts(file, images);
   store.check_labels(file);
   store.record_ = read_record(file);
   return store;
 }
 
-void ImageStore::check_images(const h5::Dataset& images) {
+void ImageStore::check_images(const h5::Dataset& images, Accept accept) {
   const auto& shape = images.shape();
   const auto found = fmt::format("/images is {} {}", h5::name_of(images.type()), h5::to_text(shape));
-  if (images.type() != h5::Type::u8) fail(path_, found + ", expected uint8");
+  const bool floats = images.type() == h5::Type::f32;
+  if (!floats && images.type() != h5::Type::u8) fail(path_, found + ", expected uint8");
   if (shape.size() != 4) fail(path_, found + ", expected four extents [N, H, W, C]");
   if (shape[0] == 0) fail(path_, found + ", expected at least one image");
   if (shape[1] == 0 || shape[2] == 0) fail(path_, found + ", expected at least one pixel");
-  if (shape[3] != 1 && shape[3] != 3) fail(path_, found + ", expected 1 or 3 channels, last");
+  if (floats && (shape[3] < 1 || shape[3] > 3)) fail(path_, found + ", expected 1, 2 or 3 channels, last");
+  if (!floats && shape[3] != 1 && shape[3] != 3) fail(path_, found + ", expected 1 or 3 channels, last");
+  if (floats && accept == Accept::bytes)
+    throw Error(ExitCode::input, fmt::format("{}: {}, expected 8-bit pictures here", path_.string(), found),
+                "stores of float32 values are for training, `data info` and `density`");
+  pixels_ = floats ? Pixels::floats : Pixels::bytes;
   count_ = shape[0];
   shape_ = {static_cast<std::int64_t>(shape[3]), static_cast<std::int64_t>(shape[1]),
             static_cast<std::int64_t>(shape[2])};
@@ -113,9 +121,9 @@ void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
     auto part = h5::File::open(shard_path).dataset(store_names::kImages);
     auto expected = images.shape();
     expected[0] = part.shape().empty() ? 0 : part.shape()[0];
-    if (part.type() != h5::Type::u8 || part.shape() != expected)
-      fail(shard_path, fmt::format("/images is {} {}, expected uint8 {}", h5::name_of(part.type()),
-                                   h5::to_text(part.shape()), h5::to_text(expected)));
+    if (part.type() != images.type() || part.shape() != expected)
+      fail(shard_path, fmt::format("/images is {} {}, expected {} {}", h5::name_of(part.type()),
+                                   h5::to_text(part.shape()), h5::name_of(images.type()), h5::to_text(expected)));
     parts_.push_back({first, expected[0], std::move(part)});
     first += expected[0];
   }
@@ -165,7 +173,7 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
     while (i + run < indices.size() && indices[i + run] == indices[i] + run &&
            indices[i] + run < part.first + part.rows)
       ++run;
-    part.images.read_rows(indices[i] - part.first, run, out.data() + i * image_bytes());
+    part.images.read_stored_rows(indices[i] - part.first, run, out.data() + i * image_bytes());
     i += run;
   }
 }

@@ -1,5 +1,5 @@
-// Image stores (HDF5): /images uint8 [N, H, W, C], /labels int64 [N], attribute `classes`. A store is one file, or an
-// index of shards that h5py reads as one file.
+// Image stores (HDF5): /images uint8 or float32 [N, H, W, C], /labels int64 [N], attribute `classes`. A store is one
+// file, or an index of shards that h5py reads as one file.
 #pragma once
 
 #include <cstdint>
@@ -31,25 +31,41 @@ struct StoreRecord {
   double scaled_mean_difference = 0;
 };
 
+/// What a store's pixels are.
+enum class Pixels {
+  bytes,   ///< uint8, 0 .. 255
+  floats,  ///< float32, values taken as they are
+};
+h5::Type stored_type(Pixels pixels);
+
+/// Which stores a reader can do something with.
+enum class Accept {
+  bytes,    ///< pictures alone
+  any_type  ///< float32 as well
+};
+
 /// Reads a store. Any number of threads may read at once; HDF5 takes them one by one, a call of read after the other.
 class ImageStore {
  public:
   /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is
-  /// missing or damaged, /images is not uint8 [N, H, W, C] with N > 0 and C 1 or 3, or /labels not int64 [N] with
-  /// values 0 .. classes-1.
-  static ImageStore open(const std::filesystem::path& path);
+  /// missing or damaged, /images is not [N, H, W, C] with N > 0 of uint8 (C 1 or 3) or float32 (C 1, 2 or 3), or
+  /// /labels not int64 [N] with values 0 .. classes-1; and for float32 unless it is accepted.
+  static ImageStore open(const std::filesystem::path& path, Accept accept = Accept::bytes);
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t count() const { return count_; }
   ImageShape shape() const { return shape_; }
-  /// Bytes of one image.
-  std::size_t image_bytes() const { return static_cast<std::size_t>(shape_.elements()); }
+  Pixels pixels() const { return pixels_; }
+  /// Bytes of one value, and of one image.
+  std::size_t value_bytes() const { return h5::bytes_of(stored_type(pixels_)); }
+  std::size_t image_bytes() const { return static_cast<std::size_t>(shape_.elements()) * value_bytes(); }
   /// Names by label; "0", "1", ... where the file has none.
   const std::vector<std::string>& classes() const { return classes_; }
   const StoreRecord& record() const { return record_; }
   std::size_t shards() const { return parts_.size(); }
 
-  /// Images `indices` into `out`, uint8 [indices.size(), H, W, C]. Throws Error(input) where one cannot be read.
+  /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
+  /// Error(input) where one cannot be read.
   void read(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const;
   /// Their labels.
   void read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const;
@@ -61,7 +77,7 @@ class ImageStore {
     std::uint64_t first = 0, rows = 0;
     h5::Dataset images;
   };
-  void check_images(const h5::Dataset& images);
+  void check_images(const h5::Dataset& images, Accept accept);
   void open_parts(const h5::File& file, const h5::Dataset& images);
   void check_labels(const h5::File& file);
   const Part& part_of(std::uint64_t index) const;
@@ -69,6 +85,7 @@ class ImageStore {
   std::filesystem::path path_;
   std::uint64_t count_ = 0;
   ImageShape shape_;
+  Pixels pixels_ = Pixels::bytes;
   std::vector<std::string> classes_;
   StoreRecord record_;
   std::vector<Part> parts_;

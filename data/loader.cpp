@@ -109,10 +109,11 @@ void Loader::mirror(std::uint64_t position, std::uint8_t* image) const {
   // Keyed by position, not by image: the same image is mirrored anew in every epoch.
   if (uniform_integer(noise_key(settings_.seed, Stream::data_flip), {position, 0}, 0, 2) == 0) return;
   const auto shape = store_.shape();
+  const auto pixel = shape.channels * static_cast<std::int64_t>(store_.value_bytes());
   for (std::int64_t y = 0; y < shape.height; ++y) {
-    std::uint8_t* row = image + y * shape.width * shape.channels;
+    std::uint8_t* row = image + y * shape.width * pixel;
     for (std::int64_t left = 0, right = shape.width - 1; left < right; ++left, --right)
-      std::swap_ranges(row + left * shape.channels, row + (left + 1) * shape.channels, row + right * shape.channels);
+      std::swap_ranges(row + left * pixel, row + (left + 1) * pixel, row + right * pixel);
   }
 }
 

@@ -43,7 +43,7 @@ struct LoaderSettings {
 struct Batch {
   std::int64_t step = 0;
   std::vector<std::uint64_t> indices;  ///< images of the store, [own * B/L]
-  std::vector<std::uint8_t> images;    ///< uint8 [own * B/L, H, W, C]
+  std::vector<std::uint8_t> images;    ///< [own * B/L, H, W, C], uint8 or the bytes of float32, as the store has them
   std::vector<std::int64_t> labels;    ///< [own * B/L]
 };
 

@@ -87,7 +87,7 @@ void StoreTarget::publish(const Contents& contents) const {
       sources.push_back({names.back(), store_names::kImages, rows});
     }
     const auto& shape = contents.shape;
-    index.create_virtual_dataset(store_names::kImages, h5::Type::u8,
+    index.create_virtual_dataset(store_names::kImages, stored_type(contents.pixels),
                                  {static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
                                   static_cast<std::uint64_t>(shape.channels)},
                                  sources);
@@ -120,15 +120,16 @@ void StoreTarget::discard() const noexcept {
   fs::remove_all(partial_folder(), ignored);
 }
 
-ShardWriter::ShardWriter(fs::path path, std::uint64_t rows)
-    : path_(std::move(path)), rows_(rows), present_(rows, false) {}
+ShardWriter::ShardWriter(fs::path path, std::uint64_t rows, Pixels pixels)
+    : path_(std::move(path)), rows_(rows), type_(pixels), present_(rows, false) {}
 
 void ShardWriter::create(const ImageShape& shape) {
   shape_ = shape;
-  const auto bytes = static_cast<std::uint64_t>(shape.elements());
+  image_bytes_ = static_cast<std::size_t>(shape.elements()) * h5::bytes_of(stored_type(type_));
+  const auto bytes = static_cast<std::uint64_t>(image_bytes_);
   file_ = h5::File::create(path_);
   images_ =
-      file_->create_growing_dataset(store_names::kImages, h5::Type::u8,
+      file_->create_growing_dataset(store_names::kImages, stored_type(type_),
                                     {static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
                                      static_cast<std::uint64_t>(shape.channels)},
                                     std::max<std::uint64_t>(1, kChunkBytes / bytes));
@@ -139,7 +140,7 @@ void ShardWriter::create(const ImageShape& shape) {
 
 void ShardWriter::put(std::uint64_t row, const ImageShape& shape, std::span<const std::uint8_t> pixels) {
   if (!shape_) create(shape);
-  if (shape != *shape_ || row >= rows_ || present_[row] || pixels.size() != static_cast<std::size_t>(shape.elements()))
+  if (shape != *shape_ || row >= rows_ || present_[row] || pixels.size() != image_bytes_)
     throw Error(ExitCode::internal, fmt::format("{}: row {} of {} does not fit", path_.string(), row, rows_));
   if (buffer_rows_ == buffer_most_ || (buffer_rows_ > 0 && row != buffer_first_ + buffer_rows_)) flush();
   if (buffer_rows_ == 0) buffer_first_ = row;
@@ -149,7 +150,7 @@ void ShardWriter::put(std::uint64_t row, const ImageShape& shape, std::span<cons
 }
 
 void ShardWriter::flush() {
-  if (buffer_rows_ > 0) images_->write_rows(buffer_first_, buffer_rows_, buffer_.data());
+  if (buffer_rows_ > 0) images_->write_stored_rows(buffer_first_, buffer_rows_, buffer_.data());
   buffer_rows_ = 0;
 }
 
@@ -158,8 +159,8 @@ void ShardWriter::close_up() {
   for (std::uint64_t from = 0; from < rows_; ++from) {
     if (!present_[from]) continue;
     if (from != to) {
-      images_->read_rows(from, 1, buffer_.data());
-      images_->write_rows(to, 1, buffer_.data());
+      images_->read_stored_rows(from, 1, buffer_.data());
+      images_->write_stored_rows(to, 1, buffer_.data());
     }
     ++to;
   }

@@ -35,6 +35,7 @@ class StoreTarget {
     std::vector<std::int64_t> labels;  ///< of all images, in order
     std::vector<std::string> classes;
     StoreRecord record;
+    Pixels pixels = Pixels::bytes;
   };
   /// One writer, after all have finished: completes the store and gives it its name. Throws Error(storage).
   void publish(const Contents& contents) const;
@@ -56,9 +57,10 @@ class StoreTarget {
 class ShardWriter {
  public:
   /// `rows` at most will be written. Nothing is created before the first `put`.
-  ShardWriter(std::filesystem::path path, std::uint64_t rows);
+  ShardWriter(std::filesystem::path path, std::uint64_t rows, Pixels pixels = Pixels::bytes);
 
-  /// Writes uint8 [H, W, C] to `row`. All images have the shape of the first. Throws Error(storage) on a full disk.
+  /// Writes [H, W, C] to `row`: uint8 or, as bytes in memory, float32. All images have the shape of the first. Throws
+  /// Error(storage) on a full disk.
   void put(std::uint64_t row, const ImageShape& shape, std::span<const std::uint8_t> pixels);
   /// Closes up rows that were not put, flushes to the disk and closes. Returns which rows were put, in order.
   std::vector<std::uint64_t> finish();
@@ -72,9 +74,11 @@ class ShardWriter {
 
   std::filesystem::path path_;
   std::uint64_t rows_;
+  Pixels type_;
   std::optional<ImageShape> shape_;
   std::optional<h5::File> file_;
   std::optional<h5::Dataset> images_;
+  std::size_t image_bytes_ = 0;
   std::vector<bool> present_;
   std::vector<std::uint8_t> buffer_;  ///< consecutive rows on their way to the file
   std::uint64_t buffer_first_ = 0, buffer_rows_ = 0, buffer_most_ = 1;

@@ -27,7 +27,7 @@ class Build {
       if (world_.rank() == 0) target_.prepare();
     });
     try {
-      writer_.emplace(target_.shard_path(world_.rank()), plan_.own_last - plan_.own_first);
+      writer_.emplace(target_.shard_path(world_.rank()), plan_.own_last - plan_.own_first, plan_.pixels);
       while (!round()) {
       }
       return complete();
@@ -132,7 +132,7 @@ BuildResult Build::complete() {
   if (plan_.complete_record) plan_.complete_record(record);
   agree(world_, "publish store", [&] {
     if (world_.rank() != 0) return;
-    target_.publish({*shape_, {by_rank.begin(), by_rank.end()}, labels(), plan_.classes, record});
+    target_.publish({*shape_, {by_rank.begin(), by_rank.end()}, labels(), plan_.classes, record, plan_.pixels});
   });
   return {images, *shape_, record.skipped};
 }

@@ -42,6 +42,7 @@ struct BuildPlan {
   std::uint64_t own_first = 0;  ///< this rank's rows: own_first .. own_last - 1; ranks' rows follow each other
   std::uint64_t own_last = 0;
   std::vector<std::string> classes;
+  Pixels pixels = Pixels::bytes;
   StoreRecord record;  ///< `skipped` counts what was left out beforehand
   std::function<std::int64_t(std::uint64_t row)> label;
   /// Writes some of this rank's rows, counted from its first, and says how it went. Errors become all ranks'.

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/torch.h"
 #include "jobs/device.h"
+#include "jobs/points_panel.h"
 
 namespace langrun {
 namespace {
@@ -98,6 +99,8 @@ std::vector<float> ChainBlocks::energies(const ChainBlock& block) {
 }
 
 at::Tensor ChainBlocks::as_bytes(const at::Tensor& chains) {
+  if (are_points({chains.size(1), chains.size(2), chains.size(3)}))
+    return chains.permute({0, 2, 3, 1}).contiguous().cpu().view(torch::kUInt8);
   return ((chains.clamp(-1, 1) + 1) * 127.5).round().to(torch::kUInt8).permute({0, 2, 3, 1}).contiguous().cpu();
 }
 

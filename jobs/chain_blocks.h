@@ -59,7 +59,8 @@ class ChainBlocks {
   ChainSampler& sampler() { return energy_.sampler(); }
   /// U of the network at the chains as they are, [call].
   std::vector<float> energies(const ChainBlock& block);
-  /// Clamped to [-1, 1] and rounded to 8 bits: [call, H, W, C] uint8 in host memory.
+  /// Clamped to [-1, 1] and rounded to 8 bits: [call, H, W, C] uint8 in host memory. Points of the plane as they are,
+  /// as the bytes of float32.
   static at::Tensor as_bytes(const at::Tensor& chains);
 
  private:

@@ -6,6 +6,7 @@
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/device.h"
+#include "jobs/points_panel.h"
 
 namespace langrun {
 namespace {
@@ -161,23 +162,25 @@ std::vector<Panel> EnergyPhases::sample_panels(ChainSource& source) {
   const torch::NoGradGuard constant;
   energy_.refresh_frozen(energy_.has_average());
   std::vector<at::Tensor> starts, samples;
-  for (std::int64_t first = 0; first < kPanelImages; first += lane_batch_) {
+  for (std::int64_t first = 0; first < panel_images(); first += lane_batch_) {
     std::vector<std::uint64_t> places;
     for (std::int64_t i = 0; i < lane_batch_; ++i) places.push_back(static_cast<std::uint64_t>(first + i));
     starts.push_back(source.fresh(places, 0, keys_.sample).images);
     samples.push_back(evaluate(starts.back(), places));
   }
   return {panel_of(fmt::format("samples, {} weights, K {}", energy_.has_average() ? "average" : "raw", evaluation().steps),
-                   torch::cat(samples), kPanelImages),
-          panel_of("their starts", torch::cat(starts), kPanelImages)};
+                   torch::cat(samples), panel_images()),
+          panel_of("their starts", torch::cat(starts), panel_images())};
 }
+
+std::int64_t EnergyPhases::panel_images() const { return pictured_images(energy_.image()); }
 
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most) {
   const auto count = std::min(most, images.size(0));
   const auto pixels = images.narrow(0, 0, count).to(torch::kCPU).permute({0, 2, 3, 1}).contiguous();
-  return {title,          count,
-          images.size(1), images.size(2),
-          images.size(3), {pixels.const_data_ptr<float>(), pixels.const_data_ptr<float>() + pixels.numel()}};
+  const std::span values(pixels.const_data_ptr<float>(), static_cast<std::size_t>(pixels.numel()));
+  if (are_points({images.size(1), images.size(2), images.size(3)})) return points_panel(title, values);
+  return {title, count, images.size(1), images.size(2), images.size(3), {values.begin(), values.end()}};
 }
 
 }  // namespace langrun

@@ -90,6 +90,8 @@ class EnergyPhases {
   /// Pictures of chains that `source` begins: after those steps, under the average weights where they are kept, and at
   /// their start. On rank 0.
   std::vector<Panel> sample_panels(ChainSource& source);
+  /// Images of a panel: 64, or of points of the plane enough for a histogram.
+  std::int64_t panel_images() const;
 
  private:
   const EnergyTrainingConfig& config_;
@@ -106,9 +108,7 @@ class EnergyPhases {
   void add_terms();
 };
 
-/// Images of a panel.
-constexpr std::int64_t kPanelImages = 64;
-/// The first images of a batch as a panel.
+/// The first images of a batch as a panel; points of the plane as a histogram.
 Panel panel_of(const std::string& title, const at::Tensor& images, std::int64_t most);
 
 }  // namespace langrun

@@ -15,7 +15,8 @@ namespace langrun {
 struct SampleSink {
   /// Once, before the first image: how many there will be.
   std::function<void(std::int64_t count)> begin;
-  /// Images [n, H, W, C] uint8 as they come, in order: `first` is the index of the first one.
+  /// Images [n, H, W, C] as they come, uint8 or (points of the plane) the bytes of float32, in order: `first` is the
+  /// index of the first one.
   std::function<void(std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images)> add;
 };
 

@@ -15,6 +15,7 @@
 #include "data/weights_file.h"
 #include "distributed/agreement.h"
 #include "jobs/chain_blocks.h"
+#include "jobs/points_panel.h"
 #include "jobs/sample_state.h"
 
 namespace langrun {
@@ -256,8 +257,9 @@ class FolderSampling::Parts {
     const auto first = number * config_.call;
     const auto kept = std::min(config_.call, blocks_.count() - first);
     const auto* from = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    observer_->add(folder_->steps[at], first, {from, from + kept * blocks_.image().elements()});
-    from += config_.call * blocks_.image().elements();
+    const auto image_bytes = static_cast<std::int64_t>(sample_bytes(blocks_.image()));
+    observer_->add(folder_->steps[at], first, {from, from + kept * image_bytes});
+    from += config_.call * image_bytes;
     std::vector<float> column(static_cast<std::size_t>(config_.call));
     for (std::size_t i = 0; i <= at; ++i)
       for (auto* values : {&table.energy, &table.magnitude}) {

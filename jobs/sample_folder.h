@@ -37,7 +37,7 @@ class SampleObserver {
   virtual ~SampleObserver() = default;
   /// Once, before the first step: chains in all, whence they come.
   virtual void begin(std::int64_t chains, const ImageShape& image) = 0;
-  /// Images [n, H, W, C] uint8 of a listed step, in order.
+  /// Images [n, H, W, C] of a listed step, uint8 or (points of the plane) the bytes of float32, in order.
   virtual void add(std::int64_t step, std::int64_t first, const std::vector<std::uint8_t>& images) = 0;
   /// All of a listed step is there: makes it durable, the table last.
   virtual void finish(std::int64_t step, const ChainTable& table) = 0;

@@ -221,14 +221,14 @@ std::vector<Fact> Shortrun::facts() const {
 
 std::vector<Panel> Shortrun::pictures() {
   const torch::NoGradGuard constant;
-  constexpr std::int64_t kPictures = 64;
+  const auto pictures = phases_.panel_images();
   std::vector<Panel> panels;
   // The evaluation the papers use: fresh starts, then Langevin steps under the network that is shown. In lane-shaped
   // calls, so that a picture does not depend on how many images it has.
   const auto average = phases_.energy().has_average();
   std::vector<at::Tensor> starts, samples;
   phases_.energy().refresh_frozen(average);
-  for (std::int64_t first = 0; first < kPictures; first += phases_.lane_batch()) {
+  for (std::int64_t first = 0; first < pictures; first += phases_.lane_batch()) {
     std::vector<std::uint64_t> places;
     for (std::int64_t i = 0; i < phases_.lane_batch(); ++i) places.push_back(static_cast<std::uint64_t>(first + i));
     starts.push_back(starts_for_pictures(places));
@@ -236,12 +236,12 @@ std::vector<Panel> Shortrun::pictures() {
   }
   const char* weights = average ? "average weights" : "raw weights";
   panels.push_back(
-      panel_of(fmt::format("samples, {}, K {}", weights, phases_.evaluation().steps), torch::cat(samples), kPictures));
+      panel_of(fmt::format("samples, {}, K {}", weights, phases_.evaluation().steps), torch::cat(samples), pictures));
   if (generator_)
     panels.push_back(panel_of(generator_->has_average() ? "generator, average weights" : "generator, raw weights",
-                              torch::cat(starts), kPictures));
-  if (bank_) panels.push_back(panel_of("bank, lane 0", bank_->lanes()[0].images, kPictures));
-  panels.push_back(panel_of("data", phases_.data().first_images(kPictures), kPictures));
+                              torch::cat(starts), pictures));
+  if (bank_) panels.push_back(panel_of("bank, lane 0", bank_->lanes()[0].images, pictures));
+  panels.push_back(panel_of("data", phases_.data().first_images(pictures), pictures));
   return panels;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -17,7 +19,7 @@ ImageStore open_for(const std::string& path, const ImageShape& image) {
   if (path.empty())
     throw Error(ExitCode::usage, "--data is missing",
                 "name an image store; `langrun data synth` makes one to try with");
-  auto store = ImageStore::open(path);
+  auto store = ImageStore::open(path, Accept::any_type);
   const auto found = store.shape();
   if (!(found == image))
     throw Error(ExitCode::input,
@@ -32,8 +34,21 @@ at::Tensor empty_images(std::int64_t count, const ImageShape& image) {
                       torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-void to_tensor(std::span<const std::uint8_t> bytes, const ImageShape& image, at::Tensor& out) {
-  to_unit_range(bytes, image, Layout::pixel_major, {out.mutable_data_ptr<float>(), bytes.size()});
+/// Images as `store` has them into `out`, channels-last. `indices` names them in messages.
+void to_tensor(const ImageStore& store, std::span<const std::uint8_t> bytes, std::span<const std::uint64_t> indices,
+               at::Tensor& out) {
+  const std::span values(out.mutable_data_ptr<float>(), bytes.size() / store.value_bytes());
+  if (store.pixels() == Pixels::bytes) {
+    to_unit_range(bytes, store.shape(), Layout::pixel_major, values);
+    return;
+  }
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i]))
+      throw Error(ExitCode::input,
+                  fmt::format("{}: image {} holds a value that is not finite", store.path().string(),
+                              indices[i / static_cast<std::size_t>(store.shape().elements())]),
+                  "make the store anew without it");
 }
 
 }  // namespace
@@ -80,9 +95,10 @@ at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, Noise
   const auto b = parts_->lane_rows, pixels = parts_->image.elements();
   auto images = empty_images(b, parts_->image);
   const auto first_lane = parts_->settings.own.front();
-  const auto bytes = static_cast<std::size_t>(b * pixels);
-  to_tensor(std::span(batch.images).subspan(static_cast<std::size_t>(lane - first_lane) * bytes, bytes), parts_->image,
-            images);
+  const auto place = static_cast<std::size_t>(lane - first_lane), rows = static_cast<std::size_t>(b),
+             bytes = rows * parts_->store.image_bytes();
+  to_tensor(parts_->store, std::span(batch.images).subspan(place * bytes, bytes),
+            std::span(batch.indices).subspan(place * rows, rows), images);
   if (sd <= 0) return images;
   std::vector<float> noise(static_cast<std::size_t>(pixels));
   auto* values = images.mutable_data_ptr<float>();
@@ -111,7 +127,7 @@ at::Tensor TrainingData::images(const std::vector<std::uint64_t>& indices) {
   std::vector<std::uint8_t> bytes(indices.size() * parts_->store.image_bytes());
   parts_->store.read(indices, bytes);
   auto images = empty_images(static_cast<std::int64_t>(indices.size()), parts_->image);
-  to_tensor(bytes, parts_->image, images);
+  to_tensor(parts_->store, bytes, indices, images);
   return images;
 }
 

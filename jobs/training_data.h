@@ -21,15 +21,15 @@ class TrainingData {
   ~TrainingData();
 
   std::uint64_t count() const;
-  /// Lane `lane`'s b images of training step `step`, x+ = data + sd * z: [b, C, H, W] float32 in [-1, 1] before the
-  /// noise. Noise number i of a sample belongs to (its position in the data stream, i). Steps must be asked for in
-  /// rising order, every owned lane once a step.
+  /// Lane `lane`'s b images of training step `step`, x+ = data + sd * z: [b, C, H, W] float32, in [-1, 1] before the
+  /// noise where the store is of bytes, else as its values are. Noise number i of a sample belongs to (its position in
+  /// the data stream, i). Steps must be asked for in rising order, every owned lane once a step.
   at::Tensor noisy_batch(std::int64_t lane, std::int64_t step, NoiseKey key, double sd);
   /// Steps begin anew: the next one asked for may be any.
   void restart();
   /// How long steps have waited for images of the store since this was last asked, seconds.
   double take_seconds_waited();
-  /// Images by index: [n, C, H, W] float32 in [-1, 1].
+  /// Images by index: [n, C, H, W] float32, likewise.
   at::Tensor images(const std::vector<std::uint64_t>& indices);
   /// The store's images spread evenly, for pictures.
   at::Tensor first_images(std::int64_t count);

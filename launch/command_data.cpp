@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <span>
@@ -45,29 +46,41 @@ std::string extent_text(const ImageShape& shape) {
   return fmt::format("{} x {} x {}", shape.height, shape.width, shape.channels);
 }
 
-/// Channel means and standard deviations of pixels as 0 .. 1, over images spread evenly.
+/// Image `index` as numbers, [H, W, C]: of bytes as they are, 0 .. 255.
+std::vector<double> values_of(const ImageStore& store, std::uint64_t index) {
+  std::vector<std::uint8_t> image(store.image_bytes());
+  store.read({&index, 1}, image);
+  if (store.pixels() == Pixels::bytes) return {image.begin(), image.end()};
+  std::vector<float> floats(image.size() / sizeof(float));
+  std::memcpy(floats.data(), image.data(), image.size());
+  return {floats.begin(), floats.end()};
+}
+
+/// Channel means and standard deviations over images spread evenly; of bytes, of pixels as 0 .. 1.
 std::string statistics(const ImageStore& store, std::uint64_t most) {
   const auto count = most == 0 ? store.count() : std::min(store.count(), most);
   const auto channels = static_cast<std::size_t>(store.shape().channels);
-  std::vector<std::uint64_t> sums(channels, 0), squares(channels, 0);
-  std::vector<std::uint8_t> image(store.image_bytes());
+  // Sums of bytes and of their squares are whole numbers, exact in float64.
+  std::vector<double> sums(channels, 0), squares(channels, 0);
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t index = i * store.count() / count;
-    store.read({&index, 1}, image);
+    const auto image = values_of(store, i * store.count() / count);
     for (std::size_t at = 0; at < image.size(); ++at) {
       sums[at % channels] += image[at];
-      squares[at % channels] += std::uint64_t{image[at]} * image[at];
+      squares[at % channels] += image[at] * image[at];
     }
   }
-  const double pixels = static_cast<double>(count) * static_cast<double>(image.size() / channels) * 255.0;
+  const bool bytes = store.pixels() == Pixels::bytes;
+  const double unit = bytes ? 255.0 : 1.0;
+  const double pixels =
+      static_cast<double>(count) * static_cast<double>(store.shape().elements()) / static_cast<double>(channels) * unit;
   std::string means, deviations;
   for (std::size_t c = 0; c < channels; ++c) {
-    const double mean = static_cast<double>(sums[c]) / pixels;
+    const double mean = sums[c] / pixels;
     means += fmt::format(" {:.4f}", mean);
-    deviations += fmt::format(
-        " {:.4f}", std::sqrt(std::max(0.0, static_cast<double>(squares[c]) / (pixels * 255.0) - mean * mean)));
+    deviations += fmt::format(" {:.4f}", std::sqrt(std::max(0.0, squares[c] / (pixels * unit) - mean * mean)));
   }
-  return fmt::format("mean       {}\ndeviation  {}   (pixels as 0 to 1, over {} images)\n", means, deviations, count);
+  return fmt::format("mean       {}\ndeviation  {}   ({}, over {} images)\n", means, deviations,
+                     bytes ? "pixels as 0 to 1" : "values as they are", count);
 }
 
 /// A checksum of all images and labels in their order, whatever files they lie in.
@@ -96,8 +109,9 @@ std::string scaled_text(const StoreRecord& record) {
 
 std::string describe(const ImageStore& store, std::uint64_t most) {
   const auto& record = store.record();
-  std::string text = fmt::format("{}: {} images of {} (height x width x channels), uint8", store.path().string(),
-                                 store.count(), extent_text(store.shape()));
+  std::string text =
+      fmt::format("{}: {} images of {} (height x width x channels), {}", store.path().string(), store.count(),
+                  extent_text(store.shape()), store.pixels() == Pixels::bytes ? "uint8" : "float32");
   text += store.shards() > 1 ? fmt::format(", in {} shards\n", store.shards()) : "\n";
   if (!record.source.empty()) {
     text += fmt::format("source      {} ({}), {} left out as damaged\n", record.source, record.split, record.skipped);
@@ -187,14 +201,21 @@ int run_data_synth(Call& call) {
   table.positional("OUT", out, "the image store to write; must not exist");
   table.integer("count", settings.count, "images", "how many", {1, 1'000'000'000});
   table.integer("size", settings.size, "pixels", "side of the square images", {8, kLargestSide});
+  table.text("density", settings.density,
+             "instead of images, points of a density over the plane, ring or spirals: float32, 1 x 1 of 2 channels");
   table.integer("seed", seed, "", "key of the set", {0, std::numeric_limits<std::int64_t>::max()});
   table.parse(call.arguments);
-  if (answer_questions(call, table, "A procedural image set: ten kinds of coloured shapes on textured grounds."))
+  if (answer_questions(call, table,
+                       "A procedural image set (ten kinds of coloured shapes on textured grounds), or points of a "
+                       "density over the plane."))
     return 0;
+  if (!settings.density.empty() && table.given("size"))
+    throw Error(ExitCode::usage, "--size goes with images, --density makes points", "leave one of them out");
   settings.out = out;
   settings.seed = static_cast<std::uint64_t>(seed);
   const auto result = synthesize(call.world, settings, notes_every_few_seconds("data synth"));
-  if (call.world.rank() == 0) print_result(out, result, 10, start);
+  if (call.world.rank() == 0)
+    print_result(out, result, ImageStore::open(out, Accept::any_type).classes().size(), start);
   return 0;
 }
 
@@ -213,7 +234,7 @@ int run_data_info(Call& call) {
                        "What an image store holds: extents, classes with counts, how it was made, mean and deviation."))
     return 0;
   const auto text = on_root(call.world, "describe store", [&] {
-    const auto store = ImageStore::open(path);
+    const auto store = ImageStore::open(path, Accept::any_type);
     return describe(store, static_cast<std::uint64_t>(images)) + (checksum ? content_checksum(store) : "");
   });
   if (call.world.rank() == 0) fmt::print("{}", text);

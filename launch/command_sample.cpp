@@ -85,7 +85,7 @@ int sample_into_files(Call& call, const SampleOptions& options) {
                  [&](std::int64_t first, const ImageShape& each, const std::vector<std::uint8_t>& images) {
                    if (store) store->add(first, each, images);
                    shape = each;
-                   show_more(shown, images, 64 * each.elements());
+                   show_more(shown, images, pictured_bytes(each));
                  }});
   agree(call.world, "finish samples", [&] {
     if (call.world.rank() != 0) return;

@@ -11,6 +11,7 @@ const std::vector<Command>& commands() {
       {"sample", "chains of any source under a trained energy", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
       {"lyapunov", "Lyapunov exponents of a trained energy's chains over noise scales", run_lyapunov},
+      {"density", "the density of a run on points of the plane, against the exact one", run_density},
       {"data import", "images of a folder, tar or CIFAR files into an image store", run_data_import},
       {"data synth", "a procedural image set as an image store", run_data_synth},
       {"data info", "what an image store holds", run_data_info},

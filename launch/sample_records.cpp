@@ -17,8 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kShown = 64;
-
 class SampleRecords final : public SampleObserver {
  public:
   SampleRecords(const fs::path& run, const SampleConfig& config) : run_(run), config_(config) {
@@ -37,7 +35,7 @@ class SampleRecords final : public SampleObserver {
       shown_.clear();
     }
     store_->add(first, image_, images);
-    show_more(shown_, images, kShown * image_.elements());
+    show_more(shown_, images, pictured_bytes(image_));
   }
 
   void finish(std::int64_t step, const ChainTable& table) override {

@@ -8,6 +8,7 @@
 
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "jobs/points_panel.h"
 
 namespace langrun::launch {
 
@@ -35,8 +36,8 @@ void SampleStore::set_count(std::int64_t count) { contents_->config.count = coun
 
 void SampleStore::add(std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
   if (!contents_->file) contents_->begin(shape);
-  contents_->images->write_rows(static_cast<std::uint64_t>(first),
-                                images.size() / static_cast<std::size_t>(shape.elements()), images.data());
+  contents_->images->write_stored_rows(static_cast<std::uint64_t>(first), images.size() / sample_bytes(shape),
+                                       images.data());
 }
 
 void SampleStore::finish() {
@@ -53,7 +54,7 @@ void SampleStore::Contents::begin(const ImageShape& shape) {
   const auto n = static_cast<std::uint64_t>(config.count);
   file.emplace(h5::File::create(partial));
   images.emplace(
-      file->create_dataset("/images", h5::Type::u8,
+      file->create_dataset("/images", are_points(shape) ? h5::Type::f32 : h5::Type::u8,
                            {n, static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
                             static_cast<std::uint64_t>(shape.channels)}));
   const std::vector<std::int64_t> labels(n, 0);

@@ -11,8 +11,8 @@
 
 namespace langrun::launch {
 
-/// /images uint8 [N, H, W, C], /labels, and where they came from. Written whole or not at all: the file appears under
-/// its name with `finish`. Used on one rank.
+/// /images uint8 [N, H, W, C] (of points of the plane float32), /labels, and where they came from. Written whole or not
+/// at all: the file appears under its name with `finish`. Used on one rank.
 class SampleStore {
  public:
   SampleStore(const SampleConfig& config, const std::filesystem::path& out);

@@ -39,6 +39,22 @@ class SnganEnergy : public Energy {
   std::shared_ptr<Linear> linear_;
 };
 
+/// mlp2d: points of the plane as images [2, 1, 1]; linear layers f.0, f.2, f.4 of width n and f.6 to one number, with
+/// SiLU, v / (1 + exp(-v)), between. 8,577 weights at width 64. The first layer is given 8 x: with PyTorch's first
+/// weights and x in [-1, 1] the network would be all but linear at the start, and learn anything finer than the radius
+/// only after thousands of steps.
+class MlpEnergy : public Energy {
+ public:
+  static constexpr double kScale = 8;
+  explicit MlpEnergy(std::int64_t width);
+  ImageShape input() const override { return {2, 1, 1}; }
+  at::Tensor energy(const at::Tensor& x) override;
+  const std::vector<std::shared_ptr<Linear>>& layers() const { return layers_; }
+
+ private:
+  std::vector<std::shared_ptr<Linear>> layers_;
+};
+
 /// A SnganEnergy for images of `size` (32, 64 or 128) at base width n; 0: the paper's. Throws Error(usage).
 std::shared_ptr<SnganEnergy> make_sngan_energy(std::int64_t size, std::int64_t width);
 

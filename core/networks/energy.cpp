@@ -62,9 +62,13 @@ std::shared_ptr<Energy> light(const EnergyConfig& config, std::uint64_t) {
   return std::make_shared<LightEnergy>(config.width);
 }
 
-constexpr Builtin kBuiltins[] = {{"light", light},          {"sngan32", sngan<32>},   {"sngan64", sngan<64>},
-                                 {"sngan128", sngan<128>},  {"biggan64", biggan<64>}, {"biggan128", biggan<128>},
-                                 {"biggan224", biggan<224>}};
+std::shared_ptr<Energy> mlp2d(const EnergyConfig& config, std::uint64_t) {
+  return std::make_shared<MlpEnergy>(config.width);
+}
+
+constexpr Builtin kBuiltins[] = {{"light", light},           {"sngan32", sngan<32>},   {"sngan64", sngan<64>},
+                                 {"sngan128", sngan<128>},   {"biggan64", biggan<64>}, {"biggan128", biggan<128>},
+                                 {"biggan224", biggan<224>}, {"mlp2d", mlp2d}};
 
 const Builtin& builtin(const std::string& name) {
   for (const auto& known : kBuiltins)
@@ -92,7 +96,8 @@ std::shared_ptr<Energy> make_energy(const EnergyConfig& config, std::uint64_t se
                 fmt::format("spectral normalisation of {}: only biggan energies have it", config.network),
                 "leave the option out");
   auto energy = known.make(config, seed);
-  const auto law = config.network == "light" ? WeightLaw::torch_default : WeightLaw::glorot;
+  const bool as_torch = config.network == "light" || config.network == "mlp2d";
+  const auto law = as_torch ? WeightLaw::torch_default : WeightLaw::glorot;
   initialise(*energy, law, seed, "energy");
   return energy;
 }

@@ -49,9 +49,9 @@ class ConstantWeights {
   std::vector<at::Tensor> held_;  ///< those that required a gradient before
 };
 
-/// A new energy with weights drawn from `seed` (the same on every rank): PyTorch's default for light, Glorot-uniform
-/// kernels and zero biases for the others. Throws Error(usage) for an unknown name, with the nearest as hint, for a
-/// width that the network's channel counts do not allow, and for biggan's options given to another network.
+/// A new energy with weights drawn from `seed` (the same on every rank): PyTorch's default for light and mlp2d,
+/// Glorot-uniform kernels and zero biases for the others. Throws Error(usage) for an unknown name, with the nearest as
+/// hint, for a width that the network's channel counts do not allow, and for biggan's options given to another network.
 std::shared_ptr<Energy> make_energy(const EnergyConfig& config, std::uint64_t seed);
 
 }  // namespace langrun

@@ -115,6 +115,8 @@ FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precis
     network_ = tiled ? tile_light(place.type) : freeze_light(place);
   else if (name.starts_with("sngan"))
     network_ = tiled ? tile_sngan(place.type) : freeze_sngan(place);
+  else if (name == "mlp2d")
+    network_ = tiled ? tile_mlp(place.type) : freeze_by_autograd(config, place);
   else
     network_ = tiled ? tile_biggan(place.type) : freeze_by_autograd(config, place);
 }

@@ -34,6 +34,7 @@ std::unique_ptr<FrozenNetwork> freeze_sngan(const FrozenPlace& place);
 std::unique_ptr<FrozenNetwork> tile_light(at::ScalarType type);
 std::unique_ptr<FrozenNetwork> tile_sngan(at::ScalarType type);
 std::unique_ptr<FrozenNetwork> tile_biggan(at::ScalarType type);
+std::unique_ptr<FrozenNetwork> tile_mlp(at::ScalarType type);
 /// Any energy, by autograd on a replica whose weights are constant.
 std::unique_ptr<FrozenNetwork> freeze_by_autograd(const EnergyConfig& config, const FrozenPlace& place);
 

@@ -68,6 +68,11 @@ struct Kernels {
   /// Back through `average` and a ReLU before it: a quarter of in [height / 2, width / 2, channels] at each of its four
   /// places, 0 where mask is not positive and in an odd last row or column; height and width are the result's.
   void (*spread)(const T* in, const T* mask, int height, int width, int channels, T* out);
+  /// SiLU of rows x channels sums with a bias added: v / (1 + exp(-v)) to out, its derivative in v to slope, both rows
+  /// `channels` apart.
+  void (*silu)(const float* sums, std::size_t pitch, int rows, int channels, const float* bias, T* out, T* slope);
+  /// sums times slope, element by element, to out; rows as in silu.
+  void (*times_slope)(const float* sums, std::size_t pitch, int rows, int channels, const T* slope, T* out);
   /// exp(x - largest) / sum over the first `count` numbers of a row that lies in pieces of kPiece, `stride` floats
   /// apart; in place, and rounded to out [columns], zeros from `count` on. Multiples of 16.
   void (*softmax)(float* row, std::size_t stride, int count, int columns, T* out);

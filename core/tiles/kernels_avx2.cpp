@@ -19,6 +19,7 @@ struct Avx2 {
   LANGRUN_LANE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
   LANGRUN_LANE Vector sub(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
   LANGRUN_LANE Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  LANGRUN_LANE Vector div(Vector a, Vector b) { return _mm256_div_ps(a, b); }
   LANGRUN_LANE Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   LANGRUN_LANE Vector larger(Vector a, Vector b) { return _mm256_max_ps(a, b); }
   LANGRUN_LANE Vector positive_or(Vector mask, Vector x, Vector y) {

@@ -19,6 +19,7 @@ struct Avx512 {
   LANGRUN_LANE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
   LANGRUN_LANE Vector sub(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
   LANGRUN_LANE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  LANGRUN_LANE Vector div(Vector a, Vector b) { return _mm512_div_ps(a, b); }
   LANGRUN_LANE Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   LANGRUN_LANE Vector larger(Vector a, Vector b) { return _mm512_max_ps(a, b); }
   LANGRUN_LANE Vector positive_or(Vector mask, Vector x, Vector y) {

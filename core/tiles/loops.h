@@ -5,8 +5,9 @@
 
 namespace langrun::tiles {
 
-/// Routines over V: `V::Vector` of V::kLanes floats with zero, splat, add, sub, mul, fma, larger (the second where one
-/// is not a number), positive_or(mask, x, y): x where mask > 0, else y; and V::load, V::store for each number type T.
+/// Routines over V: `V::Vector` of V::kLanes floats with zero, splat, add, sub, mul, div, fma, larger (the second where
+/// one is not a number), positive_or(mask, x, y): x where mask > 0, else y; and V::load, V::store for each number type
+/// T.
 template <class V, class T>
 struct Loops {
   using Vector = typename V::Vector;
@@ -206,6 +207,26 @@ struct Loops {
     }
   }
 
+  static void silu(const float* sums, std::size_t pitch, int rows, int channels, const float* bias, T* out, T* slope) {
+    const Vector one = V::splat(1.0f);
+    for (int r = 0; r < rows; ++r, sums += pitch, out += channels, slope += channels)
+      for (int c = 0; c < channels; c += kLanes) {
+        const Vector v = V::add(V::load(sums + c), V::load(bias + c));
+        const Vector minus = V::sub(V::zero(), v);
+        // exp of a number that is not positive, so nothing overflows.
+        const Vector e = exponential(V::sub(V::zero(), V::larger(v, minus)));
+        const Vector near_one = V::div(one, V::add(one, e));
+        const Vector share = V::positive_or(v, near_one, V::mul(e, near_one));
+        V::store(out + c, V::mul(v, share));
+        V::store(slope + c, V::mul(share, V::fma(v, V::sub(one, share), one)));
+      }
+  }
+
+  static void times_slope(const float* sums, std::size_t pitch, int rows, int channels, const T* slope, T* out) {
+    for (int r = 0; r < rows; ++r, sums += pitch, out += channels, slope += channels)
+      for (int c = 0; c < channels; c += kLanes) V::store(out + c, V::mul(V::load(sums + c), V::load(slope + c)));
+  }
+
   /// Number c of a row in pieces.
   template <class Float>
   static Float* in_pieces(Float* row, std::size_t stride, int c) {
@@ -277,9 +298,9 @@ struct Loops {
   }
 
   static Kernels<T> table() {
-    return {&multiply, &nothing,     &nothing,   &split2,        &split3,       &join2,
-            &join3,    &finish_rows, &pad_image, &windows,       &copy,         &to_floats,
-            &average,  &spread,      &softmax,   &softmax_slope, &weighted_sum, &weighted_mask};
+    return {&multiply,    &nothing,     &nothing, &split2,        &split3,       &join2,        &join3,
+            &finish_rows, &pad_image,   &windows, &copy,          &to_floats,    &average,      &spread,
+            &silu,        &times_slope, &softmax, &softmax_slope, &weighted_sum, &weighted_mask};
   }
 };
 

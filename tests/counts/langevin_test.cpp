@@ -48,7 +48,8 @@ class EachChain : public testing::TestWithParam<Case> {
   std::shared_ptr<Energy> source_ = make_energy(GetParam().network, 1);
   FrozenEnergy frozen_{GetParam().network, GetParam().precision, at::kCPU};
   GradientFunction gradient_ = [this](const at::Tensor& x) { return frozen_.energy_and_gradient(x); };
-  at::Tensor start_ = at::rand({3, 3, source_->input().height, source_->input().width});
+  ImageShape image_ = source_->input();
+  at::Tensor start_ = at::rand({3, image_.channels, image_.height, image_.width});
   ChainNoise noise_ = noise_for(3);
 };
 
@@ -64,7 +65,8 @@ TEST_P(EachChain, AStepAllocatesNothingAfterTheFirst) {
 INSTANTIATE_TEST_SUITE_P(Energies, EachChain,
                          testing::Values(Case{{"light", 8}, "fp32"}, Case{{"light", 8}, "bf16"},
                                          Case{{"sngan32", 16}, "fp32"}, Case{{"sngan32", 16}, "bf16"},
-                                         Case{{"biggan64", 16}, "fp32"}, Case{{"biggan64", 16}, "bf16"}),
+                                         Case{{"biggan64", 16}, "fp32"}, Case{{"biggan64", 16}, "bf16"},
+                                         Case{{"mlp2d", 24}, "fp32"}, Case{{"mlp2d", 24}, "bf16"}),
                          [](const auto& each) { return each.param.network.network + "_" + each.param.precision; });
 
 TEST(Counts, OneNetworkCallAStep) {

@@ -42,7 +42,7 @@ const std::vector<std::pair<std::int64_t, std::int64_t>> kBiggan224 = {
 
 struct Case {
   const char* network;
-  std::int64_t width, size, weights;
+  std::int64_t width, size, weights, channels = 3;
 };
 
 void PrintTo(const Case& given, std::ostream* out) { *out << given.network << " of width " << given.width; }
@@ -52,10 +52,10 @@ class EachEnergy : public testing::TestWithParam<Case> {};
 TEST_P(EachEnergy, HasItsShapeAndWeightCount) {
   const auto& expected = GetParam();
   const auto energy = make_energy({.network = expected.network, .width = expected.width}, 1);
-  EXPECT_EQ(energy->input(), (ImageShape{3, expected.size, expected.size}));
+  EXPECT_EQ(energy->input(), (ImageShape{expected.channels, expected.size, expected.size}));
   EXPECT_EQ(weight_count(*energy), expected.weights);
   at::NoGradGuard no_grad;
-  const auto u = energy->energy(some_images(2, expected.size));
+  const auto u = energy->energy(some_images(2, energy->input()));
   EXPECT_EQ(u.sizes(), at::IntArrayRef({2}));
   EXPECT_EQ(u.scalar_type(), at::kFloat);
 }
@@ -65,7 +65,8 @@ const std::int64_t kSngan32 =
 
 INSTANTIATE_TEST_SUITE_P(PaperWidth, EachEnergy,
                          testing::Values(Case{"light", 0, 32, 693569}, Case{"sngan32", 0, 32, kSngan32},
-                                         Case{"sngan64", 0, 64, sngan_pyramid_weights(1024, false)}),
+                                         Case{"sngan64", 0, 64, sngan_pyramid_weights(1024, false)},
+                                         Case{"mlp2d", 0, 1, (2 * 64 + 64) + 2 * (64 * 64 + 64) + (64 + 1), 2}),
                          [](const auto& each) { return each.param.network; });
 INSTANTIATE_TEST_SUITE_P(SmallWidth, EachEnergy,
                          testing::Values(Case{"light", 1, 32, (27 + 1) + (32 + 2) + (128 + 4) + (512 + 8) + (128 + 1)},
@@ -76,13 +77,14 @@ INSTANTIATE_TEST_SUITE_P(SmallWidth, EachEnergy,
                                          Case{"sngan128", 32, 128, sngan_pyramid_weights(32, true)},
                                          Case{"biggan64", 8, 64, biggan_weights(8, kBiggan64, 1)},
                                          Case{"biggan128", 4, 128, biggan_weights(4, kBiggan128, 2)},
-                                         Case{"biggan224", 4, 224, biggan_weights(4, kBiggan224, 4)}),
+                                         Case{"biggan224", 4, 224, biggan_weights(4, kBiggan224, 4)},
+                                         Case{"mlp2d", 3, 1, (2 * 3 + 3) + 2 * (3 * 3 + 3) + (3 + 1), 2}),
                          [](const auto& each) { return each.param.network; });
 
 class SmallEnergy : public testing::TestWithParam<EnergyConfig> {
  protected:
   std::shared_ptr<Energy> energy_ = make_energy(GetParam(), 3);
-  std::int64_t size_ = energy_->input().height;
+  ImageShape size_ = energy_->input();
 };
 
 TEST_P(SmallEnergy, GradientAgreesWithFiniteDifferences) {
@@ -131,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(Energies, SmallEnergy,
                          testing::Values(EnergyConfig{"light", 4}, EnergyConfig{"sngan32", 8},
                                          EnergyConfig{"sngan64", 16}, EnergyConfig{"sngan128", 16},
                                          EnergyConfig{"biggan64", 8, true}, EnergyConfig{"biggan128", 4, false, "zero"},
-                                         EnergyConfig{"biggan224", 4}),
+                                         EnergyConfig{"biggan224", 4}, EnergyConfig{"mlp2d", 8}),
                          [](const auto& each) { return each.param.network; });
 
 TEST(Energy, SpectralNormalisationBoundsEachLayer) {

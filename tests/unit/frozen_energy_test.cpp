@@ -25,7 +25,7 @@ struct Frozen {
     return {energy.clone(), gradient.clone()};
   }
   at::Tensor images(std::int64_t batch, std::uint64_t seed = 1) const {
-    return some_images(batch, source->input().height, seed);
+    return some_images(batch, source->input(), seed);
   }
 };
 
@@ -113,11 +113,11 @@ TEST_P(EachFrozen, Bf16IsCloseToFp32) {
 INSTANTIATE_TEST_SUITE_P(Energies, EachFrozen,
                          testing::Values(EnergyConfig{"light", 8}, EnergyConfig{"sngan32", 8},
                                          EnergyConfig{"sngan64", 32}, EnergyConfig{"sngan128", 16},
-                                         EnergyConfig{"biggan224", 8, true}),
+                                         EnergyConfig{"biggan224", 8, true}, EnergyConfig{"mlp2d", 40}),
                          [](const auto& each) { return each.param.network; });
 
 TEST(FrozenEnergy, EqualsAutogradAtThePapersWidth) {
-  for (const auto* network : {"light", "sngan32"}) {
+  for (const auto* network : {"light", "sngan32", "mlp2d"}) {
     Frozen pair({network}, "fp32");
     const auto x = pair.images(2);
     const auto expected = pair.source->energy_and_gradient(x), given = pair.ask(x);

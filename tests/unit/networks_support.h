@@ -25,6 +25,12 @@ inline at::Tensor some_images(std::int64_t batch, std::int64_t size, std::uint64
   return at::randn({batch, 3, size, size}, generator, at::kFloat).mul_(0.5);
 }
 
+/// The same for any shape of image.
+inline at::Tensor some_images(std::int64_t batch, const ImageShape& shape, std::uint64_t seed = 1) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return at::randn({batch, shape.channels, shape.height, shape.width}, generator, at::kFloat).mul_(0.5);
+}
+
 /// ||a - b|| / ||b|| in float64.
 inline double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   const auto wide = b.to(at::kDouble);
