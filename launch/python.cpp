@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,13 +44,25 @@ std::string read_to_end(int file) {
   return text;
 }
 
-/// Starts the words, no shell, and gives the reading end of what will be its stderr.
-int start(std::vector<std::string> words, pid_t& child) {
+/// A file in memory that holds `text`, at its start.
+int memory_file(const std::string& text) {
+  const int file = ::memfd_create("langrun-input", MFD_CLOEXEC);
+  for (std::size_t done = 0; file >= 0 && done < text.size();) {
+    const auto written = ::pwrite(file, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (written <= 0) break;
+    done += static_cast<std::size_t>(written);
+  }
+  return file;
+}
+
+/// Starts the words and gives the reading end of what will be its stderr.
+int start(std::vector<std::string> words, const std::string& input, pid_t& child) {
+  const int in = memory_file(input);
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw Error(ExitCode::internal, "no pipe to a script");
+  if (in < 0 || ::pipe2(ends, O_CLOEXEC) != 0) throw Error(ExitCode::internal, "no pipe to a script");
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, in, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
   std::vector<char*> argv;
@@ -58,6 +71,7 @@ int start(std::vector<std::string> words, pid_t& child) {
   const int failed = ::posix_spawnp(&child, words.front().c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
+  ::close(in);
   if (failed == 0) return ends[0];
   ::close(ends[0]);
   throw Error(ExitCode::input, fmt::format("cannot run Python '{}': {}", words.front(), std::strerror(failed)),
@@ -86,12 +100,12 @@ std::string take_last_line(std::string& text) {
 
 }  // namespace
 
-void run_python_script(const std::string& name, const std::vector<std::string>& arguments) {
+void run_python_script(const std::string& name, const std::vector<std::string>& arguments, const std::string& input) {
   const auto python = interpreter();
   std::vector<std::string> words{python, "-c", script(name)};
   words.insert(words.end(), arguments.begin(), arguments.end());
   pid_t child = 0;
-  const int from = start(std::move(words), child);
+  const int from = start(std::move(words), input, child);
   const auto messages = read_to_end(from);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
