@@ -58,7 +58,8 @@ SampledChains ChainSampler::start(const at::Tensor& x, const LangevinConfig& con
   if (device_.is_cuda()) return next_chain(x.sizes()).start(x, config, noise);
 #endif
   SampledChains sampled;
-  sampled.chains = run_langevin([this](const at::Tensor& images) { return gradient(images); }, x, config, noise, &sampled.record);
+  sampled.chains =
+      run_langevin([this](const at::Tensor& images) { return gradient(images); }, x, config, noise, &sampled.record);
   sampled.host = sampled.chains;
   return sampled;
 }
@@ -81,8 +82,8 @@ DeviceChain& ChainSampler::next_chain(at::IntArrayRef shape) {
   if (chains_.size() < at_once_) chains_.emplace_back();
   auto& chain = chains_[next_++ % at_once_];
   if (!chain || !chain->shape().equals(shape))
-    chain = std::make_unique<DeviceChain>(
-        [this](const at::Tensor& images) { return gradient(images); }, shape, device_);
+    chain =
+        std::make_unique<DeviceChain>([this](const at::Tensor& images) { return gradient(images); }, shape, device_);
   return *chain;
 }
 #endif

@@ -13,7 +13,8 @@ namespace langrun {
 
 class DeviceChain;
 
-/// What chains feel beside the network's own U / T: E(x) = U(x)/T + U_prior(x)/T_prior + ||x||^2/(2 tau^2) [LC, Alg. 4].
+/// What chains feel beside the network's own U / T: E(x) = U(x)/T + U_prior(x)/T_prior + ||x||^2/(2 tau^2) [LC, Alg.
+/// 4].
 struct SamplingTerms {
   std::unique_ptr<FrozenEnergy> prior;  ///< with its weights; none: no such term
   double prior_temperature = 1;
@@ -38,9 +39,9 @@ class ChainSampler {
   ChainSampler(const ChainSampler&) = delete;
   ChainSampler& operator=(const ChainSampler&) = delete;
 
-  /// Further terms of the energy. Before the first call. `temperature`: the T that the network was trained with, by which
-  /// its part and the prior's are weighed against each other; a call with J T in its place divides both by the joint
-  /// temperature J, and the Gaussian term by nothing. Energies of records stay the network's own U.
+  /// Further terms of the energy. Before the first call. `temperature`: the T that the network was trained with, by
+  /// which its part and the prior's are weighed against each other; a call with J T in its place divides both by the
+  /// joint temperature J, and the Gaussian term by nothing. Energies of records stay the network's own U.
   void add_terms(SamplingTerms terms, double temperature);
   /// The weights that later calls see. Not between `start` and `finish`.
   void refresh(const Energy& source);

@@ -53,8 +53,8 @@ std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& 
 
 /// Renames `partial`, a folder in RUN/checkpoint, to NNNNNNNN and moves `latest`; then all but the newest `keep` of
 /// those up to `step` are checkpoints no more, and their folders, under names in .partial, are for the caller to remove
-/// (which takes a disk its time). `spared`: a step that is not among those, 0: none. Only rank 0, after all ranks agreed
-/// that their files are durable.
+/// (which takes a disk its time). `spared`: a step that is not among those, 0: none. Only rank 0, after all ranks
+/// agreed that their files are durable.
 [[nodiscard]] std::vector<std::filesystem::path> publish_checkpoint(const std::filesystem::path& run,
                                                                     const std::filesystem::path& partial,
                                                                     std::int64_t step, std::int64_t keep,

@@ -40,8 +40,7 @@ BankLane BankShare::fill_lane(std::int64_t lane, ChainSource& source, NoiseKey k
   for (std::int64_t first = 0; first < rows; first += lane_batch_) {
     const auto count = std::min(lane_batch_, rows - first);
     std::vector<std::uint64_t> slots;
-    for (std::int64_t i = 0; i < lane_batch_; ++i)
-      slots.push_back(slot(lane, first + i));
+    for (std::int64_t i = 0; i < lane_batch_; ++i) slots.push_back(slot(lane, first + i));
     const auto made = source.fresh(slots, 0, key);
     bank.images.narrow(0, first, count).copy_(made.images.narrow(0, 0, count));
     if (latent_length_ > 0) bank.latents.narrow(0, first, count).copy_(made.latents.narrow(0, 0, count));
@@ -63,8 +62,8 @@ void BankShare::spread_ages(std::int64_t most, NoiseKey key) {
 void BankShare::load(const std::filesystem::path& folder) {
   bank_.clear();
   for (std::int64_t lane = lanes_.first; lane < lanes_.first + lanes_.owned; ++lane)
-    bank_.push_back(read_bank_lane(folder, lane, lanes_.count, lanes_.rows(lane, slots_), image_, latent_length_,
-                                   place_.group));
+    bank_.push_back(
+        read_bank_lane(folder, lane, lanes_.count, lanes_.rows(lane, slots_), image_, latent_length_, place_.group));
 }
 
 void BankShare::draw(LaneWork& work, std::int64_t step, const RunKeys& keys, const RejuvenationRule& rule,

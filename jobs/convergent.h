@@ -1,4 +1,5 @@
-// Convergent learning: an energy on chains that begin once, from uniform noise, one for each training image [SS, Alg. 2].
+// Convergent learning: an energy on chains that begin once, from uniform noise, one for each training image [SS, Alg.
+// 2].
 #pragma once
 
 #include <memory>

@@ -35,9 +35,10 @@ void DivergenceWatch::check_bound(const StepRecord& record) {
   const bool beyond = config_.bound > 0 && std::abs(record.energy_difference) > config_.bound;
   beyond_ = beyond ? beyond_ + 1 : 0;
   if (beyond && beyond_ >= config_.steps)
-    throw Diverged(fmt::format("diverged: the energy difference was beyond {:.4g} for {} steps in a row, {:.4g} at step {}",
-                               config_.bound, beyond_, record.energy_difference, record.step),
-                   kHint, record.step - beyond_ + 1);
+    throw Diverged(
+        fmt::format("diverged: the energy difference was beyond {:.4g} for {} steps in a row, {:.4g} at step {}",
+                    config_.bound, beyond_, record.energy_difference, record.step),
+        kHint, record.step - beyond_ + 1);
 }
 
 std::int64_t DivergenceWatch::suspects_from(std::int64_t step) const {
@@ -49,8 +50,8 @@ std::int64_t DivergenceWatch::suspects_from(std::int64_t step) const {
 }
 
 std::vector<double> DivergenceWatch::state() const {
-  return {static_cast<double>(beyond_), static_cast<double>(steps_),    sum_, one_sign_ ? 1.0 : 0.0,
-          last_mean_,                   static_cast<double>(in_a_row_)};
+  return {static_cast<double>(beyond_),  static_cast<double>(steps_), sum_, one_sign_ ? 1.0 : 0.0, last_mean_,
+          static_cast<double>(in_a_row_)};
 }
 
 void DivergenceWatch::restore(const std::vector<double>& state) {
@@ -72,10 +73,11 @@ void DivergenceWatch::close_window(std::int64_t step) {
   const bool doubled = last_mean_ != 0 && mean / last_mean_ >= 2;
   in_a_row_ = doubled ? in_a_row_ + 1 : 0;
   if (in_a_row_ >= kWindows - 1)
-    throw Diverged(fmt::format("diverged: the energy difference grows without return, {:.4g} on average over the last {} "
-                               "steps at step {}, at least twice that of the {} before, {} times in a row",
-                               mean, kWindow, step, kWindow, in_a_row_),
-                   kHint, step - kWindow * (in_a_row_ + 1) + 1);
+    throw Diverged(
+        fmt::format("diverged: the energy difference grows without return, {:.4g} on average over the last {} "
+                    "steps at step {}, at least twice that of the {} before, {} times in a row",
+                    mean, kWindow, step, kWindow, in_a_row_),
+        kHint, step - kWindow * (in_a_row_ + 1) + 1);
   last_mean_ = mean;
   steps_ = 0;
   sum_ = 0;

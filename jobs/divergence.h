@@ -38,8 +38,8 @@ class DivergenceWatch {
   explicit DivergenceWatch(const DivergenceConfig& config) : config_(config) {}
 
   /// Throws Diverged, naming step and quantity, where a value of the record is not finite; where the energy difference
-  /// was beyond the configured bound for the configured number of steps in a row; and where it has kept its sign through
-  /// kWindows windows of kWindow steps, each with at least twice the mean of the one before.
+  /// was beyond the configured bound for the configured number of steps in a row; and where it has kept its sign
+  /// through kWindows windows of kWindow steps, each with at least twice the mean of the one before.
   void see(const StepRecord& record);
 
   /// After `step`: the first step of the course that a verdict may yet be about; step + 1 where nothing is suspicious.

@@ -107,8 +107,7 @@ std::vector<double> EnergyPhases::update(std::int64_t step, StepRecord& record) 
   record.energy_difference = (data - chains) / config_.langevin.temperature;
   record.gradient_magnitude = sums[kMagnitude] / lanes;
   record.learning_rate = energy_.learning_rate(step);
-  record.more = {{"energy_data", data}, {"energy_chains", chains},
-                 {"clipped_tensors", static_cast<double>(clipped)}};
+  record.more = {{"energy_data", data}, {"energy_chains", chains}, {"clipped_tensors", static_cast<double>(clipped)}};
   return {sums.begin() + kEnergyScalars, sums.end()};
 }
 
@@ -168,9 +167,10 @@ std::vector<Panel> EnergyPhases::sample_panels(ChainSource& source) {
     starts.push_back(source.fresh(places, 0, keys_.sample).images);
     samples.push_back(evaluate(starts.back(), places));
   }
-  return {panel_of(fmt::format("samples, {} weights, K {}", energy_.has_average() ? "average" : "raw", evaluation().steps),
-                   torch::cat(samples), panel_images()),
-          panel_of("their starts", torch::cat(starts), panel_images())};
+  return {
+      panel_of(fmt::format("samples, {} weights, K {}", energy_.has_average() ? "average" : "raw", evaluation().steps),
+               torch::cat(samples), panel_images()),
+      panel_of("their starts", torch::cat(starts), panel_images())};
 }
 
 std::int64_t EnergyPhases::panel_images() const { return pictured_images(energy_.image()); }

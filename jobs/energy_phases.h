@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "jobs/energy_training.h"
 #include "jobs/chain_source.h"
+#include "jobs/energy_training.h"
 #include "jobs/fact.h"
 #include "jobs/frozen_prior.h"
 #include "jobs/lane_work.h"
@@ -39,9 +39,9 @@ class EnergyPhases {
   /// A lane's own scalars of a job, summed over lanes by `update`.
   using LaneScalars = std::function<std::vector<float>(const LaneWork& work)>;
 
-  /// Collective, all ranks. `scalars`: how many a lane adds of its own. `config` must outlive it. `prior`: none, or what
-  /// config.terms.prior names. Throws Error(usage) where batch, lanes and ranks do not fit, Error(input) where the store
-  /// is missing or of another size, or the prior does not fit.
+  /// Collective, all ranks. `scalars`: how many a lane adds of its own. `config` must outlive it. `prior`: none, or
+  /// what config.terms.prior names. Throws Error(usage) where batch, lanes and ranks do not fit, Error(input) where the
+  /// store is missing or of another size, or the prior does not fit.
   EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars,
                std::unique_ptr<FrozenPrior> prior = nullptr);
 

@@ -8,11 +8,11 @@ namespace langrun {
 
 /// What chains feel beside the energy that learns [LC, Alg. 4]; not part of its loss.
 struct TermsConfig {
-  double tau = 0;                     ///< of the Gaussian ||x||^2 / (2 tau^2), pixel range [-1, 1]; 0: none
-  std::string prior;                  ///< frozen energy: a run folder or a file of weights; empty: none
+  double tau = 0;                      ///< of the Gaussian ||x||^2 / (2 tau^2), pixel range [-1, 1]; 0: none
+  std::string prior;                   ///< frozen energy: a run folder or a file of weights; empty: none
   std::string prior_weights = "best";  ///< of it: best (average where kept), average or raw
-  double prior_temperature = 0;       ///< T_prior; 0: the one that it was trained with
-  double joint_temperature = 1;       ///< of pictures and samples alone: divides U/T + U_prior/T_prior
+  double prior_temperature = 0;        ///< T_prior; 0: the one that it was trained with
+  double joint_temperature = 1;        ///< of pictures and samples alone: divides U/T + U_prior/T_prior
 };
 
 /// Settings that all these jobs share, from the command line or run.cfg.

@@ -64,7 +64,8 @@ class Longrun final : public TrainingJob {
       phases_.finish(burn_in_work);
     }
     StepRecord record;
-    record.seconds_checkpoint.avg = update_.keep_for_checkpoint(update_work) + burn_in_.keep_for_checkpoint(burn_in_work);
+    record.seconds_checkpoint.avg =
+        update_.keep_for_checkpoint(update_work) + burn_in_.keep_for_checkpoint(burn_in_work);
     {
       const PhaseTimer timer(update);
       // ---- 3 energy update, from the update bank's chains alone ----
@@ -209,7 +210,8 @@ std::unique_ptr<TrainingJob> make_longrun(const LongrunConfig& config, Communica
   else if (config.terms.prior_temperature != 0 || config.terms.prior_weights != "best")
     throw Error(ExitCode::usage, "--prior.weights and --prior.temperature go with --prior.energy",
                 "name the prior, or leave them out");
-  return std::make_unique<Longrun>(config, world, std::move(prior), frozen_source(config.source, config.training.resume, world));
+  return std::make_unique<Longrun>(config, world, std::move(prior),
+                                   frozen_source(config.source, config.training.resume, world));
 }
 
 }  // namespace langrun

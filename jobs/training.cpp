@@ -101,9 +101,7 @@ class Loop {
     return target;
   }
 
-  bool regular(std::int64_t step) const {
-    return config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0;
-  }
+  bool regular(std::int64_t step) const { return config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0; }
 
   // The newest good one of before the trouble. One that a stop has left would not be there in a run that was not
   // stopped, which is to take the same course: such ones count only where there is no other; and where there is none of
@@ -256,8 +254,8 @@ class Loop {
       if (world_.rank() != 0) return;
       if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       observer_.settle(step);
-      write_manifest(folder, {step, start_.generation, config_.lanes, attempt_, watch_then_, start_.run_cfg,
-                              std::move(files)});
+      write_manifest(folder,
+                     {step, start_.generation, config_.lanes, attempt_, watch_then_, start_.run_cfg, std::move(files)});
       sync_path(folder);
       remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep, spared(step)));
     });

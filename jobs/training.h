@@ -50,9 +50,9 @@ double attempt_rate(const TrainingConfig& config, std::int64_t attempt);
 struct LearningConfig {
   OptimizerConfig optimizer;
   double learning_rate = 1e-4;
-  std::string drops;        ///< "50000:1e-5,75000:1e-6"
-  double average = 0.9999;  ///< decay of the weights' moving average; 0: none is kept
-  double max_norm = 0;      ///< clip of each tensor's gradient norm, after the sum over ranks; 0: none
+  std::string drops;          ///< "50000:1e-5,75000:1e-6"
+  double average = 0.9999;    ///< decay of the weights' moving average; 0: none is kept
+  double max_norm = 0;        ///< clip of each tensor's gradient norm, after the sum over ranks; 0: none
   std::int64_t sgd_from = 0;  ///< steps after which plain SGD takes over; 0: never
   double sgd_rate = 0;        ///< its learning rate, on the loss as the optimiser sees it (divided by T)
 };

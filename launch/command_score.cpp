@@ -50,11 +50,10 @@ std::string samples_of_run(Communicator& world, SampleRequest request, const std
     std::filesystem::create_directories(out.parent_path());
   }
   SampleStore store(config, out);
-  sample_images(config, world,
-                {[](std::int64_t) {},
-                 [&](std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
-                   store.add(first, shape, images);
-                 }});
+  sample_images(
+      config, world,
+      {[](std::int64_t) {}, [&](std::int64_t first, const ImageShape& shape,
+                                const std::vector<std::uint8_t>& images) { store.add(first, shape, images); }});
   agree(world, "finish samples", [&] {
     if (world.rank() == 0) store.finish();
   });

@@ -6,7 +6,8 @@ namespace langrun::launch {
 
 void bind_shortrun(OptionTable& table, ShortrunConfig& config) {
   bind_energy_training(table, "shortrun", config);
-  table.choice("init", config.init, {"coop-persistent", "persistent", "coop", "coop-inference", "data", "data-persistent", "noise"},
+  table.choice("init", config.init,
+               {"coop-persistent", "persistent", "coop", "coop-inference", "data", "data-persistent", "noise"},
                "where chains begin: bank rejuvenated from the generator, bank from noise, generator, generator whose "
                "latents are inferred before it learns, data, bank from data, noise");
   bind_generator(table, config.generator);

@@ -18,9 +18,7 @@ namespace fs = std::filesystem;
 
 class Display final : public TrainingObserver {
  public:
-  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps) {
-    open_metrics();
-  }
+  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps) { open_metrics(); }
   ~Display() override {
     if (progress_) progress_->finish();
   }
@@ -54,7 +52,8 @@ class Display final : public TrainingObserver {
     MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside);
     open_metrics();
     events_.emplace(run_, step);
-    progress_->note(fmt::format("{}; back to step {}, attempt {} (what was measured since: {})", why, step, attempt, aside));
+    progress_->note(
+        fmt::format("{}; back to step {}, attempt {} (what was measured since: {})", why, step, attempt, aside));
     progress_->finish();
     progress_.emplace(stdout, screen_of(stdout), step, steps_);
   }

@@ -24,11 +24,11 @@ ranks 2 "$langrun" convergent --preset cifar10-small --data "$images" --run conv
 
 # chains ENERGY RUN SOURCE...: 2000 chains at rising steps, and their distance from the training images.
 chains() {
-  local name=$1 energy=$2 store
+  local name=$1 energy=$2 store json
   shift 2
   ranks 2 "$langrun" sample --energy "$energy" "$@" --count 2000 --steps-list 0,10,30,100,300,1000,2000 --run "$name" --resume
   for store in "$name"/step-*.h5; do
-    local json=$name/score-$(basename "$store" .h5).json
+    json=$name/score-$(basename "$store" .h5).json
     [[ -e $json ]] || ranks 2 "$langrun" score "$store" "$images" --features "$features" --count 2000 --choice random --json "$json"
   done
 }

@@ -7,7 +7,7 @@ synth "$data" 256
 
 started() { # started RUN: until its first metrics line is there
   local i
-  for i in {1..300}; do [[ -s $scratch/$1/metrics.jsonl ]] && return; sleep 0.1; done
+  for _ in {1..300}; do [[ -s $scratch/$1/metrics.jsonl ]] && return; sleep 0.1; done
   fail "$1 does not start: $(tail -n 1 "$scratch/$1.err")"
 }
 ended_with() { # ended_with CODE PID WHAT

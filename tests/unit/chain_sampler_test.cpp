@@ -74,9 +74,11 @@ TEST(ChainSampler, AddsPriorAndGaussianTerm) {
     langevin.temperature = joint * kT;
     const auto moved = sampler.run(x, langevin, noise_of(3, 0));
     LangevinConfig still = langevin;
-    const auto noise = run_langevin([](const at::Tensor& at) -> EnergyGradient {
-      return {at::zeros({at.size(0)}), at::zeros_like(at)};
-    }, torch::zeros_like(x), still, noise_of(3, 0));
+    const auto noise = run_langevin(
+        [](const at::Tensor& at) -> EnergyGradient {
+          return {at::zeros({at.size(0)}), at::zeros_like(at)};
+        },
+        torch::zeros_like(x), still, noise_of(3, 0));
     const auto sum = own.gradient / (joint * kT) + others.gradient / (joint * kPriorT) + x / (kTau * kTau);
     EXPECT_TRUE(torch::allclose(moved, x - 0.5 * 1e-4 * sum + noise, 1e-4, 1e-5)) << joint;
   }

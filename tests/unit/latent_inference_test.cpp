@@ -40,8 +40,8 @@ TEST(LatentInference, BringsTheGeneratorsImagesNearer) {
   config.steps = 200;
   config.eta = 0.05;
   config.sigma = 0.1;
-  const auto inferred = infer_latents(*generator, z, x, config, BatchNormUse::off, noise_key(5, Stream::inference),
-                                      {0, 1, 2, 3});
+  const auto inferred =
+      infer_latents(*generator, z, x, config, BatchNormUse::off, noise_key(5, Stream::inference), {0, 1, 2, 3});
   const auto distance = [&](const at::Tensor& from) {
     return (generator->generate(from, BatchNormUse::off) - x).square().sum().item<double>();
   };
