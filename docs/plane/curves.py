@@ -8,7 +8,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-RUNS = {"convergent": "ring, Adam then SGD", "adam": "ring, Adam throughout", "midrun": "ring, midrun from data",
+RUNS = {"convergent": "ring, Adam then SGD", "adam": "ring, Adam throughout",
+        "adam-constant": "ring, Adam at one rate", "midrun": "ring, midrun from data",
         "spirals": "spirals, Adam then SGD"}
 
 

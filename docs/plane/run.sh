@@ -15,10 +15,11 @@ export OMP_NUM_THREADS=1
 # synth DENSITY: the points of a density.
 synth() { [[ -e $folder/$1.h5 ]] || "$program" data synth "$folder/$1.h5" --density "$1" --count 10000 --seed 1; }
 
-# train NAME JOB PRESET DENSITY: a run, and its density at every checkpoint.
+# train NAME JOB PRESET DENSITY OPTIONS...: a run, and its density at every checkpoint.
 train() {
-  local run=$folder/$1 step
-  ranks "${RANKS:-2}" "$program" "$2" --preset "$3" --data "$folder/$4.h5" --run "$run" --resume --checkpoint.keep 1000
+  local name=$1 run=$folder/$1 job=$2 preset=$3 data=$folder/$4.h5 step
+  shift 4
+  ranks "${RANKS:-2}" "$program" "$job" --preset "$preset" --data "$data" --run "$run" --resume --checkpoint.keep 1000 "$@"
   for step in "$run"/checkpoint/0*; do
     step=$((10#$(basename "$step")))
     for weights in average raw; do
@@ -26,13 +27,15 @@ train() {
         "$program" density "$run" --at "$step" --weights "$weights" --out "$run/density-$weights-$step" >/dev/null
     done
   done
-  cp "$run/density-average-$step/density.png" "$pictures/$1.png"
+  cp "$run/density-average-$step/density.png" "$pictures/$name.png"
 }
 
 synth ring
 synth spirals
 train convergent convergent ring ring
 train adam convergent ring-adam ring
+# The control of the control: nor does Adam's rate fall.
+train adam-constant convergent ring-adam ring --energy.drops 8000:2e-3
 train midrun midrun ring ring
 train spirals convergent spirals spirals
 "${LANGRUN_PYTHON:-python3}" "$root/docs/plane/curves.py" "$folder" "$pictures"

@@ -1,5 +1,6 @@
 """DIR/density.png from DIR/density.h5: the model's density and gradient field, its bank's chains, and below them the
 truth's with the data. Ends with langrun's exit codes; the last lines of stderr say why."""
+import io
 import os
 import pathlib
 import sys
@@ -20,6 +21,7 @@ try:
     matplotlib.use("Agg")
     import numpy as np
     from matplotlib import pyplot
+    from PIL import Image
 except ImportError as missing:
     give_up(3, f"the picture needs the Python package {missing.name or 'matplotlib'}, which {sys.executable} lacks",
             f"{sys.executable} -m pip install numpy h5py matplotlib, or set LANGRUN_PYTHON to an interpreter that has them")
@@ -83,8 +85,11 @@ def draw(values, target):
     if "kl" in values.attrs:
         title += f": KL(truth || model) = {values.attrs['kl']:.4f} nats"
     figure.suptitle(title, fontsize=10)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=90)
+    # 256 colours are enough, and a third of the bytes.
     partial = target.with_name(target.name + ".partial")
-    figure.savefig(partial, format="png", dpi=90)
+    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(partial, format="PNG", optimize=True)
     os.replace(partial, target)
 
 
