@@ -1,14 +1,12 @@
 #include "data/idx.h"
 
-#include <archive.h>
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include "core/error.h"
-#include "data/archive_reason.h"
 #include "data/mapped_file.h"
 
 namespace langrun {
@@ -37,31 +35,26 @@ std::string_view without_gz(std::string_view name) {
   return name;
 }
 
-struct Free {
-  void operator()(archive* a) const { archive_read_free(a); }
-};
-
-/// The bytes of a file packed by gzip, one after the other.
+/// The bytes of a file packed by gzip, one after the other. At its end zlib compares gzip's checksum.
 class Unpacker {
  public:
-  explicit Unpacker(const fs::path& path) : path_(path), reader_(archive_read_new()) {
-    if (!reader_) throw Error(ExitCode::internal, "libarchive does not start");
-    archive_read_support_filter_gzip(reader_.get());
-    archive_read_support_format_raw(reader_.get());
-    archive_entry* entry = nullptr;
-    if (archive_read_open_filename(reader_.get(), path.c_str(), 1 << 16) != ARCHIVE_OK ||
-        archive_read_next_header(reader_.get(), &entry) != ARCHIVE_OK)
-      damaged(path.string(), archive_reason(reader_.get()));
-    if (archive_filter_code(reader_.get(), 0) != ARCHIVE_FILTER_GZIP)
-      damaged(path.string(), "is not packed by gzip, as its name says");
+  explicit Unpacker(const fs::path& path) : path_(path), file_(gzopen(path.c_str(), "rb")) {
+    if (!file_) damaged(path.string(), "cannot be opened");
   }
 
   /// Fills `out`, but for what the file does not have; returns how much that is.
   std::size_t read(std::span<std::uint8_t> out) {
     std::size_t done = 0;
     while (done < out.size()) {
-      const auto n = archive_read_data(reader_.get(), out.data() + done, out.size() - done);
-      if (n < 0) damaged(path_.string(), archive_reason(reader_.get()));
+      const auto piece = static_cast<unsigned>(std::min(out.size() - done, std::size_t{1} << 30));
+      const int n = gzread(file_.get(), out.data() + done, piece);
+      // zlib hands through what is not packed.
+      if (gzdirect(file_.get()) != 0) damaged(path_.string(), "is not packed by gzip, as its name says");
+      int state = Z_OK;
+      std::string_view reason = gzerror(file_.get(), &state);
+      // zlib sets the path before its reason.
+      if (const auto colon = reason.rfind(": "); colon != reason.npos) reason.remove_prefix(colon + 2);
+      if (n < 0 || state != Z_OK) damaged(path_.string(), fmt::format("is damaged: {}", reason));
       if (n == 0) break;
       done += static_cast<std::size_t>(n);
     }
@@ -69,32 +62,12 @@ class Unpacker {
   }
 
  private:
+  struct Close {
+    void operator()(gzFile file) const { gzclose(file); }
+  };
   fs::path path_;
-  std::unique_ptr<archive, Free> reader_;
+  std::unique_ptr<gzFile_s, Close> file_;
 };
-
-constexpr std::array<std::uint32_t, 256> crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t c = i;
-    for (int bit = 0; bit < 8; ++bit) c = (c & 1) != 0 ? 0xEDB88320U ^ (c >> 1) : c >> 1;
-    table[i] = c;
-  }
-  return table;
-}
-
-/// gzip's own checksum of what it packed, which libarchive passes over: at the end of the file, before the length.
-void check_packed(const fs::path& path, std::span<const std::uint8_t> bytes) {
-  static constexpr auto kTable = crc_table();
-  std::uint32_t crc = 0xFFFFFFFFU;
-  for (const auto byte : bytes) crc = kTable[(crc ^ byte) & 0xFF] ^ (crc >> 8);
-  crc = ~crc;
-  const PositionedFile file(path);
-  std::array<std::uint8_t, 4> stated{};
-  file.read(file.size() - 8, stated);
-  std::reverse(stated.begin(), stated.end());
-  if (big_endian(stated, 0) != crc) damaged(path.string(), "is damaged: its content does not belong to its checksum");
-}
 
 IdxHeader unpack_header(Unpacker& unpacker, const fs::path& path, IdxKind kind, std::vector<std::uint8_t>& head) {
   head.resize(kind == IdxKind::images ? 16 : 8);
@@ -110,12 +83,11 @@ std::vector<std::uint8_t> unpacked_values(const fs::path& path, IdxKind kind) {
   Unpacker unpacker(path);
   std::vector<std::uint8_t> all;
   const auto header = unpack_header(unpacker, path, kind, all);
-  // One byte more than it should have, so that more is seen.
+  // One byte more than it should have, so that more is seen, and the end, where the checksum stands.
   all.resize(header.bytes() + 1);
   const auto found = header.begin() + unpacker.read(std::span(all).subspan(header.begin()));
   check_idx_length(header, found, path.string());
   all.pop_back();
-  check_packed(path, all);
   all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(header.begin()));
   return all;
 }

@@ -6,6 +6,7 @@
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/device.h"
+#include "jobs/module_weights.h"
 #include "jobs/points_panel.h"
 
 namespace langrun {
@@ -58,6 +59,24 @@ void EnergyPhases::load(const WeightsFile& file) {
   if (!prior_) return;
   prior_->restore(file, energy_.image());
   add_terms();
+}
+
+std::vector<WeightsPart> EnergyPhases::parts(const ChainSource& source) const {
+  std::vector<WeightsPart> parts;
+  if (world_.rank() != 0) return parts;
+  copy_to(parts);
+  source.copy_to(parts);
+  parts.push_back(copied_part("optimizer", energy_.optimizer_state(), {}));
+  return parts;
+}
+
+void EnergyPhases::restore(const WeightsFile& file, ChainSource& source) {
+  load(file);
+  auto state = energy_.optimizer_state();
+  for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
+  read_part(file, "optimizer", state);
+  energy_.restore_optimizer(state);
+  source.restore(file);
 }
 
 LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {

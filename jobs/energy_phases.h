@@ -62,6 +62,11 @@ class EnergyPhases {
   void copy_to(std::vector<WeightsPart>& parts) const;
   /// Takes them back. Throws Error(input).
   void load(const WeightsFile& file);
+  /// weights.h5 of a job in which nothing learns but the energy: these, the source and the optimiser; empty on other
+  /// ranks than 0.
+  std::vector<WeightsPart> parts(const ChainSource& source) const;
+  /// Takes it back. Throws Error(input).
+  void restore(const WeightsFile& file, ChainSource& source);
 
   /// An empty piece of work with the lane's data of this step, on the device.
   LaneWork begin_lane(std::int64_t lane, std::int64_t step);

@@ -10,7 +10,6 @@
 #include "jobs/bank_share.h"
 #include "jobs/energy_phases.h"
 #include "jobs/frozen_generator.h"
-#include "jobs/module_weights.h"
 #include "jobs/snapshot.h"
 
 namespace langrun {
@@ -164,16 +163,10 @@ std::vector<Fact> Longrun::facts() const {
 }
 
 std::unique_ptr<Snapshot> Longrun::snapshot() {
-  std::vector<WeightsPart> weights;
-  if (phases_.world().rank() == 0) {
-    phases_.copy_to(weights);
-    source_->copy_to(weights);
-    weights.push_back(copied_part("optimizer", phases_.energy().optimizer_state(), {}));
-  }
   auto lanes = burn_in_.lanes();
   lanes.insert(lanes.end(), update_.lanes().begin(), update_.lanes().end());
   auto snapshot =
-      std::make_unique<StateSnapshot>(std::move(weights), lanes, phases_.lanes().first, phases_.lanes().count,
+      std::make_unique<StateSnapshot>(phases_.parts(*source_), lanes, phases_.lanes().first, phases_.lanes().count,
                                       std::vector<std::string>{burn_in_.group(), update_.group()});
   burn_in_.freeze(snapshot->bank());
   update_.freeze(snapshot->bank(), burn_in_.lanes().size());
@@ -181,13 +174,7 @@ std::unique_ptr<Snapshot> Longrun::snapshot() {
 }
 
 void Longrun::load(const std::filesystem::path& folder) {
-  const WeightsFile file(folder / "weights.h5");
-  phases_.load(file);
-  auto state = phases_.energy().optimizer_state();
-  for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
-  read_part(file, "optimizer", state);
-  phases_.energy().restore_optimizer(state);
-  source_->restore(file);
+  phases_.restore(WeightsFile(folder / "weights.h5"), *source_);
   update_.load(folder);
   burn_in_.load(folder);
 }

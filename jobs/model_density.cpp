@@ -5,20 +5,13 @@
 #include "core/error.h"
 #include "core/networks/energy.h"
 #include "core/torch.h"
-#include "jobs/module_weights.h"
-#include "jobs/network_facts.h"
 #include "jobs/points_panel.h"
+#include "jobs/weights_source.h"
 
 namespace langrun {
 namespace {
 
 constexpr std::int64_t kPointsACall = 1 << 14;
-
-/// The number that a fact says, 0 where there is none.
-double number(const WeightFacts& facts, const char* name) {
-  const auto found = facts.find(name);
-  return found == facts.end() ? 0 : std::stod(found->second);
-}
 
 /// Middles of all cells, [cells^2, 2, 1, 1] float64.
 at::Tensor middles(const PlaneGrid& grid) {
@@ -41,30 +34,27 @@ std::vector<double> numbers_of(const at::Tensor& values) {
 
 ModelDensity model_density(const WeightsFile& file, const std::string& part, double temperature, const PlaneGrid& grid,
                            const PlaneGrid& arrows) {
-  const auto facts = file.facts(part);
-  const auto config = energy_config(facts, fmt::format("{}/{}", file.path().string(), part));
-  const auto network = make_energy(config, 0);
-  const auto image = network->input();
+  const auto trained = read_energy(file, part);
+  const auto image = trained.network->input();
   if (!are_points(image))
     throw Error(ExitCode::input,
                 fmt::format("{} is an energy {} of {} x {} x {} images, expected one of points of the plane",
-                            file.path().string(), config.network, image.channels, image.height, image.width),
+                            file.path().string(), trained.config.network, image.channels, image.height, image.width),
                 "train one with --energy.network mlp2d on a store of `data synth --density`");
   if (file.has("prior"))
     throw Error(ExitCode::input, fmt::format("{}: these chains felt a prior beside the energy", file.path().string()),
                 "the density of a sum with a prior is not drawn");
-  read_part(file, part, named_state(*network));
   ModelDensity model;
-  model.network = config.network;
-  model.width = config.width;
-  model.temperature = temperature > 0 ? temperature : number(facts, "temperature");
-  model.tau = number(facts, "tau");
+  model.network = trained.config.network;
+  model.width = trained.config.width;
+  model.temperature = temperature > 0 ? temperature : trained.temperature;
+  model.tau = trained.tau;
   if (!(model.temperature > 0))
     throw Error(ExitCode::usage, fmt::format("{} does not say its temperature", file.path().string()),
                 "give --temperature");
-  network->to(at::kDouble);
+  trained.network->to(at::kDouble);
   const auto evaluate = [&](const at::Tensor& points) {
-    auto e = network->energy(points) / model.temperature;
+    auto e = trained.network->energy(points) / model.temperature;
     if (model.tau > 0) e = e + points.square().sum({1, 2, 3}) / (2 * model.tau * model.tau);
     return e;
   };

@@ -4,7 +4,6 @@
 
 #include "core/torch.h"
 #include "jobs/bank_health.h"
-#include "jobs/module_weights.h"
 #include "jobs/snapshot.h"
 
 namespace langrun {
@@ -61,26 +60,14 @@ StepRecord PersistentTraining::step(std::int64_t step) {
 }
 
 std::unique_ptr<Snapshot> PersistentTraining::snapshot() {
-  std::vector<WeightsPart> weights;
-  if (phases_.world().rank() == 0) {
-    phases_.copy_to(weights);
-    source_->copy_to(weights);
-    weights.push_back(copied_part("optimizer", phases_.energy().optimizer_state(), {}));
-  }
-  auto snapshot =
-      std::make_unique<StateSnapshot>(std::move(weights), bank_.lanes(), phases_.lanes().first, phases_.lanes().count);
+  auto snapshot = std::make_unique<StateSnapshot>(phases_.parts(*source_), bank_.lanes(), phases_.lanes().first,
+                                                  phases_.lanes().count);
   bank_.freeze(snapshot->bank());
   return snapshot;
 }
 
 void PersistentTraining::load(const std::filesystem::path& folder) {
-  const WeightsFile file(folder / "weights.h5");
-  phases_.load(file);
-  auto state = phases_.energy().optimizer_state();
-  for (auto& [name, tensor] : state) tensor = torch::empty_like(tensor);
-  read_part(file, "optimizer", state);
-  phases_.energy().restore_optimizer(state);
-  source_->restore(file);
+  phases_.restore(WeightsFile(folder / "weights.h5"), *source_);
   bank_.load(folder);
 }
 

@@ -9,6 +9,7 @@
 #include "jobs/chain_starts.h"
 #include "jobs/finite_source.h"
 #include "jobs/frozen_generator.h"
+#include "jobs/training_data.h"
 
 namespace langrun {
 namespace {
@@ -36,20 +37,13 @@ class UntrainedSource final : public ChainSource {
 /// A store's images drawn at random.
 class DrawnSource final : public ChainSource {
  public:
-  DrawnSource(const std::string& store, const ImageShape& image)
-      : data_(reading(store), Lanes{1, 0, 1}, image), source_(data_), store_(store) {}
+  DrawnSource(const std::string& store, const ImageShape& image) : data_(store, image), source_(data_), store_(store) {}
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override {
     return source_.fresh(slots, step, key);
   }
   std::string description() const override { return fmt::format("data of {}, drawn with replacement", store_); }
 
  private:
-  static TrainingConfig reading(const std::string& store) {
-    TrainingConfig config;
-    config.data = store;
-    config.batch = 1;
-    return config;
-  }
   TrainingData data_;
   DataSource source_;
   std::string store_;

@@ -7,17 +7,10 @@
 namespace langrun {
 namespace {
 
-TrainingConfig reading(const std::string& store) {
-  TrainingConfig config;
-  config.data = store;
-  config.batch = 1;
-  return config;
-}
-
 class StoreSource final : public FiniteSource {
  public:
   StoreSource(const std::string& store, const ImageShape& image, std::optional<std::uint64_t> seed)
-      : data_(reading(store), Lanes{1, 0, 1}, image), store_(store) {
+      : data_(store, image), store_(store) {
     if (seed) order_.emplace(*seed, 0, data_.count());
   }
 

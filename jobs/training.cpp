@@ -126,7 +126,7 @@ class Loop {
     auto steps = checkpoint_steps(config_.run);
     steps.push_back(written);
     for (const auto step : steps)
-      if (step < suspects_from_ && regular(step)) spared = std::max(spared, step);
+      if (step < watch_then_.suspects_from(written) && regular(step)) spared = std::max(spared, step);
     return spared;
   }
 
@@ -236,8 +236,7 @@ class Loop {
       make_folder(folder);
     });
     agree(world_, "checkpoint snapshot", [&] { writer_.begin(step, folder, job_.snapshot()); });
-    watch_then_ = watch_.state();
-    suspects_from_ = watch_.suspects_from(step);
+    watch_then_ = watch_;
   }
 
   // Waits for what is being written, and makes it visible. Design invariant 5, durable before visible: all ranks agree
@@ -254,8 +253,8 @@ class Loop {
       if (world_.rank() != 0) return;
       if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       observer_.settle(step);
-      write_manifest(folder,
-                     {step, start_.generation, config_.lanes, attempt_, watch_then_, start_.run_cfg, std::move(files)});
+      write_manifest(folder, {step, start_.generation, config_.lanes, attempt_, watch_then_.state(), start_.run_cfg,
+                              std::move(files)});
       sync_path(folder);
       remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep, spared(step)));
     });
@@ -323,8 +322,7 @@ class Loop {
   static constexpr double kSecondsBetweenLooks = 10;
 
   DivergenceWatch watch_{config_.divergence};
-  std::vector<double> watch_then_;  // its state at the checkpoint that is being written
-  std::int64_t suspects_from_ = 0;  // then
+  DivergenceWatch watch_then_ = watch_;  // as it was at the checkpoint that is being written
   std::int64_t attempt_ = 0;
   Clock::time_point started_ = Clock::now(), looked_ = started_;
   double checkpoint_seconds_ = 0;  // since the last report, told in the next step's record

@@ -86,6 +86,13 @@ struct TrainingData::Parts {
 TrainingData::TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image)
     : parts_(std::make_unique<Parts>(config, lanes, image)) {}
 
+TrainingData::TrainingData(const std::string& store, const ImageShape& image) {
+  TrainingConfig config;
+  config.data = store;
+  config.batch = 1;
+  parts_ = std::make_unique<Parts>(config, Lanes{1, 0, 1}, image);
+}
+
 TrainingData::~TrainingData() = default;
 
 std::uint64_t TrainingData::count() const { return parts_->store.count(); }

@@ -18,6 +18,8 @@ class TrainingData {
  public:
   /// Opens `config.data`. Throws Error(input) where it is missing, damaged or its images are not `image`.
   TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image);
+  /// Of a store whose images are asked for by index alone, never by batch.
+  TrainingData(const std::string& store, const ImageShape& image);
   ~TrainingData();
 
   std::uint64_t count() const;

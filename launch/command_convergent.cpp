@@ -9,7 +9,7 @@ int run_convergent(Call& call) {
   TrainingCommand<ConvergentConfig> command{
       "convergent",
       "Trains an energy on chains that begin once, from uniform noise, with Adam and then SGD (convergent learning).",
-      bind_convergent, make_convergent, [](ConvergentConfig& config) -> TrainingConfig& { return config.training; }};
+      bind_convergent, make_convergent};
   return run_training(call, command);
 }
 

@@ -4,15 +4,16 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "data/checkpoint.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/run_points.h"
+#include "jobs/weights_source.h"
 #include "launch/commands.h"
 #include "launch/density.h"
 #include "launch/options.h"
 #include "launch/python.h"
 #include "launch/questions.h"
+#include "launch/trained_run.h"
 
 namespace langrun::launch {
 namespace {
@@ -40,24 +41,10 @@ void bind(OptionTable& table, DensityOptions& o) {
   table.integer("arrows", o.arrows, "arrows", "of the gradient field, each way", {2, 512});
 }
 
-std::int64_t step_of(const DensityOptions& o) {
-  if (o.at > 0) {
-    const auto problems = problems_of(fs::path(o.run) / "checkpoint" / checkpoint_name(o.at));
-    if (!problems.empty())
-      throw Error(ExitCode::input, problems.front(), "`langrun run status DIR` lists the checkpoints");
-    return o.at;
-  }
-  std::vector<std::string> damaged;
-  const auto newest = newest_good_checkpoint(o.run, damaged);
-  if (!newest) throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", o.run), "wait for one");
-  return *newest;
-}
-
 std::string part_of(const DensityOptions& o, const WeightsFile& file) {
-  if (o.weights == "raw" || (o.weights == "best" && !file.has("energy_average"))) return "energy";
-  if (!file.has("energy_average"))
+  if (o.weights == "average" && !file.has("energy_average"))
     throw Error(ExitCode::usage, "this run keeps no average of its weights", "use --weights raw");
-  return "energy_average";
+  return chosen_part(file, "energy", o.weights);
 }
 
 /// Points and the truth's name are for the asking: a store that is gone leaves its part of the picture empty.
@@ -77,8 +64,8 @@ DensityResult measure(const DensityOptions& o) {
   if (!fs::exists(fs::path(o.run) / "run.cfg"))
     throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", o.run));
   DensityResult result;
-  result.step = step_of(o);
-  const auto checkpoint = fs::path(o.run) / "checkpoint" / checkpoint_name(result.step);
+  result.step = checkpoint_step(o.run, o.at);
+  const auto checkpoint = checkpoint_folder(o.run, result.step);
   const WeightsFile file(checkpoint / "weights.h5");
   const auto part = part_of(o, file);
   result.run = o.run;

@@ -9,7 +9,7 @@ int run_longrun(Call& call) {
   TrainingCommand<LongrunConfig> command{
       "longrun",
       "Trains an energy on chains that age in a burn-in bank and retire into an update bank (longrun learning).",
-      bind_longrun, make_longrun, [](LongrunConfig& config) -> TrainingConfig& { return config.training; }};
+      bind_longrun, make_longrun};
   return run_training(call, command);
 }
 

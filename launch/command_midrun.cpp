@@ -9,8 +9,7 @@ int run_midrun(Call& call) {
   TrainingCommand<MidrunConfig> command{"midrun",
                                         "Trains an energy on a persistent bank that a frozen generator, or data, fills "
                                         "and rejuvenates (midrun learning).",
-                                        bind_midrun, make_midrun,
-                                        [](MidrunConfig& config) -> TrainingConfig& { return config.training; }};
+                                        bind_midrun, make_midrun};
   return run_training(call, command);
 }
 

@@ -9,7 +9,7 @@ int run_shortrun(Call& call) {
   TrainingCommand<ShortrunConfig> command{
       "shortrun",
       "Trains an energy and a generator together on persistent chains (cooperative-persistent shortrun learning).",
-      bind_shortrun, make_shortrun, [](ShortrunConfig& config) -> TrainingConfig& { return config.training; }};
+      bind_shortrun, make_shortrun};
   return run_training(call, command);
 }
 

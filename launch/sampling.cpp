@@ -20,25 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
-  if (at > 0) {
-    const auto problems = problems_of(fs::path(run) / "checkpoint" / checkpoint_name(at));
-    if (!problems.empty())
-      throw Error(ExitCode::input, problems.front(), "`langrun run status DIR` lists the checkpoints");
-    return at;
-  }
-  std::vector<std::string> damaged;
-  const auto newest = newest_good_checkpoint(run, damaged);
-  if (!newest)
-    throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", run),
-                "wait for one, or use --weights initial");
-  return *newest;
-}
-
-std::string checkpoint_folder(const std::string& run, std::int64_t step) {
-  return (fs::path(run) / "checkpoint" / checkpoint_name(step)).string();
-}
-
 /// What rank 0 saw of the energy: {run, configuration, step, file, average, temperature}.
 Json look(const SampleRequest& o) {
   Json seen{{"run", fs::is_directory(o.run)},
@@ -57,7 +38,7 @@ Json look(const SampleRequest& o) {
     if (o.weights == "initial") return seen;
     const auto step = checkpoint_step(o.run, o.at);
     seen["step"] = step;
-    seen["file"] = checkpoint_folder(o.run, step) + "/weights.h5";
+    seen["file"] = (checkpoint_folder(o.run, step) / "weights.h5").string();
   } else if (!h5::looks_like_hdf5(o.run)) {
     throw Error(ExitCode::input, fmt::format("{} is not a file of weights (HDF5)", o.run),
                 "name a run folder, or a file of `langrun weights import`");
@@ -122,7 +103,7 @@ std::string bank_folder(const std::string& named) {
   if (!fs::is_directory(named))
     throw Error(ExitCode::input, fmt::format("bank {} is no folder", named), "name a run, or a checkpoint's folder");
   if (fs::exists(fs::path(named) / "run.cfg") || fs::exists(fs::path(named) / "checkpoint"))
-    return checkpoint_folder(named, checkpoint_step(named, 0));
+    return checkpoint_folder(named, checkpoint_step(named, 0)).string();
   const auto problems = problems_of(named);
   if (!problems.empty()) throw Error(ExitCode::input, problems.front(), "name a run, or a checkpoint's folder");
   return named;
@@ -175,7 +156,7 @@ SampleConfig plain_config(const SampleRequest& o) {
   config.threads = o.threads;
   config.device = o.device;
   config.weights = o.weights;
-  config.checkpoint = o.at > 0 ? checkpoint_folder(o.run, o.at) : o.run;
+  config.checkpoint = o.at > 0 ? checkpoint_folder(o.run, o.at) : fs::path(o.run);
   config.source = source_text(o);
   return config;
 }

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
+#include "data/checkpoint.h"
 #include "jobs/chain_start.h"
 #include "launch/options.h"
 #include "launch/training_options.h"
@@ -47,6 +48,25 @@ TrainedRun read_trained_run(const std::string& text, const std::string& where) {
     if (run.job == known) return run;
   throw Error(ExitCode::input, fmt::format("{} is of a job '{}', which trains no energy", where, run.job),
               "shortrun, midrun, longrun and convergent do");
+}
+
+std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
+  if (at > 0) {
+    const auto problems = problems_of(checkpoint_folder(run, at));
+    if (!problems.empty())
+      throw Error(ExitCode::input, problems.front(), "`langrun run status DIR` lists the checkpoints");
+    return at;
+  }
+  std::vector<std::string> damaged;
+  const auto newest = newest_good_checkpoint(run, damaged);
+  if (!newest)
+    throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", run),
+                "wait for one; `langrun sample` can also take --weights initial");
+  return *newest;
+}
+
+std::filesystem::path checkpoint_folder(const std::string& run, std::int64_t step) {
+  return std::filesystem::path(run) / "checkpoint" / checkpoint_name(step);
 }
 
 SampleStartConfig own_start(const TrainedRun& run, const std::string& weights, const std::string& weights_file) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "core/settings.h"
@@ -27,6 +28,12 @@ struct TrainedRun {
 /// Reads the text of a run.cfg; `where` names it. Throws Error(input) for a job that is not known, Error(usage) for
 /// a damaged text.
 TrainedRun read_trained_run(const std::string& text, const std::string& where);
+
+/// The step of the checkpoint that is asked for: `at`, or 0 for the newest good one. Throws Error(input) where there is
+/// none, or it is damaged.
+std::int64_t checkpoint_step(const std::string& run, std::int64_t at);
+/// RUN/checkpoint/NNNNNNNN
+std::filesystem::path checkpoint_folder(const std::string& run, std::int64_t step);
 
 /// Where the run's own chains begin: `weights` (average, raw or initial) of the file `weights_file`. Throws
 /// Error(usage) for initial weights of a run whose generator was trained before it began.

@@ -16,14 +16,14 @@
 
 namespace langrun::launch {
 
-/// A training command: how its configuration is bound to options and how its job is built from it.
+/// A training command, whose Config has a TrainingConfig `training`: how its configuration is bound to options and how
+/// its job is built from it.
 template <typename Config>
 struct TrainingCommand {
   std::string name;
   std::string summary;
   void (*bind)(OptionTable& table, Config& config);
   std::unique_ptr<TrainingJob> (*make)(const Config& config, Communicator& world);
-  TrainingConfig& (*training)(Config& config);
 };
 
 /// Prints the start table on rank 0.
@@ -43,7 +43,7 @@ int run_training(Call& call, const TrainingCommand<Config>& command) {
   asked_table.presets(presets_of(command.name));
   asked_table.parse(call.arguments);
   if (answer_questions(call, asked_table, command.summary, DryRun::left)) return 0;
-  const auto& wanted = command.training(asked);
+  const TrainingConfig& wanted = asked.training;
   const bool dry_run = asked_table.dry_run();
 
   if (!dry_run) listen_for_stop();
@@ -51,7 +51,7 @@ int run_training(Call& call, const TrainingCommand<Config>& command) {
   Config config;
   OptionTable table(command.name);
   command.bind(table, config);
-  const auto& training = command.training(config);
+  const TrainingConfig& training = config.training;
   RunState state;
   if (dry_run && wanted.run.empty())
     take_given(asked_table, table);

@@ -209,7 +209,7 @@ TEST(Idx, DamagedPackedFilesAreNamed) {
   expect(Octets(good.begin(), good.end() - 40), "");
   auto bit = good;
   bit[bit.size() - 8] ^= 1;
-  expect(bit, "checksum");
+  expect(bit, "idx3-ubyte.gz: is damaged: incorrect data check");
   // A header that states far more than such a file can hold takes no memory.
   auto large = images_file(4);
   large[5] = 0x40;
