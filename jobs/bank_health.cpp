@@ -1,11 +1,16 @@
 #include "jobs/bank_health.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "core/torch.h"
+#include "jobs/energy_phases.h"
+#include "jobs/points_panel.h"
 
 namespace langrun {
 namespace {
@@ -13,12 +18,13 @@ namespace {
 enum Scalar { kRounds, kRejuvenated, kSaturated, kValues, kDuplicates, kChains, kBankEnergy, kFreshEnergy, kAges };
 static_assert(kAges + BankHealth::kAgeBins == BankHealth::kScalars);
 
-float duplicates(const at::Tensor& chains) {
+/// Which of the chains have another within BankHealth::kDuplicate.
+std::vector<bool> duplicates(const at::Tensor& chains) {
   // The order of values in memory does not matter here, and this one saves a copy.
   const auto flat = chains.permute({0, 2, 3, 1}).contiguous().flatten(1);
   const auto n = flat.size(0), length = flat.size(1);
   const double limit = BankHealth::kDuplicate * BankHealth::kDuplicate * static_cast<double>(length);
-  std::vector<std::uint8_t> doubled(static_cast<std::size_t>(n));
+  std::vector<bool> doubled(static_cast<std::size_t>(n));
   // Pair by pair, not as a product of matrices: |a|^2 + |b|^2 - 2ab loses what near chains differ by.
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < i; ++j) {
@@ -31,10 +37,16 @@ float duplicates(const at::Tensor& chains) {
         for (std::int64_t k = at; k < std::min(at + 64, length); ++k) piece += (a[k] - b[k]) * (a[k] - b[k]);
         distance += piece;
       }
-      if (distance < limit) doubled[static_cast<std::size_t>(i)] = doubled[static_cast<std::size_t>(j)] = 1;
+      if (distance < limit) doubled[static_cast<std::size_t>(i)] = doubled[static_cast<std::size_t>(j)] = true;
     }
-  return static_cast<float>(std::accumulate(doubled.begin(), doubled.end(), 0));
+  return doubled;
 }
+
+float count_of(const std::vector<bool>& flags) {
+  return static_cast<float>(std::count(flags.begin(), flags.end(), true));
+}
+
+std::int64_t saturated_values(const at::Tensor& chains) { return (chains.abs() > 1).sum().item<std::int64_t>(); }
 
 double ratio(double sum, double count) { return count > 0 ? sum / count : std::numeric_limits<double>::quiet_NaN(); }
 
@@ -52,9 +64,9 @@ std::vector<float> BankHealth::of_lane(const LaneWork& work, const BankShare* ba
   std::vector<float> scalars(kAges);
   const auto& chains = work.sampled.host;
   for (const auto flag : work.rejuvenated) scalars[kRejuvenated] += flag;
-  scalars[kSaturated] = static_cast<float>((chains.abs() > 1).sum().item<std::int64_t>());
+  scalars[kSaturated] = static_cast<float>(saturated_values(chains));
   scalars[kValues] = static_cast<float>(chains.numel());
-  scalars[kDuplicates] = duplicates(chains);
+  scalars[kDuplicates] = count_of(duplicates(chains));
   scalars[kChains] = static_cast<float>(chains.size(0));
   if (const auto& first = work.sampled.record.first_energy; first.defined()) {
     const auto energies = first.to(torch::kCPU);
@@ -69,6 +81,27 @@ std::vector<float> BankHealth::of_lane(const LaneWork& work, const BankShare* ba
   scalars[kRounds] = static_cast<float>(std::accumulate(rounds.begin(), rounds.end(), std::int64_t{0}));
   for (const float count : age_bins(rounds)) scalars.push_back(count);
   return scalars;
+}
+
+Panel bank_panel(const std::string& title, const BankShare& bank, std::int64_t most) {
+  const torch::NoGradGuard constant;
+  const auto& lane = bank.lanes()[0];
+  auto panel = panel_of(title, lane.images, most);
+  if (are_points({lane.images.size(1), lane.images.size(2), lane.images.size(3)})) return panel;
+  const auto shown = lane.images.narrow(0, 0, panel.count);
+  const auto oldest = std::max<std::int64_t>(1, *std::max_element(lane.updates.begin(), lane.updates.end()));
+  for (std::int64_t i = 0; i < panel.count; ++i)
+    panel.marks.bars.push_back(static_cast<float>(lane.updates[static_cast<std::size_t>(i)]) /
+                               static_cast<float>(oldest));
+  panel.marks.framed = duplicates(shown);
+  panel.marks.histogram = age_bins(lane.updates);
+  const double mean = std::accumulate(lane.updates.begin(), lane.updates.end(), 0.0) / static_cast<double>(lane.rows());
+  panel.title += fmt::format(
+      ", bars: ages, at most {} rounds, mean {:.1f}; below: ages 0, 1, 2-3, 4-7 and so on; framed: {:.0f} duplicates; "
+      "saturated {:.1f} %",
+      oldest, mean, count_of(panel.marks.framed),
+      100 * static_cast<double>(saturated_values(shown)) / static_cast<double>(shown.numel()));
+  return panel;
 }
 
 void BankHealth::record(std::span<const double> sums, const BankShare* bank, StepRecord& record) {

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "jobs/bank_share.h"
 #include "jobs/lane_work.h"
 #include "jobs/step_record.h"
+#include "jobs/training.h"
 
 namespace langrun {
 
@@ -27,6 +29,11 @@ struct BankHealth {
   /// bank_ages. `sums`: of_lane's, over all lanes.
   static void record(std::span<const double> sums, const BankShare* bank, StepRecord& record);
 };
+
+/// The first images of the bank's first lane: under each a bar of its age against the oldest, duplicates among them
+/// framed, below them the lane's ages in BankHealth's bins; the title says these in words. Points of the plane as a
+/// histogram, without marks.
+Panel bank_panel(const std::string& title, const BankShare& bank, std::int64_t most);
 
 /// Counts of ages in BankHealth's bins.
 std::vector<float> age_bins(const std::vector<std::int64_t>& rounds);

@@ -181,8 +181,8 @@ void Longrun::load(const std::filesystem::path& folder) {
 
 std::vector<Panel> Longrun::pictures() {
   auto panels = phases_.sample_panels(*source_);
-  panels.push_back(panel_of("update bank, lane 0", update_.lanes()[0].images, phases_.panel_images()));
-  panels.push_back(panel_of("burn-in bank, lane 0", burn_in_.lanes()[0].images, phases_.panel_images()));
+  panels.push_back(bank_panel("update bank, lane 0", update_, phases_.panel_images()));
+  panels.push_back(bank_panel("burn-in bank, lane 0", burn_in_, phases_.panel_images()));
   panels.push_back(panel_of("data", phases_.data().first_images(phases_.panel_images()), phases_.panel_images()));
   return panels;
 }

@@ -73,7 +73,7 @@ void PersistentTraining::load(const std::filesystem::path& folder) {
 
 std::vector<Panel> PersistentTraining::pictures() {
   auto panels = phases_.sample_panels(*source_);
-  panels.push_back(panel_of("bank, lane 0", bank_.lanes()[0].images, phases_.panel_images()));
+  panels.push_back(bank_panel("bank, lane 0", bank_, phases_.panel_images()));
   panels.push_back(panel_of("data", phases_.data().first_images(phases_.panel_images()), phases_.panel_images()));
   return panels;
 }

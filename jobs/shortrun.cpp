@@ -240,7 +240,7 @@ std::vector<Panel> Shortrun::pictures() {
   if (generator_)
     panels.push_back(panel_of(generator_->has_average() ? "generator, average weights" : "generator, raw weights",
                               torch::cat(starts), pictures));
-  if (bank_) panels.push_back(panel_of("bank, lane 0", bank_->lanes()[0].images, pictures));
+  if (bank_) panels.push_back(bank_panel("bank, lane 0", *bank_, pictures));
   panels.push_back(panel_of("data", phases_.data().first_images(pictures), pictures));
   return panels;
 }

@@ -15,6 +15,7 @@
 #include "distributed/lanes.h"
 #include "jobs/divergence.h"
 #include "jobs/fact.h"
+#include "jobs/panel_marks.h"
 #include "jobs/snapshot.h"
 #include "jobs/step_record.h"
 
@@ -62,6 +63,7 @@ struct Panel {
   std::string title;  ///< "bank", "samples (average weights)", "data"
   std::int64_t count = 0, channels = 3, height = 0, width = 0;
   std::vector<float> pixels;  ///< [count, H, W, C] in [-1, 1], not clamped
+  PanelMarks marks{};         ///< beside the images
 };
 
 /// What a job tells the outside. Called on rank 0 alone, from the training thread; may throw Error.

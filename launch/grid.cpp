@@ -17,6 +17,8 @@ using Colour = std::array<std::uint8_t, 3>;
 constexpr Colour kBackground{24, 26, 30};
 constexpr Colour kCell{44, 47, 54};  // between images, so that dark ones keep their edges
 constexpr Colour kInk{226, 229, 235};
+constexpr Colour kBar{94, 179, 246};
+constexpr Colour kFrame{255, 176, 32};
 constexpr Colour kNotFinite{255, 0, 255};
 constexpr std::int64_t kFontScale = 2;
 constexpr std::int64_t kLetterWidth = (kGlyphWidth + 1) * kFontScale;
@@ -28,7 +30,7 @@ struct Layout {
   std::int64_t cell_width = 0, cell_height = 0;  // an image and the margin after it
   std::vector<std::string> lines;                // the label, wrapped
   std::int64_t width = 0, height = 0;
-  std::int64_t grid_top = 0;
+  std::int64_t grid_top = 0, histogram_top = 0;
 };
 
 std::int64_t near_square(std::int64_t count) {
@@ -64,16 +66,21 @@ Layout lay_out(const Panel& panel, const GridStyle& style) {
     throw Error(ExitCode::internal,
                 fmt::format("panel '{}': {} images of {} x {} x {} cannot come from {} values", panel.label,
                             panel.count, shape.channels, shape.height, shape.width, panel.images.size()));
+  for (const auto marked : {panel.marks.bars.size(), panel.marks.framed.size()})
+    if (marked != 0 && marked != static_cast<std::size_t>(panel.count))
+      throw Error(ExitCode::internal,
+                  fmt::format("panel '{}': {} marks for {} images", panel.label, marked, panel.count));
   Layout layout;
   layout.columns = std::min(style.columns > 0 ? style.columns : near_square(panel.count), panel.count);
   layout.rows = (panel.count + layout.columns - 1) / layout.columns;
   layout.scale = style.scale > 0 ? style.scale : std::max<std::int64_t>(1, (63 + shape.height) / shape.height);
   layout.cell_width = shape.width * layout.scale + kGridMargin;
-  layout.cell_height = shape.height * layout.scale + kGridMargin;
+  layout.cell_height = shape.height * layout.scale + kGridMargin + (panel.marks.bars.empty() ? 0 : kBarHeight);
   layout.width = layout.columns * layout.cell_width + kGridMargin;
   layout.lines = wrap(panel.label, layout.width / kLetterWidth);
   layout.grid_top = static_cast<std::int64_t>(layout.lines.size()) * kLineHeight;
-  layout.height = layout.grid_top + layout.rows * layout.cell_height + kGridMargin;
+  layout.histogram_top = layout.grid_top + layout.rows * layout.cell_height + kGridMargin;
+  layout.height = layout.histogram_top + (panel.marks.histogram.empty() ? 0 : kHistogramHeight + kGridMargin);
   return layout;
 }
 
@@ -83,6 +90,7 @@ void align(std::vector<Layout>& layouts) {
   for (const auto& layout : layouts) top = std::max(top, layout.grid_top);
   for (auto& layout : layouts) {
     layout.height += top - layout.grid_top;
+    layout.histogram_top += top - layout.grid_top;
     layout.grid_top = top;
   }
 }
@@ -144,14 +152,42 @@ void draw_image(Canvas& canvas, const Panel& panel, std::int64_t index, std::int
       canvas.box(left + x * scale, top + y * scale, scale, scale, colour_at(panel, index, y, x));
 }
 
+/// The frame lies in the margin, so that it hides nothing of the image, which is drawn over it.
+void draw_marks(Canvas& canvas, const Panel& panel, std::size_t index, std::int64_t left, std::int64_t top,
+                std::int64_t scale) {
+  const auto width = panel.shape.width * scale, height = panel.shape.height * scale;
+  if (!panel.marks.framed.empty() && panel.marks.framed[index])
+    canvas.box(left - kGridMargin, top - kGridMargin, width + 2 * kGridMargin, height + 2 * kGridMargin, kFrame);
+  if (panel.marks.bars.empty()) return;
+  const auto length = std::lround(std::clamp(panel.marks.bars[index], 0.0f, 1.0f) * static_cast<float>(width));
+  canvas.box(left, top + height + kGridMargin, length, kBarHeight - kGridMargin, kBar);
+}
+
+void draw_histogram(Canvas& canvas, const std::vector<float>& counts, std::int64_t left, std::int64_t top,
+                    std::int64_t width) {
+  const auto most = std::max(*std::max_element(counts.begin(), counts.end()), 1.0f);
+  const auto bins = static_cast<std::int64_t>(counts.size());
+  for (std::int64_t i = 0; i < bins; ++i) {
+    const auto from = i * width / bins, to = (i + 1) * width / bins;
+    const auto height = std::lround(counts[static_cast<std::size_t>(i)] / most * kHistogramHeight);
+    canvas.box(left + from, top + kHistogramHeight - height, std::max<std::int64_t>(1, to - from - 1), height, kBar);
+  }
+}
+
 void draw_panel(Canvas& canvas, const Panel& panel, const Layout& layout, std::int64_t left, std::int64_t top) {
   for (std::size_t i = 0; i < layout.lines.size(); ++i)
     canvas.text(left, top + static_cast<std::int64_t>(i) * kLineHeight, layout.lines[i]);
   top += layout.grid_top;
   canvas.box(left, top, layout.width, layout.height - layout.grid_top, kCell);
-  for (std::int64_t i = 0; i < panel.count; ++i)
-    draw_image(canvas, panel, i, left + kGridMargin + i % layout.columns * layout.cell_width,
-               top + kGridMargin + i / layout.columns * layout.cell_height, layout.scale);
+  for (std::int64_t i = 0; i < panel.count; ++i) {
+    const auto x = left + kGridMargin + i % layout.columns * layout.cell_width;
+    const auto y = top + kGridMargin + i / layout.columns * layout.cell_height;
+    draw_marks(canvas, panel, static_cast<std::size_t>(i), x, y, layout.scale);
+    draw_image(canvas, panel, i, x, y, layout.scale);
+  }
+  if (!panel.marks.histogram.empty())
+    draw_histogram(canvas, panel.marks.histogram, left + kGridMargin, top - layout.grid_top + layout.histogram_top,
+                   layout.width - 2 * kGridMargin);
 }
 
 }  // namespace

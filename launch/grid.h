@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/images.h"
+#include "jobs/panel_marks.h"
 
 namespace langrun::launch {
 
@@ -19,6 +20,7 @@ struct Panel {
   std::int64_t count = 0;
   ImageShape shape;
   bool channels_last = false;
+  PanelMarks marks{};  ///< bars, frames and histogram, each drawn where it is not empty
 };
 
 struct GridStyle {
@@ -35,7 +37,9 @@ struct Picture {
 };
 
 constexpr std::int64_t kGridMargin = 2;  ///< pixels between images, and around a grid
-constexpr std::int64_t kPanelGap = 12;   ///< pixels between panels, and around them
+constexpr std::int64_t kBarHeight = 4;   ///< of a bar under an image
+constexpr std::int64_t kHistogramHeight = 48;
+constexpr std::int64_t kPanelGap = 12;  ///< pixels between panels, and around them
 
 /// Draws the panels on one picture. Throws Error(internal) where a panel's sizes do not fit together, or there is
 /// nothing to draw.

@@ -37,7 +37,8 @@ class Display final : public TrainingObserver {
   void pictures(std::int64_t step, const std::vector<langrun::Panel>& panels) override {
     std::vector<Panel> drawn;
     for (const auto& panel : panels)
-      drawn.push_back({panel.title, panel.pixels, panel.count, {panel.channels, panel.height, panel.width}, true});
+      drawn.push_back(
+          {panel.title, panel.pixels, panel.count, {panel.channels, panel.height, panel.width}, true, panel.marks});
     const auto picture = draw_grid(drawn);
     const auto png = encode_png(picture);
     write_durably(run_ / "samples" / (checkpoint_name(step) + ".png"), png);

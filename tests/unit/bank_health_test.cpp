@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/torch.h"
@@ -87,6 +88,41 @@ TEST(BankHealth, AgesAreThoseAfterTheStep) {
   ASSERT_EQ(record.arrays.size(), 1u);
   EXPECT_EQ(record.arrays[0].first, "bank_ages");
   EXPECT_EQ(record.arrays[0].second, std::vector<double>(bins.begin(), bins.end()));
+}
+
+TEST(BankHealth, ThePictureOfABankMarksAgesAndDuplicates) {
+  const ImageShape image{3, 4, 4};
+  BankShare bank({1, 0, 1}, 6, 4, image, 0);
+  UniformSource source(image);
+  const RunKeys keys(3);
+  bank.fill(source, keys.bank_fill);
+  const RejuvenationRule never{0};
+  for (int step = 1; step <= 3; ++step) {
+    LaneWork work;
+    bank.draw(work, step, keys, never, source);
+    work.sampled.host = work.chains.clone();
+    // The first of a step's chains become alike.
+    work.sampled.host[1].copy_(work.sampled.host[0]);
+    bank.put_back(work);
+  }
+  const auto& lane = bank.lanes()[0];
+  const auto panel = bank_panel("bank", bank, 5);
+  ASSERT_EQ(panel.count, 5);
+  ASSERT_EQ(panel.marks.bars.size(), 5u);
+  ASSERT_EQ(panel.marks.framed.size(), 5u);
+  const auto oldest = *std::max_element(lane.updates.begin(), lane.updates.end());
+  std::int64_t framed = 0;
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_FLOAT_EQ(panel.marks.bars[i], static_cast<float>(lane.updates[i]) / static_cast<float>(oldest));
+    bool alike = false;
+    for (std::size_t j = 0; j < 5; ++j)
+      alike |= i != j && lane.images[static_cast<std::int64_t>(i)].equal(lane.images[static_cast<std::int64_t>(j)]);
+    EXPECT_EQ(panel.marks.framed[i], alike) << i;
+    framed += alike;
+  }
+  EXPECT_EQ(panel.marks.histogram, age_bins(lane.updates));
+  EXPECT_NE(panel.title.find("at most " + std::to_string(oldest) + " rounds"), std::string::npos) << panel.title;
+  EXPECT_NE(panel.title.find("framed: " + std::to_string(framed) + " duplicates"), std::string::npos) << panel.title;
 }
 
 TEST(BankHealth, BanksSideBySideDrawEachItsOwn) {

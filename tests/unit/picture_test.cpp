@@ -153,8 +153,41 @@ TEST(Grid, ALabelTakesItsLinesAndShows) {
   EXPECT_EQ(ink, expected);
 }
 
+TEST(Grid, BarsFramesAndAHistogramStandBesideTheImages) {
+  const std::vector<float> images(4 * 64, -1.0f);
+  Panel panel{"", images, 4, {1, 8, 8}, false};
+  panel.marks = {{0, 0.5f, 1, 0}, {false, false, true, false}, {2, 0, 4}};
+  const auto picture = draw_grid({panel}, {.columns = 4, .scale = 1});
+  EXPECT_EQ(picture.width, 2 * kPanelGap + 4 * (8 + kGridMargin) + kGridMargin);
+  EXPECT_EQ(picture.height, 2 * kPanelGap + 8 + kBarHeight + kHistogramHeight + 3 * kGridMargin);
+  const auto top = kPanelGap + kGridMargin;
+  const auto left = [](int i) { return kPanelGap + kGridMargin + i * (8 + kGridMargin); };
+  const auto ground = pixel(picture, left(0), top + 8 + kGridMargin);
+  const auto bar = pixel(picture, left(2), top + 8 + kGridMargin);
+  EXPECT_NE(bar, ground);
+  EXPECT_EQ(pixel(picture, left(1) + 3, top + 8 + kGridMargin), bar);
+  EXPECT_EQ(pixel(picture, left(1) + 4, top + 8 + kGridMargin), ground);
+  EXPECT_EQ(pixel(picture, left(2) + 7, top + 8 + kGridMargin), bar);
+  // The frame goes round the image and leaves it whole.
+  const auto frame = pixel(picture, left(2) - 1, top + 3);
+  EXPECT_NE(frame, ground);
+  EXPECT_EQ(pixel(picture, left(2) + 3, top - 1), frame);
+  EXPECT_EQ(pixel(picture, left(2), top), (std::vector<int>{0, 0, 0}));
+  EXPECT_EQ(pixel(picture, left(1) - 1, top + 3), ground);
+  // Three bins over the width of the grid: half as high, empty, full.
+  const auto foot = top + 8 + kBarHeight + kGridMargin + kHistogramHeight - 1;
+  const auto third = (4 * 8 + 3 * kGridMargin) / 3;
+  EXPECT_EQ(pixel(picture, left(0), foot), bar);
+  EXPECT_EQ(pixel(picture, left(0), foot - kHistogramHeight / 2), ground);
+  EXPECT_EQ(pixel(picture, left(0) + third + 1, foot), ground);
+  EXPECT_EQ(pixel(picture, left(0) + 2 * third + 1, foot - kHistogramHeight + 1), bar);
+}
+
 TEST(Grid, SizesThatDoNotFitAreRefused) {
   const std::vector<float> images(12);
+  Panel marked{"", images, 3, {1, 2, 2}, false};
+  marked.marks.bars = {0.5f, 1.0f};
+  EXPECT_THROW(draw_grid({marked}), Error);
   EXPECT_THROW(draw_grid({}), Error);
   EXPECT_THROW(draw_grid({Panel{"", images, 0, {3, 2, 2}, false}}), Error);
   EXPECT_THROW(draw_grid({Panel{"", images, 2, {3, 2, 2}, false}}), Error);
