@@ -19,6 +19,9 @@ ChainSampler::ChainSampler(const EnergyConfig& energy, const std::string& precis
 ChainSampler::~ChainSampler() = default;
 
 void ChainSampler::add_terms(SamplingTerms terms, double temperature) {
+#ifdef LANGRUN_HAVE_CUDA
+  chains_.clear();  // their captured steps read the memory of the terms before
+#endif
   terms_ = std::move(terms);
   prior_share_ = temperature / terms_.prior_temperature;
   gaussian_factor_ = torch::zeros({}, torch::TensorOptions(device_));

@@ -27,7 +27,8 @@ double distance(const float* x, const float* y, std::int64_t length) {
 class Trajectories {
  public:
   Trajectories(const at::Tensor& x, const LyapunovConfig& config, const ChainNoise& noise)
-      : deltas_(config.deltas), device_(x.device()), chains_(x.size(0)), length_(x.numel() / x.size(0)), noise_(noise) {
+      : deltas_(config.deltas), device_(x.device()), chains_(x.size(0)), first_(config.first),
+        length_(x.numel() / x.size(0)), noise_(noise) {
     const auto host = x.to(torch::kCPU).contiguous(at::MemoryFormat::ChannelsLast);
     std::vector<at::Tensor> all(1 + deltas_.size(), host);
     all_ = torch::cat(all).contiguous(at::MemoryFormat::ChannelsLast);
@@ -62,8 +63,8 @@ class Trajectories {
     const double after = distance(x, y, length_), growth = std::log(after / before(d, b));
     if (!std::isfinite(growth))
       throw Error(ExitCode::diverged,
-                  fmt::format("chain {} and its companion at {} are {} apart after {} steps", b, deltas_[d], after,
-                              noise_.first_step),
+                  fmt::format("chain {} and its companion at {} are {} apart after {} steps", first_ + b, deltas_[d],
+                              after, noise_.first_step),
                   after == 0 ? "use a larger separation: float32 no longer tells them apart"
                              : "use a smaller step or other starts");
     for (std::int64_t i = 0; i < length_; ++i)
@@ -84,7 +85,7 @@ class Trajectories {
 
   const std::vector<double>& deltas_;
   at::Device device_;
-  std::int64_t chains_, length_;
+  std::int64_t chains_, first_, length_;
   ChainNoise noise_;
   at::Tensor all_;  // in host memory
   std::vector<double> before_;

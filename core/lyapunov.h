@@ -20,6 +20,7 @@ struct LyapunovConfig {
   std::vector<double> deltas;  ///< L2 norms of the separation, each a measurement of its own; it decides what is seen
   std::int64_t burn_in = 100;  ///< steps before growth counts: the separation turns where it grows fastest
   std::int64_t steps = 1000;   ///< steps that count
+  std::int64_t first = 0;      ///< number of the first chain, for messages
 };
 
 /// Langevin steps as run_langevin's, on any device.

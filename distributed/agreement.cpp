@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "core/error.h"
 
@@ -72,6 +73,13 @@ std::string on_root(Communicator& world, const char* name, const std::function<s
   text.resize(static_cast<std::size_t>(length));
   world.broadcast(name, std::as_writable_bytes(std::span(text.data(), text.size())), 0);
   return text;
+}
+
+std::vector<std::string> by_rank(Communicator& world, const char* name, const std::string& own) {
+  std::vector<std::string> texts;
+  for (const auto& bytes : world.gather_all(name, std::as_bytes(std::span(own))))
+    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return texts;
 }
 
 }  // namespace langrun

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "distributed/communicator.h"
 
@@ -18,5 +19,8 @@ void agree(Communicator& world, const char* name, const std::function<void()>& p
 
 /// Runs `part` on rank 0 alone and gives its text to every rank; its error is every rank's error. Collective.
 std::string on_root(Communicator& world, const char* name, const std::function<std::string()>& part);
+
+/// Every rank's text, by rank, on every rank. Collective.
+std::vector<std::string> by_rank(Communicator& world, const char* name, const std::string& own);
 
 }  // namespace langrun

@@ -40,7 +40,7 @@ class ChainBlocks {
 
   ImageShape image() const { return energy_.image(); }
   const SampledEnergy& energy() const { return energy_; }
-  std::string source() const { return start_ ? start_->description() : ""; }
+  const at::Device& device() const { return device_; }
   /// Chains, and blocks of `call` of them; the last block is a whole one too.
   std::int64_t count() const { return count_; }
   std::int64_t blocks() const { return (count_ + config_.call - 1) / config_.call; }

@@ -15,6 +15,9 @@ namespace {
 /// Scalars that ride at the front of the energy's reduction, summed over lanes; the job's own follow.
 enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kEnergyScalars };
 
+/// Langevin steps between two pulses of who draws pictures.
+constexpr std::int64_t kPictureSteps = 10;
+
 }  // namespace
 
 EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& world, std::size_t scalars,
@@ -169,27 +172,40 @@ LangevinConfig EnergyPhases::evaluation() const {
   return config;
 }
 
-at::Tensor EnergyPhases::evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places) {
+at::Tensor EnergyPhases::evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places,
+                                  const Pulse& pulse) {
   ChainNoise noise{keys_.sample, {}, 0};
   for (const auto place : places) noise.identities.push_back(chain_identity(place, 1));
-  return energy_.sampler().run(to_device(starts, device_), evaluation(), noise);
+  auto chains = to_device(starts, device_);
+  auto piece = evaluation();
+  for (const auto steps = piece.steps; noise.first_step < steps;
+       noise.first_step += static_cast<std::uint32_t>(kPictureSteps)) {
+    piece.steps = std::min<std::int64_t>(steps - noise.first_step, kPictureSteps);
+    chains = energy_.sampler().run(chains, piece, noise);
+    pulse();
+  }
+  return chains;
 }
 
 // In lane-shaped calls, so that a picture does not depend on how many images it has.
-std::vector<Panel> EnergyPhases::sample_panels(ChainSource& source) {
+std::vector<Panel> EnergyPhases::sample_panels(const MakeStarts& make_starts, const Pulse& pulse) {
   const torch::NoGradGuard constant;
   energy_.refresh_frozen(energy_.has_average());
   std::vector<at::Tensor> starts, samples;
   for (std::int64_t first = 0; first < panel_images(); first += lane_batch_) {
     std::vector<std::uint64_t> places;
     for (std::int64_t i = 0; i < lane_batch_; ++i) places.push_back(static_cast<std::uint64_t>(first + i));
-    starts.push_back(source.fresh(places, 0, keys_.sample).images);
-    samples.push_back(evaluate(starts.back(), places));
+    starts.push_back(make_starts(places));
+    samples.push_back(evaluate(starts.back(), places, pulse));
   }
-  return {
-      panel_of(fmt::format("samples, {} weights, K {}", energy_.has_average() ? "average" : "raw", evaluation().steps),
-               torch::cat(samples), panel_images()),
-      panel_of("their starts", torch::cat(starts), panel_images())};
+  const char* weights = energy_.has_average() ? "average weights" : "raw weights";
+  return {panel_of(fmt::format("samples, {}, K {}", weights, evaluation().steps), torch::cat(samples), panel_images()),
+          panel_of("their starts", torch::cat(starts), panel_images())};
+}
+
+std::vector<Panel> EnergyPhases::sample_panels(ChainSource& source, const Pulse& pulse) {
+  return sample_panels(
+      [&](const std::vector<std::uint64_t>& places) { return source.fresh(places, 0, keys_.sample).images; }, pulse);
 }
 
 std::int64_t EnergyPhases::panel_images() const { return pictured_images(energy_.image()); }

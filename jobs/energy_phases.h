@@ -87,14 +87,13 @@ class EnergyPhases {
 
   /// What follows from these settings, for the start table; `other_weights`: that are exchanged beside the energy's.
   std::vector<Fact> facts(std::int64_t other_weights) const;
-  /// A picture's samples: K steps (as for evaluation) from `starts` [b, C, H, W], whose places name their noise, under
-  /// the weights of the last refresh.
-  at::Tensor evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places);
-  /// K of that.
-  LangevinConfig evaluation() const;
-  /// Pictures of chains that `source` begins: after those steps, under the average weights where they are kept, and at
-  /// their start. On rank 0.
-  std::vector<Panel> sample_panels(ChainSource& source);
+  /// Makes the starts [b, C, H, W] of the chains at these places.
+  using MakeStarts = std::function<at::Tensor(const std::vector<std::uint64_t>& places)>;
+  /// Pictures of chains: after K steps (as for evaluation) under the average weights where they are kept, and at their
+  /// start. Places name their noise. On rank 0; calls `pulse` between pieces.
+  std::vector<Panel> sample_panels(const MakeStarts& starts, const Pulse& pulse);
+  /// Of chains that `source` begins.
+  std::vector<Panel> sample_panels(ChainSource& source, const Pulse& pulse);
   /// Images of a panel: 64, or of points of the plane enough for a histogram.
   std::int64_t panel_images() const;
 
@@ -111,6 +110,8 @@ class EnergyPhases {
   std::unique_ptr<FrozenPrior> prior_;
 
   void add_terms();
+  at::Tensor evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places, const Pulse& pulse);
+  LangevinConfig evaluation() const;
 };
 
 /// The first images of a batch as a panel; points of the plane as a histogram.

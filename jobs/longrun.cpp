@@ -83,7 +83,7 @@ class Longrun final : public TrainingJob {
 
   std::unique_ptr<Snapshot> snapshot() override;
   void load(const std::filesystem::path& folder) override;
-  std::vector<Panel> pictures() override;
+  std::vector<Panel> pictures(const Pulse& pulse) override;
 
  private:
   static constexpr RejuvenationRule kNever{0, 0};
@@ -179,8 +179,8 @@ void Longrun::load(const std::filesystem::path& folder) {
   burn_in_.load(folder);
 }
 
-std::vector<Panel> Longrun::pictures() {
-  auto panels = phases_.sample_panels(*source_);
+std::vector<Panel> Longrun::pictures(const Pulse& pulse) {
+  auto panels = phases_.sample_panels(*source_, pulse);
   panels.push_back(bank_panel("update bank, lane 0", update_, phases_.panel_images()));
   panels.push_back(bank_panel("burn-in bank, lane 0", burn_in_, phases_.panel_images()));
   panels.push_back(panel_of("data", phases_.data().first_images(phases_.panel_images()), phases_.panel_images()));

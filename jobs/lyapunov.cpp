@@ -28,7 +28,8 @@ class Sweep {
                           settings_.etas[eta_of(number)],
                           settings_.deltas,
                           settings_.burn_in,
-                          settings_.steps};
+                          settings_.steps,
+                          block.number * settings_.chains.call};
     // Not the sampler's own walk, which would take the step's temperature for the one that chains are sampled at.
     const auto gradient = [this](const at::Tensor& x) { return blocks_.sampler().gradient(x); };
     const auto walk = [&gradient](const at::Tensor& x, const LangevinConfig& step, const ChainNoise& noise) {

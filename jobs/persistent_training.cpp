@@ -71,8 +71,8 @@ void PersistentTraining::load(const std::filesystem::path& folder) {
   bank_.load(folder);
 }
 
-std::vector<Panel> PersistentTraining::pictures() {
-  auto panels = phases_.sample_panels(*source_);
+std::vector<Panel> PersistentTraining::pictures(const Pulse& pulse) {
+  auto panels = phases_.sample_panels(*source_, pulse);
   panels.push_back(bank_panel("bank, lane 0", bank_, phases_.panel_images()));
   panels.push_back(panel_of("data", phases_.data().first_images(phases_.panel_images()), phases_.panel_images()));
   return panels;

@@ -27,7 +27,7 @@ class PersistentTraining final : public TrainingJob {
   StepRecord step(std::int64_t step) override;
   std::unique_ptr<Snapshot> snapshot() override;
   void load(const std::filesystem::path& folder) override;
-  std::vector<Panel> pictures() override;
+  std::vector<Panel> pictures(const Pulse& pulse) override;
 
  private:
   const EnergyTrainingConfig config_;

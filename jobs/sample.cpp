@@ -16,12 +16,16 @@ void sample_images(const SampleConfig& config, Communicator& world, const Sample
   });
   for (std::int64_t first = 0; first < blocks->blocks(); first += world.size()) {
     at::Tensor images = torch::empty({0}, torch::kUInt8);
-    agree(world, "sample", [&] {
-      if (first + world.rank() >= blocks->blocks()) return;
-      auto block = blocks->begin(first + world.rank());
-      while (block.step < config.langevin.steps) blocks->advance(block, config.langevin.steps);
-      images = ChainBlocks::as_bytes(block.chains);
+    std::optional<ChainBlock> block;  // none on ranks that are left over
+    agree(world, "begin chains", [&] {
+      if (first + world.rank() < blocks->blocks()) block = blocks->begin(first + world.rank());
     });
+    // Piece by piece, so that no rank waits for a whole walk: the watchdog would take the others for lost.
+    for (std::int64_t step = 0; step < config.langevin.steps; step += ChainBlocks::kPiece)
+      agree(world, "sample", [&] {
+        if (block) blocks->advance(*block, config.langevin.steps);
+      });
+    if (block) images = ChainBlocks::as_bytes(block->chains);
     const auto* bytes = reinterpret_cast<const std::byte*>(images.const_data_ptr<std::uint8_t>());
     const auto all = world.gather_all("samples", {bytes, static_cast<std::size_t>(images.numel())});
     agree(world, "keep samples", [&] {

@@ -15,6 +15,7 @@ struct SampledEnergyConfig {
   std::string part = "energy";      ///< energy or energy_average
   EnergyConfig untrained;           ///< without a file: the network
   std::int64_t untrained_seed = 1;  ///< and the seed of its weights
+  double untrained_tau = 0;         ///< and of the Gaussian term, 0: none
   std::string precision = "fp32";   ///< fp32, tf32, bf16
   double temperature = 1;           ///< T of the network's U / T
   double joint_temperature = 1;     ///< divides U / T + U_prior / T_prior, not the Gaussian term

@@ -284,6 +284,7 @@ FolderSampling::FolderSampling(const SampleConfig& config, bool begun, Communica
 FolderSampling::~FolderSampling() = default;
 
 std::int64_t FolderSampling::chains() const { return parts_->blocks().count(); }
+std::string FolderSampling::device() const { return parts_->blocks().device().str(); }
 
 void FolderSampling::keep_energy(const fs::path& run) const {
   // Of a start that died before its chains were begun.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/error.h"
@@ -53,6 +54,8 @@ class FolderSampling {
   FolderSampling(const SampleConfig& config, bool begun, Communicator& world);
   ~FolderSampling();
   std::int64_t chains() const;
+  /// Where this rank computes.
+  std::string device() const;
   /// Writes RUN/weights.h5, the energy with all its terms: what a resume reads. Rank 0 alone. Throws Error(storage).
   void keep_energy(const std::filesystem::path& run) const;
 

@@ -28,6 +28,7 @@ WeightsPart part_of(const char* name, const TrainedEnergy& energy, double temper
 SampledEnergy::SampledEnergy(const SampledEnergyConfig& config, const at::Device& device) : config_(config) {
   if (config.file.empty()) {
     energy_.config = config.untrained;
+    energy_.tau = config.untrained_tau;
     energy_.network = make_energy(config.untrained, static_cast<std::uint64_t>(config.untrained_seed));
   } else {
     if (std::filesystem::exists(config.file) && !h5::looks_like_hdf5(config.file))

@@ -27,9 +27,6 @@ class SampledEnergy {
   ChainSampler& sampler() { return *sampler_; }
   /// T J.
   double temperature() const { return config_.temperature * config_.joint_temperature; }
-  double tau() const { return energy_.tau; }
-  bool has_prior() const { return prior_.network != nullptr; }
-  const EnergyConfig& network() const { return energy_.config; }
   /// Parts `energy` and, where there is one, `prior`, with temperatures and tau: all that another SampledEnergy needs.
   std::vector<WeightsPart> parts() const;
 

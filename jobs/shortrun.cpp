@@ -148,7 +148,7 @@ class Shortrun final : public TrainingJob {
     if (bank_) bank_->load(folder);
   }
 
-  std::vector<Panel> pictures() override;
+  std::vector<Panel> pictures(const Pulse& pulse) override;
 
  private:
   NamedTensors optimizer_state() const {
@@ -219,27 +219,15 @@ std::vector<Fact> Shortrun::facts() const {
   return facts;
 }
 
-std::vector<Panel> Shortrun::pictures() {
+std::vector<Panel> Shortrun::pictures(const Pulse& pulse) {
   const torch::NoGradGuard constant;
   const auto pictures = phases_.panel_images();
-  std::vector<Panel> panels;
-  // The evaluation the papers use: fresh starts, then Langevin steps under the network that is shown. In lane-shaped
-  // calls, so that a picture does not depend on how many images it has.
-  const auto average = phases_.energy().has_average();
-  std::vector<at::Tensor> starts, samples;
-  phases_.energy().refresh_frozen(average);
-  for (std::int64_t first = 0; first < pictures; first += phases_.lane_batch()) {
-    std::vector<std::uint64_t> places;
-    for (std::int64_t i = 0; i < phases_.lane_batch(); ++i) places.push_back(static_cast<std::uint64_t>(first + i));
-    starts.push_back(starts_for_pictures(places));
-    samples.push_back(phases_.evaluate(starts.back(), places));
-  }
-  const char* weights = average ? "average weights" : "raw weights";
-  panels.push_back(
-      panel_of(fmt::format("samples, {}, K {}", weights, phases_.evaluation().steps), torch::cat(samples), pictures));
-  if (generator_)
-    panels.push_back(panel_of(generator_->has_average() ? "generator, average weights" : "generator, raw weights",
-                              torch::cat(starts), pictures));
+  auto panels = phases_.sample_panels(
+      [this](const std::vector<std::uint64_t>& places) { return starts_for_pictures(places); }, pulse);
+  if (!generator_)
+    panels.pop_back();
+  else
+    panels.back().title = generator_->has_average() ? "generator, average weights" : "generator, raw weights";
   if (bank_) panels.push_back(bank_panel("bank, lane 0", *bank_, pictures));
   panels.push_back(panel_of("data", phases_.data().first_images(pictures), pictures));
   return panels;

@@ -90,6 +90,7 @@ class Loop {
                   "begin a new run with a smaller --energy.learning-rate, or allow more with --divergence.limit");
     const auto first_bad = known != nullptr ? known->first_step() : step;
     const auto target = std::stoll(on_root(world_, "roll back", [&] {
+      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
       const auto found = checkpoint_before(first_bad);
       if (!found)
         throw Error(error.code(), why + "; there is no checkpoint to go back to", "use a smaller --checkpoint.every");
@@ -201,10 +202,29 @@ class Loop {
     return result;
   }
 
+  // Rank 0 draws alone, however long it takes; the others wait from pulse to pulse, so that the watchdog's limit is one
+  // for a few steps, and a rank that is lost is still found.
   void show(std::int64_t step) {
     agree(world_, "pictures", [&] {
-      if (world_.rank() == 0) observer_.pictures(step, job_.pictures());
+      if (world_.rank() != 0) {
+        while (still_drawing(false)) continue;
+        return;
+      }
+      try {
+        observer_.pictures(step, job_.pictures([this] { still_drawing(true); }));
+      } catch (...) {
+        still_drawing(false);
+        throw;
+      }
+      still_drawing(false);
     });
+  }
+
+  // Rank 0's word, on every rank.
+  bool still_drawing(bool mine) {
+    std::array word{std::byte{mine}};
+    world_.broadcast("pictures", word, 0);
+    return word[0] != std::byte{0};
   }
 
   // Runs a part of a checkpoint and counts the time that training stands still for it.

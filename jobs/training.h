@@ -80,6 +80,9 @@ class TrainingObserver {
   virtual void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) = 0;
 };
 
+/// Called now and then by who works alone while other ranks wait, so that they do not take it for lost.
+using Pulse = std::function<void()>;
+
 /// One training job as the loop sees it. Constructed on every rank; its constructor may call collectives.
 class TrainingJob {
  public:
@@ -103,8 +106,8 @@ class TrainingJob {
   /// Error(input).
   virtual void load(const std::filesystem::path& folder) = 0;
   /// Panels for a person. On rank 0 alone, so no collectives, and from nothing but what rank 0 holds on any number of
-  /// ranks: networks, data, lane 0 of a bank.
-  virtual std::vector<Panel> pictures() = 0;
+  /// ranks: networks, data, lane 0 of a bank. Calls `pulse` every few Langevin steps.
+  virtual std::vector<Panel> pictures(const Pulse& pulse) = 0;
 };
 
 /// What the loop needs to know of a start that launch prepared.

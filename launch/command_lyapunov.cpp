@@ -139,11 +139,11 @@ LyapunovProgress progress_lines() {
   };
 }
 
-void write_result(const Call& call, const OptionTable& table, const LyapunovOptions& o,
-                  const LyapunovSettings& settings, const LyapunovResult& result) {
+void write_result(const Call& call, const std::vector<std::string>& hosts, const OptionTable& table,
+                  const LyapunovOptions& o, const LyapunovSettings& settings, const LyapunovResult& result) {
   const fs::path run(o.run);
   make_folder(run);
-  record_start(run, {call.command_line, {host_name()}, {o.samples.device}, 1});
+  record_start(run, {call.command_line, hosts, std::vector(hosts.size(), o.samples.device), 1});
   write_durably(run / "run.cfg", table.run_cfg());
   write_values(run / "lyapunov.h5", settings, result);
   write_durably(run / "result.json", as_json(settings, o, result));
@@ -177,8 +177,9 @@ int run_lyapunov(Call& call) {
   const auto settings = configure(call.world, options);
   (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is measured
   const auto result = measure_lyapunov(settings, call.world, progress_lines());
+  const auto hosts = by_rank(call.world, "hosts", host_name());
   agree(call.world, "write the result", [&] {
-    if (call.world.rank() == 0) write_result(call, table, options, settings, result);
+    if (call.world.rank() == 0) write_result(call, hosts, table, options, settings, result);
   });
   return 0;
 }

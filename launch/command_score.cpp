@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "data/checkpoint.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/sample.h"
@@ -34,6 +35,14 @@ bool is_run(const std::string& name) {
   return std::filesystem::is_directory(name, ignored);
 }
 
+/// A run that was rolled back passes the same steps again, with other weights: then the attempt is named too.
+std::string checkpoint_in_name(Communicator& world, const std::filesystem::path& folder) {
+  return on_root(world, "read the manifest", [&] {
+    const auto attempt = read_manifest(folder).attempt;
+    return folder.filename().string() + (attempt > 0 ? fmt::format("-attempt{}", attempt) : "");
+  });
+}
+
 /// The store of a run's samples, made where it is not there yet. Its name says what it holds, so a second score of the
 /// same samples finds them. Collective, all ranks.
 std::string samples_of_run(Communicator& world, SampleRequest request, const std::string& run) {
@@ -41,7 +50,7 @@ std::string samples_of_run(Communicator& world, SampleRequest request, const std
   const auto config = configure_samples(world, request);
   const auto out = std::filesystem::path(run) / "samples" /
                    fmt::format("{}-{}-k{}-n{}-seed{}-call{}.h5",
-                               config.weights == "initial" ? "initial" : config.checkpoint.filename().string(),
+                               config.weights == "initial" ? "initial" : checkpoint_in_name(world, config.checkpoint),
                                config.weights, config.langevin.steps, config.count, config.seed, config.call);
   if (on_root(world, "look for samples", [&] { return std::to_string(std::filesystem::exists(out)); }) == "1")
     return out.string();

@@ -28,7 +28,12 @@ std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::er
 
 /// The generations so far, an array.
 Json generations_of(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return Json::array();
+  std::error_code failed;
+  const bool there = std::filesystem::exists(path, failed);
+  if (failed)
+    throw Error(ExitCode::storage, fmt::format("{} cannot be looked at: {}", path.string(), failed.message()),
+                "check the disk that holds the run");
+  if (!there) return Json::array();
   std::ifstream in(path, std::ios::binary);
   const auto file = Json::parse(in, nullptr, /*allow_exceptions=*/false);
   bool good = file.is_object() && file.contains("generations") && file["generations"].is_array();

@@ -15,11 +15,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Leftovers of a start that died before its first complete file are nobody's work.
+// Leftovers of a start that died before its run.cfg was written are nobody's work: the record of the start, the empty
+// folder of checkpoints, files half written.
+bool is_leftover(const fs::path& path) {
+  std::error_code failed;
+  if (path.extension() == ".partial" || path.filename() == "provenance.json") return true;
+  return path.filename() == "checkpoint" && fs::is_directory(path, failed) && fs::is_empty(path, failed) && !failed;
+}
+
 bool holds_nothing(const fs::path& run) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(run, failed))
-    if (entry.path().extension() != ".partial") return false;
+    if (!is_leftover(entry.path())) return false;
   return !failed;
 }
 

@@ -77,6 +77,13 @@ Found find(Communicator& world, const fs::path& run, bool resume) {
   return {seen["run_cfg"], seen["begun"], seen["finished"]};
 }
 
+// Files that a killed start had half written; they bear its number, so that no later writer replaces them.
+void clear_partials(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".partial") fs::remove(entry.path(), ignored);
+}
+
 class FolderRun {
  public:
   FolderRun(Call& call, const OptionTable& table, SampleOptions& options, const Found& found, const RunState& state)
@@ -120,11 +127,15 @@ class FolderRun {
   }
 
   void claim() {
+    const auto hosts = by_rank(call_.world, "hosts", host_name());
+    const auto devices = by_rank(call_.world, "devices", sampling_->device());
     generation_ = std::stoll(on_root(call_.world, "claim the folder", [&] {
       make_folder(run_);
       const auto text = table_.run_cfg();
       const auto first = found_.finished.empty() ? 0 : found_.finished.back();
-      const auto number = record_start(run_, {call_.command_line, {host_name()}, {options_.samples.device}, first + 1});
+      const auto number = record_start(run_, {call_.command_line, hosts, devices, first + 1});
+      clear_partials(run_);
+      clear_partials(run_ / "state");
       if (found_.run_cfg != text) write_durably(run_ / "run.cfg", text);
       if (!found_.begun) sampling_->keep_energy(run_);
       return std::to_string(number);
@@ -163,7 +174,7 @@ int run_sample_folder(Call& call, OptionTable& asked_table, SampleOptions& asked
   OptionTable table("sample");
   bind(table, options);
   const auto state = inspect_run(call.world, asked.run, asked.resume, asked_table, table);
-  if (!options.steps_list.empty() && asked_table.given("langevin.steps"))
+  if (!options.steps_list.empty() && asked_table.given("langevin.steps") && asked.samples.steps >= 0)
     throw Error(ExitCode::usage, "both --langevin.steps and --steps-list say how far chains go", "give one of them");
   if (options.samples.run.empty())
     throw Error(ExitCode::usage, "--energy is missing", "name the folder of a run, or a file of weights");

@@ -226,6 +226,10 @@ SampleConfig resolve_samples(Communicator& world, SampleRequest& o) {
   if (o.weights == "initial") {
     config.energy.untrained = run->energy;
     config.energy.untrained_seed = run->seed;
+    config.energy.untrained_tau = felt_tau(*run);
+    if (!run->prior.empty())
+      throw Error(ExitCode::usage, fmt::format("--weights initial: the chains of {} felt a prior too", o.run),
+                  "a checkpoint keeps it: use one, by --at");
     return config;
   }
   config.energy.file = file;

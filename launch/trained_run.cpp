@@ -20,6 +20,9 @@ void bind(OptionTable& table, TrainedRun& run) {
   table.integer("seed", run.seed, "", "", {0});
   table.integer("evaluation.steps", run.evaluation_steps, "", "", {0});
   table.real("evaluation.joint-temperature", run.joint_temperature, "", "", {1e-12, 1e12});
+  table.flag("prior", run.prior_training, "");
+  table.text("prior.energy", run.prior, "");
+  bind_tau(table, run.tau, "");
   bind_energy(table, run.energy);
   bind_langevin(table, run.langevin);
   table.text("init", run.init, "");
@@ -29,6 +32,10 @@ void bind(OptionTable& table, TrainedRun& run) {
 }
 
 }  // namespace
+
+double felt_tau(const TrainedRun& run) {
+  return run.job == "longrun" || (run.job == "midrun" && run.prior_training) ? run.tau : 0;
+}
 
 TrainedRun read_trained_run(const std::string& text, const std::string& where) {
   TrainedRun run;

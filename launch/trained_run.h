@@ -16,6 +16,9 @@ struct TrainedRun {
   std::string data, precision = "fp32";
   std::int64_t seed = 1, evaluation_steps = 0;
   double joint_temperature = 1;
+  bool prior_training = false;  ///< a midrun with --prior
+  std::string prior;            ///< of a longrun
+  double tau = 0;               ///< as run.cfg has it; `felt_tau` says whether chains felt it
   EnergyConfig energy;
   LangevinConfig langevin;
   // Of a shortrun.
@@ -24,6 +27,9 @@ struct TrainedRun {
   // Of the others.
   SourceConfig source;
 };
+
+/// tau of the Gaussian term that the run's chains felt; 0: none.
+double felt_tau(const TrainedRun& run);
 
 /// Reads the text of a run.cfg; `where` names it. Throws Error(input) for a job that is not known, Error(usage) for
 /// a damaged text.

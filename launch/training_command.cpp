@@ -6,6 +6,7 @@
 
 #include "data/checkpoint.h"
 #include "data/durable.h"
+#include "distributed/agreement.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/signals.h"
@@ -16,13 +17,6 @@ namespace langrun::launch {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<std::string> by_rank(Communicator& world, const char* name, const std::string& own) {
-  std::vector<std::string> texts;
-  for (const auto& bytes : world.gather_all(name, std::as_bytes(std::span(own))))
-    texts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return texts;
-}
 
 std::string device_of(const TrainingJob& job) {
   for (const auto& fact : job.facts())

@@ -3,10 +3,15 @@
 #   docs/lifecycle/run.sh SHORTRUN IMAGES FEATURES FOLDER [--KEY VALUE]...
 # SHORTRUN: the run folder, whose generator chains begin from. IMAGES: the store of training images. FEATURES: a feature net
 # for `langrun score`. FOLDER: trains midrun and convergent there (presets cifar10-small) and samples all three energies;
-# what is there already is gone on with. Options go to the two trainings.
+# what is there already is gone on with. Options go to the two trainings; --precision among them to the sampling too.
 set -eu -o pipefail
 short=$(realpath "$1") images=$(realpath "$2") features=$(realpath "${3%%:*}")${3#"${3%%:*}"} folder=$4
 shift 4
+precision=fp32 before=
+for word in "$@"; do
+  [[ $before = --precision ]] && precision=$word
+  before=$word
+done
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 langrun=${LANGRUN_PROGRAM:-$root/build/langrun}
@@ -26,7 +31,8 @@ ranks 2 "$langrun" convergent --preset cifar10-small --data "$images" --run conv
 chains() {
   local name=$1 energy=$2 store json
   shift 2
-  ranks 2 "$langrun" sample --energy "$energy" "$@" --count 2000 --steps-list 0,10,30,100,300,1000,2000 --run "$name" --resume
+  ranks 2 "$langrun" sample --energy "$energy" "$@" --count 2000 --steps-list 0,10,30,100,300,1000,2000 --precision "$precision" \
+    --run "$name" --resume
   for store in "$name"/step-*.h5; do
     json=$name/score-$(basename "$store" .h5).json
     [[ -e $json ]] || ranks 2 "$langrun" score "$store" "$images" --features "$features" --count 2000 --choice random --json "$json"

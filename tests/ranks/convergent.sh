@@ -44,6 +44,14 @@ back=("${wild[@]}" --divergence.action rollback --divergence.rate 1e-3)
 for n in 1 2 4; do convergent "back-$n" "$n" "${back[@]}" || fail "rollback on $n ranks: $(cat "$scratch/back-$n.err")"; done
 same back-1 back-2
 same back-1 back-4
+# Samples of another attempt are others, and are not taken for those of the same step before.
+weights=$LANGRUN_SHARED/data/resnet20-cifar10.th
+if [[ -f $weights ]]; then
+  "$program" weights import "$weights" "$scratch/w.h5" --network resnet20 >/dev/null 2>"$scratch/err" || fail "$(cat "$scratch/err")"
+  synth "$scratch/many.h5" 80
+  "$program" score "$scratch/back-1" "$scratch/many.h5" --features "$scratch/w.h5" --count 80 >/dev/null 2>"$scratch/err" || fail "score: $(cat "$scratch/err")"
+  compgen -G "$scratch/back-1/samples/00000016-attempt*-n80-*.h5" >/dev/null || fail "the attempt is not named: $(ls "$scratch/back-1/samples")"
+fi
 grep -q '"attempt": 1' "$scratch/back-1/metrics.jsonl" || fail "no attempt 1 in the metrics"
 [[ -s $scratch/back-1/diverged-1.jsonl ]] || fail "what diverged is not kept"
 grep -q 'back to step 8, attempt 1' "$scratch/back-1.out" || fail "the rollback is not told: $(cat "$scratch/back-1.out")"

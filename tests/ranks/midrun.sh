@@ -39,6 +39,15 @@ ranks 2 "$program" sample --energy "$scratch/cut" --count 8 --call 4 --out "$scr
 cmp "$scratch/s1.h5" "$scratch/s2.h5" || fail "samples differ between rank counts"
 mv "$scratch/gone" "$scratch/short"
 
+# Who draws pictures may take longer than a collective may.
+midrun slow 2 --steps 1 --evaluation.steps 3000 --watchdog.limit 1 || fail "slow pictures: $(tail -n 1 "$scratch/slow.err")"
+
+# A start that died before its run.cfg left nothing that stands in the way, with --resume or without.
+mkdir -p "$scratch/early/checkpoint"
+cp "$scratch/gen-1/provenance.json" "$scratch/early/"
+midrun early 2 --steps 10 "${from[@]}" --resume || fail "after an early death: $(tail -n 1 "$scratch/early.err")"
+same gen-1 early
+
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2
   shift 2

@@ -31,6 +31,10 @@ same whole-1 whole-4
 "$program" data info "$scratch/whole-1/step-000000020.h5" >"$scratch/info" || fail "a listed step is no image store"
 grep -q 18 "$scratch/info" || fail "not 18 chains: $(cat "$scratch/info")"
 
+# The recorded configuration is one that can be given again.
+sample again 2 --config "$scratch/whole-1/run.cfg" || fail "run.cfg given again: $(tail -n 1 "$scratch/again.err")"
+same whole-1 again
+
 # One store without a folder holds the same images as a listed step.
 "$program" sample "${energy[@]}" --count 18 --langevin.steps 20 --out "$scratch/one.h5" >/dev/null 2>"$scratch/err" || fail "--out: $(cat "$scratch/err")"
 mkdir "$scratch/x" "$scratch/y"
@@ -75,7 +79,10 @@ wait $job
 sample kill 2 "${long[@]}" 1,100,1500 --resume --stop-after 0.5
 code=$?
 [[ $code = 75 || $code = 0 ]] || fail "--stop-after: exit $code: $(tail -n 1 "$scratch/kill.err")"
+touch "$scratch/kill/step-000001500.h5.4711.partial" "$scratch/kill/state/block-0.h5.4711.partial"
 sample kill 4 "${long[@]}" 1,100,1500 --resume || fail "after a kill: $(tail -n 1 "$scratch/kill.err")"
+[[ -z $(find "$scratch/kill" -name '*.partial') ]] || fail "half written files stay: $(find "$scratch/kill" -name '*.partial')"
+grep -q '"ranks": 4' "$scratch/kill/provenance.json" || fail "provenance: $(cat "$scratch/kill/provenance.json")"
 same long kill
 sample more 2 "${long[@]}" 1,100 || fail "two steps: $(tail -n 1 "$scratch/more.err")"
 sample more 1 --resume --steps-list 1,100,1500 || fail "a further step: $(tail -n 1 "$scratch/more.err")"
