@@ -32,7 +32,7 @@ EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& wor
   add_terms();
 }
 
-// On a resume the prior's own file may be gone; then its terms come with the checkpoint.
+// On a resume the prior comes with the checkpoint, and its terms with it.
 void EnergyPhases::add_terms() {
   const auto& training = config_.training;
   SamplingTerms terms;
@@ -84,6 +84,8 @@ void EnergyPhases::restore(const WeightsFile& file, ChainSource& source) {
 
 LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
   const torch::NoGradGuard constant;
+  // Once a step, while no chain runs: on a GPU those of earlier lanes read what would be overwritten.
+  if (lane == lanes_.first) energy_.refresh_frozen();
   LaneWork work;
   work.lane = lane;
   work.data = to_device(data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise), device_);
@@ -91,7 +93,6 @@ LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
 }
 
 void EnergyPhases::sample(LaneWork& work, std::int64_t step) {
-  if (work.lane == lanes_.first) energy_.refresh_frozen();
   work.chains = to_device(work.chains, device_);
   work.host_latents = work.latents;
   work.latents = to_device(work.latents, device_);

@@ -68,7 +68,8 @@ class EnergyPhases {
   /// Takes it back. Throws Error(input).
   void restore(const WeightsFile& file, ChainSource& source);
 
-  /// An empty piece of work with the lane's data of this step, on the device.
+  /// An empty piece of work with the lane's data of this step, on the device. Once for each lane and step, the first
+  /// lane before any chain of the step runs: it gives the sampler the energy's present weights.
   LaneWork begin_lane(std::int64_t lane, std::int64_t step);
   /// Begins K Langevin steps from work.chains, which may be in host memory; so may work.latents, which follow. On a GPU
   /// the lane is not waited for: the next one is drawn and uploaded, and runs beside it.

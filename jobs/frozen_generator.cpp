@@ -137,8 +137,9 @@ void check_images(const at::Tensor& images, const SourceConfig& config, const Im
 
 }  // namespace
 
-FrozenSource::FrozenSource(const SourceConfig& config, bool resume, Communicator& world)
-    : config_(config), file_(find_weights(world, config.generator, "generator", resume)) {}
+FrozenSource::FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world)
+    : config_(config), from_checkpoint_(from_checkpoint),
+      file_(find_weights(world, config.generator, "generator", from_checkpoint)) {}
 
 FrozenSource::~FrozenSource() = default;
 
@@ -146,6 +147,8 @@ void FrozenSource::open(const ImageShape& image, std::int64_t batch, const at::D
   device_ = device;
   if (file_.empty()) return;
   const bool scripted = !h5::looks_like_hdf5(file_);
+  // The run it came from may have been damaged or changed since.
+  if (from_checkpoint_ && !scripted) return;
   check_settings(config_, scripted);
   if (scripted) {
     generator_ = std::make_unique<ScriptedGenerator>(file_, config_, device);
@@ -189,8 +192,8 @@ void FrozenSource::restore(const WeightsFile& file) {
   }
 }
 
-std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool resume, Communicator& world) {
-  if (!config.generator.empty()) return std::make_unique<FrozenSource>(config, resume, world);
+std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool from_checkpoint, Communicator& world) {
+  if (!config.generator.empty()) return std::make_unique<FrozenSource>(config, from_checkpoint, world);
   if (config.latent != 0 || config.range != "-1:1" || config.weights != "best")
     throw Error(ExitCode::usage, "--source.latent, --source.range and --source.weights go with --source.generator",
                 "without one, chains begin from data");

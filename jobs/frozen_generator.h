@@ -33,9 +33,10 @@ class FrozenGenerator {
 class FrozenSource final : public ChainSource {
  public:
   /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file: of a
-  /// run folder it is the weights of the newest good checkpoint. With `resume` it may be missing, since a checkpoint
-  /// has what is needed of a built-in network. Throws Error(input) where there is nothing.
-  FrozenSource(const SourceConfig& config, bool resume, Communicator& world);
+  /// run folder it is the weights of the newest good checkpoint. With `from_checkpoint`, `restore` will follow: the file
+  /// may be missing and is not read, except where it is TorchScript, since a checkpoint has the weights of a built-in
+  /// network. Throws Error(input) where there is nothing.
+  FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world);
   ~FrozenSource() override;
 
   /// Reads the generator and calls it once, on `batch` latents. Throws Error(usage) for settings that do not go with
@@ -52,6 +53,7 @@ class FrozenSource final : public ChainSource {
   FrozenGenerator& generator();
 
   SourceConfig config_;
+  bool from_checkpoint_;
   std::string file_;  // empty where it is missing
   at::Device device_ = at::kCPU;
   std::unique_ptr<FrozenGenerator> generator_;
@@ -59,6 +61,7 @@ class FrozenSource final : public ChainSource {
 
 /// The source of a job's chains as configured: nothing where they begin from data. Collective, all ranks, as
 /// FrozenSource's constructor is. Throws Error(usage) for settings of a generator that is not named.
-std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool resume, Communicator& world);
+std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool from_checkpoint,
+                                            Communicator& world);
 
 }  // namespace langrun

@@ -16,8 +16,8 @@ constexpr const char* kPart = "prior";
 
 }  // namespace
 
-FrozenPrior::FrozenPrior(const TermsConfig& config, bool resume, Communicator& world)
-    : config_(config), file_(find_weights(world, config.prior, "prior energy", resume)) {}
+FrozenPrior::FrozenPrior(const TermsConfig& config, bool from_checkpoint, Communicator& world)
+    : config_(config), file_(from_checkpoint ? "" : find_weights(world, config.prior, "prior energy", false)) {}
 
 void FrozenPrior::open(const ImageShape& image) {
   if (file_.empty()) return;

@@ -19,8 +19,9 @@ namespace langrun {
 class FrozenPrior {
  public:
   /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file. With
-  /// `resume` it may be missing, since a checkpoint has the prior's weights. Throws Error(input).
-  FrozenPrior(const TermsConfig& config, bool resume, Communicator& world);
+  /// `from_checkpoint` nobody does: `restore` will follow, and a checkpoint has the prior's weights. Throws
+  /// Error(input).
+  FrozenPrior(const TermsConfig& config, bool from_checkpoint, Communicator& world);
 
   /// Reads it. Throws Error(input) where it cannot be read, takes images of another shape than `image`, or nobody says
   /// its temperature.
@@ -41,7 +42,7 @@ class FrozenPrior {
   void take(TrainedEnergy trained, const ImageShape& image, const std::string& where);
 
   TermsConfig config_;
-  std::string file_;  // empty where it is missing
+  std::string file_;  // empty where it is not needed
   std::string where_;
   TrainedEnergy trained_;
 };

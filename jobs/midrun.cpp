@@ -24,7 +24,7 @@ double rejuvenation_probability(const MidrunConfig& config) {
 std::unique_ptr<TrainingJob> make_midrun(const MidrunConfig& config, Communicator& world) {
   const RejuvenationRule rule{rejuvenation_probability(config), 0};
   // Before anything that one rank alone could fail at: looking for it is a collective.
-  auto generator = frozen_source(config.source, config.training.resume, world);
+  auto generator = frozen_source(config.source, config.training.from_checkpoint, world);
   EnergyTrainingConfig training = config;
   training.terms.tau = config.prior ? config.tau : 0;
   return std::make_unique<PersistentTraining>(

@@ -35,6 +35,7 @@ struct TrainingConfig {
   std::string precision = "fp32";  ///< fp32, tf32 (GPUs), bf16: of the networks inside Langevin sampling
   std::string reduction = "tree";  ///< tree, nccl
   bool resume = false;
+  bool from_checkpoint = false;  ///< no option: a checkpoint will be loaded, which has what other runs gave
   std::int64_t stop_at = 0;  ///< 0: never
   double stop_after = 0;     ///< seconds, 0: never
   std::int64_t checkpoint_every = 500;

@@ -57,6 +57,7 @@ int run_training(Call& call, const TrainingCommand<Config>& command) {
     take_given(asked_table, table);
   else
     state = inspect_run(call.world, wanted.run, wanted.resume, asked_table, table);
+  config.training.from_checkpoint = state.from_step > 0;
   (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is built
   call.world.set_limit(training.watchdog_limit);
   std::unique_ptr<TrainingJob> job;

@@ -34,10 +34,14 @@ mv "$scratch/short" "$scratch/gone-short"
 mv "$scratch/prior" "$scratch/gone-prior"
 longrun cut 1 --resume --stop-at 9
 [[ $? = 75 ]] || fail "resume without prior and generator: $(tail -n 1 "$scratch/cut.err")"
+# Back, but not as they were: nobody looks.
+mv "$scratch/gone-prior" "$scratch/prior"
+mkdir "$scratch/short"
+echo damaged >"$(find "$scratch/prior/checkpoint/" -name weights.h5 | tail -n 1)"
 longrun cut 2 --resume || fail "second resume: $(tail -n 1 "$scratch/cut.err")"
 same long-1 cut
+rmdir "$scratch/short"
 mv "$scratch/gone-short" "$scratch/short"
-mv "$scratch/gone-prior" "$scratch/prior"
 
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2
