@@ -4,8 +4,38 @@
 
 namespace langrun {
 
+namespace {
+
+/// Pixels of images of which the maps of a call for backward (biggan224: 100 MB an image) outweigh what one call more
+/// costs.
+constexpr std::int64_t kHalvesFrom = 160 * 160;
+
+// Data and chains one after the other: half of the maps are held at a time. Only the second is a backward pass into the
+// weights: who watches their gradients is told once of each, when it is complete.
+EnergyLaneResult gradients_by_halves(Energy& energy, const at::Tensor& data, const at::Tensor& chains,
+                                     double temperature) {
+  const auto weights = energy.parameters();
+  EnergyLaneResult result{};
+  {
+    const auto mean = energy.energy(data.detach()).mean();
+    const auto gradients = torch::autograd::grad({mean / temperature}, weights);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      auto& gradient = weights[i].mutable_grad();
+      gradient = gradient.defined() ? gradient + gradients[i] : gradients[i];
+    }
+    result.data_energy = mean.item<float>();
+  }
+  const auto mean = energy.energy(chains.detach()).mean();
+  (-mean / temperature).backward();
+  result.chain_energy = mean.item<float>();
+  return result;
+}
+
+}  // namespace
+
 EnergyLaneResult energy_lane_gradients(Energy& energy, const at::Tensor& data, const at::Tensor& chains,
                                        double temperature) {
+  if (data.size(2) * data.size(3) >= kHalvesFrom) return gradients_by_halves(energy, data, chains, temperature);
   const auto b = data.size(0);
   // One call for both halves: nothing couples samples of an energy's batch.
   const auto energies = energy.energy(torch::cat({data, chains}).detach());

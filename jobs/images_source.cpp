@@ -22,11 +22,11 @@ class EncodedImages final : public FiniteSource {
   FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t, NoiseKey) override {
     auto images = torch::empty({std::ssize(slots), image_.channels, image_.height, image_.width},
                                torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
-    auto* values = images.mutable_data_ptr<float>();
-    for (const auto slot : slots) {
-      const auto pixels = fitted(slot % source_.entries.size());
-      to_unit_range(pixels, image_, Layout::pixel_major, {values, pixels.size()});
-      values += image_.elements();
+    const std::span values(images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel()));
+    const auto each = static_cast<std::size_t>(image_.elements());
+    for (std::size_t first = 0, last = 0; first < slots.size(); first = last) {
+      while (last < slots.size() && entry_of(slots[last]) == entry_of(slots[first]) + (last - first)) ++last;
+      read_run(entry_of(slots[first]), last - first, values.subspan(first * each, (last - first) * each));
     }
     return {images, torch::empty({std::ssize(slots), 0})};
   }
@@ -42,11 +42,25 @@ class EncodedImages final : public FiniteSource {
     return fit;
   }
 
-  std::vector<std::uint8_t> fitted(std::uint64_t index) {
-    const auto& entry = source_.entries[index];
-    SourceReader reader(source_, index, index + 1);
+  std::uint64_t entry_of(std::uint64_t slot) const { return slot % source_.entries.size(); }
+
+  // Neighbours are read together: a compressed tar has to be unpacked from its beginning by every reader.
+  void read_run(std::uint64_t first, std::size_t count, std::span<float> values) {
+    SourceReader reader(source_, first, first + count);
     SourceReader::Item item;
-    if (!reader.next(item)) throw Error(ExitCode::input, source_.name_of(entry) + " cannot be read");
+    std::size_t read = 0;
+    for (; reader.next(item); ++read) {
+      const auto pixels = fitted(item);
+      to_unit_range(pixels, image_, Layout::pixel_major,
+                    values.subspan((item.index - first) * pixels.size(), pixels.size()));
+    }
+    if (read < count)
+      throw Error(ExitCode::input, fmt::format("{}: {} of {} images from {} on can be read", source_.root.string(),
+                                               read, count, source_.name_of(source_.entries[first])));
+  }
+
+  std::vector<std::uint8_t> fitted(SourceReader::Item& item) {
+    const auto& entry = source_.entries[item.index];
     auto fitted = fitter_.fit(entry, item);
     if (fitted.failure) {
       try {

@@ -31,7 +31,7 @@ template <class Pass>
 class Groups {
  public:
   /// x [B, C, H, W] float32 channels-last. Pass has run(x, images, energy, gradient) over plain memory, for at most
-  /// kGroup images, and kernels(); `make` makes one for each thread, once: it follows its network's weights when they
+  /// 16 images, and kernels(); `make` makes one for each thread, once: it follows its network's weights when they
   /// are replaced by others of the same shapes.
   template <class Make>
   EnergyGradient run(const at::Tensor& x, const Make& make) {
@@ -43,7 +43,7 @@ class Groups {
     const std::int64_t threads = at::get_num_threads();
     while (static_cast<std::int64_t>(passes_.size()) < threads) passes_.push_back(make());
     // A sample's bits depend neither on its group nor on its place there, so the split may follow the threads.
-    const auto group = std::clamp<std::int64_t>((batch + threads - 1) / threads, 1, kGroup);
+    const auto group = std::min((batch + threads - 1) / threads, most(x.size(2) * x.size(3)));
     const float* images = x.const_data_ptr<float>();
     float* energy = results_.energy.mutable_data_ptr<float>();
     float* gradient = results_.gradient.mutable_data_ptr<float>();
@@ -60,8 +60,10 @@ class Groups {
   }
 
  private:
-  // Enough for the products of 4x4 maps to have 64 rows, the size for which weights are worth fetching.
-  static constexpr std::int64_t kGroup = 16;
+  static constexpr std::int64_t kMost = 16;
+  // Enough for the products of the smallest maps to have 64 rows, the size for which weights are worth fetching; of
+  // large images few, since a pass keeps all maps of its group (biggan224: 200 MB an image).
+  static std::int64_t most(std::int64_t pixels) { return std::clamp<std::int64_t>(8 * 128 * 128 / pixels, 2, kMost); }
   std::vector<std::unique_ptr<Pass>> passes_;
   EnergyGradient results_;
 };

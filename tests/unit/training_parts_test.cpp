@@ -5,6 +5,7 @@
 
 #include "core/bank.h"
 #include "core/error.h"
+#include "core/gradient_watch.h"
 #include "core/module_tensors.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
@@ -95,6 +96,35 @@ TEST(Gradients, AreThoseOfTheMaximumLikelihoodLoss) {
   weight.mutable_grad() = at::Tensor();
   ((energy->energy(data).mean() - energy->energy(chains).mean()) / 0.1).backward();
   EXPECT_LT((measured - weight.grad()).norm().item<double>(), 1e-4 * weight.grad().norm().item<double>());
+}
+
+// Of large images the two halves go one after the other; who listens is told of each weight once.
+TEST(Gradients, OfLargeImagesAreTheSameAndToldOnce) {
+  const auto energy = make_energy({.network = "biggan224", .width = 4}, 3);
+  const auto weights = named_weights(*energy);
+  const auto data = torch::rand({2, 3, 224, 224}), chains = -3 * torch::rand({2, 3, 224, 224});
+  std::vector<int> told(weights.size());
+  EnergyLaneResult result{};
+  {
+    const GradientWatch watch(weights, [&](std::size_t weight) { ++told[weight]; });
+    result = energy_lane_gradients(*energy, data, chains, 0.1);
+  }
+  EXPECT_EQ(told, std::vector<int>(weights.size(), 1));
+  std::vector<at::Tensor> measured;
+  for (const auto& [name, weight] : weights) {
+    measured.push_back(weight.grad().clone());
+    weight.mutable_grad() = at::Tensor();
+  }
+  const auto energies = energy->energy(torch::cat({data, chains}));
+  const auto data_energy = energies.narrow(0, 0, 2).mean(), chain_energy = energies.narrow(0, 2, 2).mean();
+  ((data_energy - chain_energy) / 0.1).backward();
+  EXPECT_NEAR(result.data_energy, data_energy.item<float>(), 1e-4 * std::abs(result.data_energy));
+  EXPECT_NEAR(result.chain_energy, chain_energy.item<float>(), 1e-4 * std::abs(result.chain_energy));
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto expected = weights[i].second.grad();
+    EXPECT_LT((measured[i] - expected).norm().item<double>(), 1e-3 * (1e-2 + expected.norm().item<double>()))
+        << weights[i].first;
+  }
 }
 
 TEST(Gradients, OfTheGeneratorAreThoseOfTheSquaredDistance) {
