@@ -27,21 +27,21 @@ ranks 2 "$langrun" midrun --preset cifar10-small --data "$images" --source.gener
   --checkpoint.keep 100 "$@"
 ranks 2 "$langrun" convergent --preset cifar10-small --data "$images" --run convergent --resume --checkpoint.keep 100 "$@"
 
-# chains ENERGY RUN SOURCE...: 2000 chains at rising steps, and their distance from the training images.
+# chains NAME ENERGY COUNT SOURCE...: chains at rising steps, and their distance from as many training images.
 chains() {
-  local name=$1 energy=$2 store json
-  shift 2
-  ranks 2 "$langrun" sample --energy "$energy" "$@" --count 2000 --steps-list 0,10,30,100,300,1000,2000 --precision "$precision" \
+  local name=$1 energy=$2 count=$3 store json
+  shift 3
+  ranks 2 "$langrun" sample --energy "$energy" "$@" --count "$count" --steps-list 0,10,30,100,300,1000,2000 --precision "$precision" \
     --run "$name" --resume
   for store in "$name"/step-*.h5; do
     json=$name/score-$(basename "$store" .h5).json
-    [[ -e $json ]] || ranks 2 "$langrun" score "$store" "$images" --features "$features" --count 2000 --choice random --json "$json"
+    [[ -e $json ]] || ranks 2 "$langrun" score "$store" "$images" --features "$features" --count "$count" --choice random --json "$json"
   done
 }
 for energy in "$short" midrun convergent; do
   name=$(basename "$energy")
   [[ $energy = "$short" ]] && name=shortrun
-  chains "$name-generator" "$energy" --source generator --source.generator "$short"
-  chains "$name-data" "$energy" --source data --data "$images"
+  chains "$name-generator" "$energy" 2000 --source generator --source.generator "$short"
+  chains "$name-data" "$energy" 500 --source data --data "$images"
 done
 "$python" "$here/figure.py" . lifecycle.png
