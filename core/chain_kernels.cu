@@ -16,16 +16,17 @@ constexpr int kWarp = 32;
 constexpr int kThreads = 384;
 constexpr int kChunk = 256;
 
-struct Identities {
-  std::uint64_t of[kChunk];
+struct Chunk {
+  std::uint64_t identities[kChunk];
+  std::uint32_t starts[kChunk];
 };
 
-__global__ void begin(DeviceRows rows, ChainSettings settings, Identities identities, std::int64_t first) {
+__global__ void begin(DeviceRows rows, ChainSettings settings, Chunk chunk, std::int64_t first) {
   const std::int64_t b = first + threadIdx.x;
   if (b == 0) *rows.settings = settings;
   if (b >= rows.count) return;
-  rows.identities[b] = identities.of[threadIdx.x];
-  rows.steps[b] = settings.first_step;
+  rows.identities[b] = chunk.identities[threadIdx.x];
+  rows.starts[b] = rows.steps[b] = chunk.starts[threadIdx.x];
   rows.magnitude_sum[b] = 0;
 }
 
@@ -49,6 +50,8 @@ __global__ void __launch_bounds__(kThreads)
   const ChainSettings settings = *rows.settings;
   const std::uint64_t identity = rows.identities[b];
   const std::uint32_t step = rows.steps[b];
+  // The whole block leaves together, before any of its barriers.
+  if (step >= settings.end_step) return;
   gradient += b * rows.length;
   const float squares = block_sum(squares_of_thread(gradient, rows.length, threadIdx.x, kThreads));
   const float magnitude = chain_magnitude(settings, squares);
@@ -56,7 +59,7 @@ __global__ void __launch_bounds__(kThreads)
                  rows.length, threadIdx.x, kThreads);
   // Every thread has read the step before block_sum's barrier, and no other block reads this chain's.
   if (threadIdx.x != 0) return;
-  if (step == settings.first_step) rows.first_energy[b] = energy[b];
+  if (step == rows.starts[b]) rows.first_energy[b] = energy[b];
   rows.last_energy[b] = energy[b];
   rows.magnitude_sum[b] = __fadd_rn(rows.magnitude_sum[b], magnitude);
   rows.steps[b] = step + 1;
@@ -70,17 +73,18 @@ void check(const char* what) {
 }  // namespace
 
 void begin_chains(const DeviceRows& rows, const ChainSettings& settings, const std::vector<std::uint64_t>& identities,
-                  void* stream) {
+                  const std::vector<std::uint32_t>& starts, void* stream) {
   if (rows.length > std::int64_t{1} << 34) {
     throw Error(ExitCode::internal,
                 std::to_string(rows.length) + " random numbers asked for at one place, at most 2^34 exist");
   }
-  if (static_cast<std::int64_t>(identities.size()) != rows.count)
+  if (static_cast<std::int64_t>(identities.size()) != rows.count || starts.size() != identities.size())
     throw Error(ExitCode::internal, "every chain needs an identity of its own for its noise");
   for (std::int64_t first = 0; first < rows.count; first += kChunk) {
-    Identities chunk{};
+    Chunk chunk{};
     const auto some = std::min<std::int64_t>(kChunk, rows.count - first);
-    std::copy_n(identities.begin() + static_cast<std::ptrdiff_t>(first), some, chunk.of);
+    std::copy_n(identities.begin() + static_cast<std::ptrdiff_t>(first), some, chunk.identities);
+    std::copy_n(starts.begin() + static_cast<std::ptrdiff_t>(first), some, chunk.starts);
     begin<<<1, kChunk, 0, static_cast<cudaStream_t>(stream)>>>(rows, settings, chunk, first);
     check("start of chains");
   }

@@ -13,16 +13,16 @@ namespace langrun {
 struct DeviceRows {
   ChainSettings* settings;                            ///< one
   std::uint64_t* identities;                          ///< [count] whose noise
-  std::uint32_t* steps;                               ///< [count] place of each chain's next noise
+  std::uint32_t *starts, *steps;                      ///< [count] places of each chain's first and next noise
   float *magnitude_sum, *first_energy, *last_energy;  ///< [count]
   std::int64_t count, length;                         ///< chains; elements of one
 };
 
-/// Puts the chains before their first step: settings, identities [rows.count], no magnitudes. What it is given may go
-/// as soon as it returns (it travels as kernel arguments). Queued on `stream` (a cudaStream_t) of the current device.
+/// Puts the chains before their first step: settings, identities and starts [rows.count], no magnitudes. What it is
+/// given may go as soon as it returns (it travels as kernel arguments). Queued on `stream` (a cudaStream_t) of the current device.
 /// Throws Error(internal) where a launch fails or a chain is too long.
 void begin_chains(const DeviceRows& rows, const ChainSettings& settings, const std::vector<std::uint64_t>& identities,
-                  void* stream);
+                  const std::vector<std::uint32_t>& starts, void* stream);
 
 /// One step of every chain in one kernel: magnitude of the gradient and its sum, clipping, noise and update, first and
 /// last energy; then each chain's step is counted. energy [count] and gradient [count][length] are U and grad U at

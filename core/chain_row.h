@@ -12,7 +12,7 @@ namespace langrun {
 /// What a call of the sampler is asked for. Lives in device memory, so a captured step serves any settings.
 struct ChainSettings {
   std::uint32_t key[2];  ///< NoiseKey
-  std::uint32_t first_step;
+  std::uint32_t end_step;  ///< a chain stays where it is from there on
   float gradient_weight, noise_weight;
   float max_norm;  ///< of gradient_weight ||grad U||; 0: no limit
 };

@@ -44,13 +44,14 @@ class DeviceChain::Parts {
     const auto on_device = [&](at::ScalarType type) { return at::TensorOptions(device).dtype(type); };
     x_ = at::zeros(shape, on_device(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
     identities_ = at::zeros({count}, on_device(at::kLong));
-    steps_ = at::zeros({count}, on_device(at::kInt));
+    steps_ = at::zeros({2, count}, on_device(at::kInt));
     settings_ = at::zeros({static_cast<std::int64_t>(sizeof(ChainSettings))}, on_device(at::kByte));
     sums_ = at::zeros({3, count}, on_device(at::kFloat));
     auto* const sums = sums_.mutable_data_ptr<float>();
     rows_ = {static_cast<ChainSettings*>(settings_.mutable_data_ptr()),
              static_cast<std::uint64_t*>(identities_.mutable_data_ptr()),
              static_cast<std::uint32_t*>(steps_.mutable_data_ptr()),
+             static_cast<std::uint32_t*>(steps_.mutable_data_ptr()) + count,
              sums,
              sums + count,
              sums + 2 * count,
@@ -76,11 +77,11 @@ class DeviceChain::Parts {
     x_.copy_(x, /*non_blocking=*/true);
     begin_chains(rows_,
                  {{noise.key.words[0], noise.key.words[1]},
-                  noise.first_step,
+                  noise.end_step,
                   static_cast<float>(config.gradient_weight()),
                   static_cast<float>(config.eta),
                   static_cast<float>(config.max_norm)},
-                 noise.identities, stream_.stream());
+                 noise.identities, starts_of(noise), stream_.stream());
     queue_steps(config.steps);
     return results(config.steps, callers);
   }
@@ -94,6 +95,11 @@ class DeviceChain::Parts {
   std::int64_t captures() const { return captures_; }
 
  private:
+  static std::vector<std::uint32_t> starts_of(const ChainNoise& noise) {
+    if (!noise.first_steps.empty()) return noise.first_steps;
+    return std::vector<std::uint32_t>(noise.identities.size(), noise.first_step);
+  }
+
   void step() {
     const auto [energy, slope] = gradient_(x_);
     const auto along = slope.contiguous(at::MemoryFormat::ChannelsLast);
@@ -110,7 +116,9 @@ class DeviceChain::Parts {
     // What the libraries make once (handles, workspaces, plans) has to be made before: on this stream, since cuBLAS
     // keeps a workspace a stream, and twice, since some of it comes with the second call. On images of zeros; the
     // chains that are asked for are written over them.
-    begin_chains(rows_, {}, std::vector<std::uint64_t>(static_cast<std::size_t>(rows_.count)), stream_.stream());
+    const auto count = static_cast<std::size_t>(rows_.count);
+    begin_chains(rows_, {.key = {}, .end_step = 2}, std::vector<std::uint64_t>(count),
+                 std::vector<std::uint32_t>(count), stream_.stream());
     step();
     step();
     // No work may be pending whose memory would come back in the middle of the capture.

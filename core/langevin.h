@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "core/networks/energy.h"
@@ -14,18 +15,23 @@
 
 namespace langrun {
 
-/// Which noise a call's chains get: number i of sample b in step k is number i at (identities[b], first_step + k).
+/// Which noise a call's chains get: number i of sample b in step k is number i at (identities[b], s + k), where s is
+/// first_steps[b], or first_step where that list is empty.
 struct ChainNoise {
   NoiseKey key{};
   std::vector<std::uint64_t> identities;  ///< one per sample
   std::uint32_t first_step = 0;
+  std::vector<std::uint32_t> first_steps{};  ///< none, or one per sample: chains of different ages side by side
+  std::uint32_t end_step = std::numeric_limits<std::uint32_t>::max();  ///< a sample stays where it is from there on
+
+  std::uint32_t first_of(std::size_t sample) const { return first_steps.empty() ? first_step : first_steps[sample]; }
 };
 
 /// What a call of the sampler saw, per sample and averaged over its K steps.
 struct LangevinRecord {
   at::Tensor gradient_magnitude;  ///< [B] float32, mean over steps of (eta^2/2) ||grad U / T||_2
   at::Tensor first_energy;        ///< [B] float32, U at the start of the first step
-  at::Tensor last_energy;         ///< [B] float32, U at the start of the last step
+  at::Tensor last_energy;         ///< [B] float32, U at the start of the last step of the sample
 };
 
 /// A call's chains and what was seen of them.

@@ -16,8 +16,7 @@ enum class Stream : std::uint32_t {
   data_noise = 6,    ///< noise added to data
   data_flip = 7,     ///< horizontal flips
   attack_start = 8,
-  attack_chain = 9,
-  judge_chain = 10,
+  evaluation_chain = 9,  ///< chains of attacks and judges, apart by their identities (jobs/chain_identity.h)
   crop = 11,       ///< random crops at import
   sample = 12,     ///< latents and chains of `sample` and pictures
   synthetic = 13,  ///< the procedural image set

@@ -60,6 +60,18 @@ void SampledEnergy::add_terms(const at::Device& device) {
   if (terms.any()) sampler_->add_terms(std::move(terms), temperature());
 }
 
+CurvatureProduct SampledEnergy::curvature(const Activation& activation) const {
+  std::vector<CurvatureTerm> terms{{energy_.network.get(), 1}};
+  // Shares of T J: U_prior counts T / T_prior, whatever J is; the Gaussian term is not divided by it.
+  if (prior_.network) terms.push_back({prior_.network.get(), config_.temperature / prior_.temperature});
+  const double gaussian = energy_.tau > 0 ? temperature() / (energy_.tau * energy_.tau) : 0;
+  return curvature_product(std::move(terms), gaussian, activation);
+}
+
+bool SampledEnergy::piecewise_linear() const {
+  return energy_.network->piecewise_linear() && (!prior_.network || prior_.network->piecewise_linear());
+}
+
 ImageShape SampledEnergy::image() const { return energy_.network->input(); }
 
 std::vector<WeightsPart> SampledEnergy::parts() const {

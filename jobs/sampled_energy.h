@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/chain_sampler.h"
+#include "core/curvature.h"
 #include "core/images.h"
 #include "data/weights_file.h"
 #include "jobs/sample_config.h"
@@ -26,6 +27,13 @@ class SampledEnergy {
   /// Its calls are to have the temperature of `temperature()`.
   ChainSampler& sampler() { return *sampler_; }
   /// T J.
+  /// Of T E(x): what core/curvature.h wants, with (Leaky)ReLUs as `activation` says. Its weight is that of the gradient,
+  /// eta^2 / (2 T J).
+  CurvatureProduct curvature(const Activation& activation) const;
+  /// Whether E is piecewise linear but for its Gaussian term, whose curvature is the same everywhere.
+  bool piecewise_linear() const;
+  /// Whether chains feel a Gaussian term.
+  bool gaussian() const { return energy_.tau > 0; }
   double temperature() const { return config_.temperature * config_.joint_temperature; }
   /// Parts `energy` and, where there is one, `prior`, with temperatures and tau: all that another SampledEnergy needs.
   std::vector<WeightsPart> parts() const;

@@ -30,10 +30,10 @@ class BigganEnergy::Bottleneck : public torch::nn::Module {
     if (out > in) shortcut_ = add("shortcut", {in, out - in});
   }
 
-  at::Tensor forward(const at::Tensor& x) const {
-    auto h = conv1_->forward(at::relu(x));
-    h = conv2_->forward(at::relu(h));
-    h = at::relu(conv3_->forward(at::relu(h)));
+  at::Tensor forward(const at::Tensor& x, const Activation& activation) const {
+    auto h = conv1_->forward(activation.relu(x));
+    h = conv2_->forward(activation.relu(h));
+    h = activation.relu(conv3_->forward(activation.relu(h)));
     h = conv4_->forward(pool_ ? average_pool(h) : h);
     const auto skip = pool_ ? average_pool(x) : x;
     return h + (shortcut_ ? at::cat({skip, shortcut_->forward(skip)}, 1) : skip);
@@ -96,14 +96,14 @@ BigganEnergy::~BigganEnergy() = default;
 at::Tensor& BigganEnergy::gamma() { return attention_->gamma; }
 const at::Tensor& BigganEnergy::gamma() const { return attention_->gamma; }
 
-at::Tensor BigganEnergy::energy(const at::Tensor& x) {
+at::Tensor BigganEnergy::energy_with(const at::Tensor& x, const Activation& activation) {
   check_images(x, input());
   auto h = conv_->forward(x.contiguous(at::MemoryFormat::ChannelsLast));
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     if (i == plan_.attention_before) h = attention_->forward(h);
-    h = blocks_[i]->forward(h);
+    h = blocks_[i]->forward(h, activation);
   }
-  return pooled_energy(at::relu(h), *linear_);
+  return pooled_energy(activation.relu(h), *linear_);
 }
 
 std::shared_ptr<BigganEnergy> make_biggan_energy(std::int64_t size, const EnergyConfig& config, std::uint64_t seed) {

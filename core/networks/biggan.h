@@ -29,7 +29,8 @@ class BigganEnergy : public Energy {
   BigganEnergy(std::int64_t size, std::int64_t ch, bool spectral_norm);
   ~BigganEnergy() override;
   ImageShape input() const override { return {3, size_, size_}; }
-  at::Tensor energy(const at::Tensor& x) override;
+  at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override;
+  bool piecewise_linear() const override { return false; }
   const BigganPlan& plan() const { return plan_; }
   /// Scale of the attention's part, a learnt number: [1].
   at::Tensor& gamma();

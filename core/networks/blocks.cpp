@@ -32,9 +32,9 @@ ResBlock::ResBlock(const ResBlockShape& shape) : shape_(shape) {
     shortcut = register_module("shortcut", std::make_shared<Conv>(ConvShape{shape.in, shape.out}));
 }
 
-at::Tensor ResBlock::forward(const at::Tensor& x) const {
-  auto h = conv1->forward(shape_.stem ? x : at::relu(x));
-  h = conv2->forward(at::relu(h));
+at::Tensor ResBlock::forward(const at::Tensor& x, const Activation& activation) const {
+  auto h = conv1->forward(shape_.stem ? x : activation.relu(x));
+  h = conv2->forward(activation.relu(h));
   // A 1x1 convolution and average pooling commute, so the shortcut pools first in every block: a quarter of the work.
   auto s = shape_.pool ? average_pool(x) : x;
   if (shortcut) s = shortcut->forward(s);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/networks/activation.h"
+
 namespace langrun {
 
 /// Measures of one convolution (square kernels).
@@ -56,7 +58,7 @@ class ResBlock : public torch::nn::Module {
  public:
   explicit ResBlock(const ResBlockShape& shape);
   /// x [B, in, H, W] to [B, out, H, W], or half that height and width with pool.
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x, const Activation& activation = {}) const;
   const ResBlockShape& shape() const { return shape_; }
 
   std::shared_ptr<Conv> conv1, conv2, shortcut;  ///< shortcut is null where it is the identity

@@ -16,7 +16,8 @@ class LightEnergy : public Energy {
   static constexpr double kSlope = 0.05;
   explicit LightEnergy(std::int64_t width);
   ImageShape input() const override { return {3, 32, 32}; }
-  at::Tensor energy(const at::Tensor& x) override;
+  at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override;
+  bool piecewise_linear() const override { return true; }
   const std::vector<std::shared_ptr<Conv>>& convolutions() const { return convolutions_; }
 
  private:
@@ -28,7 +29,8 @@ class SnganEnergy : public Energy {
  public:
   SnganEnergy(std::int64_t size, std::vector<ResBlockShape> shapes);
   ImageShape input() const override { return {3, size_, size_}; }
-  at::Tensor energy(const at::Tensor& x) override;
+  at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override;
+  bool piecewise_linear() const override { return true; }
   /// The stem first.
   const std::vector<std::shared_ptr<ResBlock>>& blocks() const { return blocks_; }
   const Linear& linear() const { return *linear_; }
@@ -48,7 +50,8 @@ class MlpEnergy : public Energy {
   static constexpr double kScale = 8;
   explicit MlpEnergy(std::int64_t width);
   ImageShape input() const override { return {2, 1, 1}; }
-  at::Tensor energy(const at::Tensor& x) override;
+  at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override;
+  bool piecewise_linear() const override { return false; }
   const std::vector<std::shared_ptr<Linear>>& layers() const { return layers_; }
 
  private:

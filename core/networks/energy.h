@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/networks/activation.h"
 #include "core/networks/names.h"
 #include "core/settings.h"
 
@@ -27,7 +28,11 @@ class Energy : public torch::nn::Module {
   virtual ImageShape input() const = 0;
   /// U(x): x [B, C, H, W] float32 in [-1, 1] (not clamped), any memory format, to [B] float32. Differentiable in x and
   /// in the weights. Throws Error(input) for images of another shape.
-  virtual at::Tensor energy(const at::Tensor& x) = 0;
+  at::Tensor energy(const at::Tensor& x) { return energy_with(x, {}); }
+  /// The same with (Leaky)ReLUs computed as `activation` says; other nonlinearities stay as they are.
+  virtual at::Tensor energy_with(const at::Tensor& x, const Activation& activation) = 0;
+  /// Whether U is piecewise linear in x, so that its second derivative is zero wherever it has one.
+  virtual bool piecewise_linear() const = 0;
   /// U(x) and its gradient in x, without any weight gradient. x [B, C, H, W]; the gradient has x's memory format.
   /// Runs autograd with the weights held constant. Not for two threads at once on one network. Chains run on
   /// FrozenEnergy, which knows shorter ways.

@@ -15,10 +15,11 @@ LightEnergy::LightEnergy(std::int64_t width) {
   }
 }
 
-at::Tensor LightEnergy::energy(const at::Tensor& x) {
+at::Tensor LightEnergy::energy_with(const at::Tensor& x, const Activation& activation) {
   check_images(x, input());
   auto h = x.contiguous(at::MemoryFormat::ChannelsLast);
-  for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i) h = at::leaky_relu(convolutions_[i]->forward(h), kSlope);
+  for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i)
+    h = activation.leaky_relu(convolutions_[i]->forward(h), kSlope);
   return convolutions_.back()->forward(h).flatten();
 }
 

@@ -14,7 +14,7 @@ MlpEnergy::MlpEnergy(std::int64_t width) {
   }
 }
 
-at::Tensor MlpEnergy::energy(const at::Tensor& x) {
+at::Tensor MlpEnergy::energy_with(const at::Tensor& x, const Activation&) {
   check_images(x, input());
   auto h = x.flatten(1) * kScale;
   for (std::size_t i = 0; i + 1 < layers_.size(); ++i) h = at::silu(layers_[i]->forward(h));

@@ -26,11 +26,11 @@ SnganEnergy::SnganEnergy(std::int64_t size, std::vector<ResBlockShape> shapes) :
   linear_ = register_module("linear", std::make_shared<Linear>(shapes.back().out, 1, /*with_bias=*/false));
 }
 
-at::Tensor SnganEnergy::energy(const at::Tensor& x) {
+at::Tensor SnganEnergy::energy_with(const at::Tensor& x, const Activation& activation) {
   check_images(x, input());
   auto h = x.contiguous(at::MemoryFormat::ChannelsLast);
-  for (const auto& block : blocks_) h = block->forward(h);
-  return pooled_energy(at::relu(h), *linear_);
+  for (const auto& block : blocks_) h = block->forward(h, activation);
+  return pooled_energy(activation.relu(h), *linear_);
 }
 
 std::shared_ptr<SnganEnergy> make_sngan_energy(std::int64_t size, std::int64_t width) {

@@ -88,13 +88,14 @@ TEST_F(ChainOnDevice, TheKernelsUpdatesAreTheProcessors) {
   constexpr std::int64_t kChains = 300, kLength = 3 * 17 * 19;
   const auto options = at::TensorOptions(kGpu);
   const auto identities = at::zeros({kChains}, options.dtype(at::kLong));
-  const auto steps = at::zeros({kChains}, options.dtype(at::kInt));
+  const auto steps = at::zeros({2, kChains}, options.dtype(at::kInt));
   const auto settings = at::zeros({static_cast<std::int64_t>(sizeof(ChainSettings))}, options.dtype(at::kByte));
   const auto sums = at::zeros({3, kChains}, options.dtype(at::kFloat));
   auto* const sum = sums.mutable_data_ptr<float>();
   const DeviceRows rows{static_cast<ChainSettings*>(settings.mutable_data_ptr()),
                         static_cast<std::uint64_t*>(identities.mutable_data_ptr()),
                         static_cast<std::uint32_t*>(steps.mutable_data_ptr()),
+                        static_cast<std::uint32_t*>(steps.mutable_data_ptr()) + kChains,
                         sum,
                         sum + kChains,
                         sum + 2 * kChains,
@@ -106,7 +107,11 @@ TEST_F(ChainOnDevice, TheKernelsUpdatesAreTheProcessors) {
   const auto device_gradient = gradient.to(kGpu), device_energy = energy.to(kGpu);
   const auto noise = noise_of(kChains);
   auto* const stream = c10::cuda::getCurrentCUDAStream().stream();
-  begin_chains(rows, {{noise.key.words[0], noise.key.words[1]}, noise.first_step, 0.5f, 0.01f, 0.0f}, noise.identities,
+  // Chains of two ages; all stay where they are once they have come to place 3.
+  std::vector<std::uint32_t> starts(kChains);
+  for (std::size_t b = 0; b < starts.size(); ++b) starts[b] = b % 2;
+  constexpr std::uint32_t kEnd = 3;
+  begin_chains(rows, {{noise.key.words[0], noise.key.words[1]}, kEnd, 0.5f, 0.01f, 0.0f}, noise.identities, starts,
                stream);
   constexpr std::uint32_t kSteps = 3;
   for (std::uint32_t k = 0; k < kSteps; ++k)
@@ -114,14 +119,15 @@ TEST_F(ChainOnDevice, TheKernelsUpdatesAreTheProcessors) {
                 device_gradient.const_data_ptr<float>(), x.mutable_data_ptr<float>(), stream);
   auto expected = start.clone();
   for (std::int64_t b = 0; b < kChains; ++b)
-    for (std::uint32_t k = 0; k < kSteps; ++k)
-      langevin_update(noise.key, {noise.identities[static_cast<std::size_t>(b)], noise.first_step + k}, 0.5f, 0.01f,
+    for (std::uint32_t k = starts[static_cast<std::size_t>(b)]; k < kEnd; ++k)
+      langevin_update(noise.key, {noise.identities[static_cast<std::size_t>(b)], k}, 0.5f, 0.01f,
                       {gradient.const_data_ptr<float>() + b * kLength, kLength},
                       {expected.mutable_data_ptr<float>() + b * kLength, kLength});
   EXPECT_TRUE(at::equal(x.cpu(), expected));
-  EXPECT_LT(relative_difference(sums[0], gradient.norm(2, 1) * (0.5 * kSteps)), 1e-6);
+  const auto moved = at::where(at::arange(kChains) % 2 == 0, 3.0, 2.0).to(at::kFloat);
+  EXPECT_LT(relative_difference(sums[0], gradient.norm(2, 1) * moved * 0.5), 1e-6);
   EXPECT_TRUE(at::equal(sums[1].cpu(), energy));
-  EXPECT_TRUE(at::equal(sums[2].cpu(), energy + static_cast<double>(kSteps - 1)));
+  EXPECT_TRUE(at::equal(sums[2].cpu(), energy + moved - 1));
 }
 
 TEST_F(ChainOnDevice, ClipsEachChainAlone) {
