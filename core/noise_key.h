@@ -22,6 +22,7 @@ enum class Stream : std::uint32_t {
   synthetic = 13,  ///< the procedural image set
   bank_fill = 14,  ///< latents and noise a bank starts from
   inference = 15,  ///< Langevin on latents
+  judge_redraw = 20,  ///< which stored replicates a judge is redrawn from
 };
 
 /// Key of one stream of one run.

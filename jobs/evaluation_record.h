@@ -38,9 +38,9 @@ struct ImageRecord {
   std::uint64_t image_steps = 0;  ///< Langevin steps of all its chains; those of `full` backwards not counted
   std::vector<JudgeCheck> judge;  ///< in the order they were made
   std::vector<SmallCheck> small;
-  std::vector<float> adversarial;  ///< [C, H, W] the last attacked image of the last restart; empty: not attacked
-  // Of images of the gallery, else empty: replicate 0 of the natural check, and of the last small sample.
-  std::vector<float> purified, purified_adversarial;
+  // Of images of the gallery, else empty; each [C, H, W]: where the last restart's attack ended (empty: not attacked),
+  // replicate 0 of the natural check, and replicate 0 of the last small sample.
+  std::vector<float> adversarial, purified, purified_adversarial;
 };
 
 /// Rows of a check's stored logits: H_def, or 8 beyond 100 classes (fewer where there are fewer replicates).

@@ -127,7 +127,7 @@ class ImageEvaluation {
       auto moved = advance(restart, n, *walk, cotangents);
       co_await moved;
     }
-    record_.adversarial = values_of(walk->image());
+    if (image_.pictured) record_.adversarial = values_of(walk->image());
     auto end = final_checks(restart, *walk);
     co_await end;
   }
