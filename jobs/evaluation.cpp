@@ -16,6 +16,7 @@
 #include "core/torch.h"
 #include "data/image_store.h"
 #include "data/loader.h"
+#include "data/weights_file.h"
 #include "distributed/agreement.h"
 #include "jobs/device.h"
 #include "jobs/evaluation_flight.h"
@@ -125,6 +126,7 @@ class Evaluation::Parts {
 
   const ImageStore& store() const { return *store_; }
   const JudgeFacts& judge() const { return judge_->facts(); }
+  void keep_energy(const std::filesystem::path& path) const { write_weights_file(path, energy_->parts()); }
   const at::Device& device() const { return device_; }
   bool piecewise_linear() const { return energy_ && energy_->piecewise_linear(); }
   std::int64_t round_steps() const { return round_steps_; }
@@ -470,6 +472,7 @@ ImageShape Evaluation::image() const { return parts_->store().shape(); }
 const JudgeFacts& Evaluation::judge() const { return parts_->judge(); }
 bool Evaluation::piecewise_linear() const { return parts_->piecewise_linear(); }
 std::string Evaluation::device() const { return parts_->device().str(); }
+void Evaluation::keep_energy(const std::filesystem::path& path) const { parts_->keep_energy(path); }
 std::int64_t Evaluation::round_steps() const { return parts_->round_steps(); }
 ExitCode Evaluation::run(const EvaluationState& state, const EvaluationObserver& observer) {
   return parts_->run(state, observer);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,6 +58,8 @@ class Evaluation {
   /// Whether the chains' way is piecewise linear, so that the pathwise gradient is BPDA's.
   bool piecewise_linear() const;
   std::string device() const;
+  /// Writes the energy with all terms its chains feel to a new file. Rank 0 alone. Throws Error(storage).
+  void keep_energy(const std::filesystem::path& path) const;
   std::int64_t round_steps() const;
 
   /// Evaluates the images that are not finished: done, or stopped. Collective, all ranks. Throws Error(diverged) where a

@@ -215,7 +215,7 @@ void write_evaluation(const fs::path& path, const std::vector<ImageRecord>& reco
   rename_durably(partial, path);
 }
 
-std::vector<ImageRecord> read_evaluation(const fs::path& path) {
+EvaluationFile read_evaluation(const fs::path& path) {
   const auto file = h5::File::open(path);
   if (!file.has("/judge/logits"))
     throw Error(ExitCode::input, fmt::format("{} is not the record of an evaluation", path.string()),
@@ -231,7 +231,7 @@ std::vector<ImageRecord> read_evaluation(const fs::path& path) {
   }
   read_judge(file, records);
   read_small(file, records);
-  return records;
+  return {std::move(records), file.read_texts_attribute("/", "classes")};
 }
 
 }  // namespace langrun

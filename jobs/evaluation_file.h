@@ -24,7 +24,12 @@ struct EvaluationFileFacts {
 void write_evaluation(const std::filesystem::path& path, const std::vector<ImageRecord>& records,
                       const Scoring& scoring, const EvaluationFileFacts& facts);
 
-/// The records of such a file, without their pictures. Throws Error(input) where it is missing, damaged or none.
-std::vector<ImageRecord> read_evaluation(const std::filesystem::path& path);
+/// What such a file holds, without its pictures.
+struct EvaluationFile {
+  std::vector<ImageRecord> records;
+  std::vector<std::string> classes;  ///< names
+};
+/// Throws Error(input) where it is missing, damaged or none.
+EvaluationFile read_evaluation(const std::filesystem::path& path);
 
 }  // namespace langrun

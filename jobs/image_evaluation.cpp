@@ -282,11 +282,6 @@ class ImageEvaluation {
 
 }  // namespace
 
-Scoring scoring_of(const EvaluationConfig& config, std::int64_t classes) {
-  return {config.attack.steps, config.attack.kind == "none" ? 0 : config.attack.restarts, config.defense.resubmissions,
-          config.defense.average, classes};
-}
-
 StageTask evaluate_image(const EvaluationConfig& config, std::int64_t classes, EvaluatedImage image,
                          StageChannel& channel, ImageRecord& record) {
   ImageEvaluation evaluation(config, classes, std::move(image), channel, record);

@@ -28,7 +28,4 @@ struct EvaluatedImage {
 StageTask evaluate_image(const EvaluationConfig& config, std::int64_t classes, EvaluatedImage image,
                          StageChannel& channel, ImageRecord& record);
 
-/// How records of this configuration are scored.
-Scoring scoring_of(const EvaluationConfig& config, std::int64_t classes);
-
 }  // namespace langrun

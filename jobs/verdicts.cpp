@@ -116,6 +116,11 @@ std::string list_of(const WantedRules& wanted) {
   return fmt::format("{}", fmt::join(names, ","));
 }
 
+Scoring scoring_of(const EvaluationConfig& config, std::int64_t classes) {
+  return {config.attack.steps, config.attack.kind == "none" ? 0 : config.attack.restarts, config.defense.resubmissions,
+          config.defense.average, classes};
+}
+
 JudgeOpinion recorded_opinion(std::int64_t label) {
   return [label](const JudgeCheck& check, bool majority) {
     return majority ? majority_wrong(check, label) : check.label != label;

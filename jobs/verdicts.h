@@ -42,6 +42,8 @@ struct Scoring {
   std::int64_t classes = 0;
 };
 
+Scoring scoring_of(const EvaluationConfig& config, std::int64_t classes);
+
 /// Whether a judge's check is wrong, by the rule that asks.
 using JudgeOpinion = std::function<bool(const JudgeCheck& check, bool majority)>;
 /// As the check came out.

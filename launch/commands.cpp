@@ -10,6 +10,7 @@ const std::vector<Command>& commands() {
       {"convergent", "trains an energy on chains that begin once, from uniform noise", run_convergent},
       {"sample", "chains of any source under a trained energy", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
+      {"defend", "attacks a classifier behind Langevin chains, and measures what holds", run_defend},
       {"lyapunov", "Lyapunov exponents of a trained energy's chains over noise scales", run_lyapunov},
       {"density", "the density of a run on points of the plane, against the exact one", run_density},
       {"data import", "images of a folder, tar or CIFAR files into an image store", run_data_import},

@@ -13,6 +13,7 @@ int run_sample(Call& call);
 int run_score(Call& call);
 int run_lyapunov(Call& call);
 int run_density(Call& call);
+int run_defend(Call& call);
 int run_data_import(Call& call);
 int run_data_synth(Call& call);
 int run_data_info(Call& call);

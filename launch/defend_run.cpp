@@ -1,0 +1,294 @@
+#include "launch/defend_run.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+#include "data/durable.h"
+#include "data/journal.h"
+#include "data/weights_file.h"
+#include "distributed/agreement.h"
+#include "jobs/evaluation.h"
+#include "jobs/evaluation_file.h"
+#include "jobs/evaluation_result.h"
+#include "launch/defend_result.h"
+#include "launch/provenance.h"
+#include "launch/report.h"
+#include "launch/run_folder.h"
+#include "launch/signals.h"
+
+namespace langrun::launch {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+fs::path journal_of(const fs::path& run) { return run / "state" / "images.journal"; }
+
+/// Options whose automatic or fixed values run.cfg replaces by those they stand for.
+constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weights", "best"},
+                                                                          {"at", "0"},
+                                                                          {"precision", "run"},
+                                                                          {"langevin.steps", "-1"},
+                                                                          {"langevin.eta", "0"},
+                                                                          {"langevin.temperature", "0"},
+                                                                          {"langevin.max-norm", "-1"},
+                                                                          {"joint-temperature", "0"},
+                                                                          {"images", "all"},
+                                                                          {"protocols", "auto"},
+                                                                          {"attack.average", "same"}}};
+
+void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
+  for (const auto& [key, automatic] : kAutomatic) {
+    const auto& option = asked.option(key);
+    if (!asked.given(key) || option.get() != automatic) continue;
+    if (const auto recorded = configured(run_cfg, key, where)) option.set(*recorded);
+  }
+}
+
+std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
+  return on_root(world, "look into the folder", [&]() -> std::string {
+    return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg") : "";
+  });
+}
+
+/// Of a run.cfg: "section.key = value" of all that is part of the records.
+std::vector<std::string> lines_of(const std::string& text) {
+  static const std::set<std::string> changeable{"engine.calls", "engine.images", "engine.order", "watchdog.limit"};
+  std::vector<std::string> lines;
+  std::string section;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("[")) section = line.substr(1, line.find(']') - 1) + ".";
+    if (line.empty() || line.starts_with("[")) continue;
+    const auto key = section + line.substr(0, line.find(" ="));
+    if (!changeable.contains(key)) lines.push_back(section + line);
+  }
+  return lines;
+}
+
+/// Throws, naming the first key that differs, where a journal was written under another configuration.
+void check_journal(const std::string& written, const std::string& now, const fs::path& path) {
+  const auto a = lines_of(written), b = lines_of(now);
+  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
+    const auto one = i < a.size() ? a[i] : "nothing", other = i < b.size() ? b[i] : "nothing";
+    if (one == other) continue;
+    const auto key = (i < b.size() ? other : one).substr(0, (i < b.size() ? other : one).find(" ="));
+    throw Error(ExitCode::usage,
+                fmt::format("{} was written under another configuration: {} differs ({} there, {} in run.cfg)",
+                            path.string(), key, one, other),
+                "records of two configurations cannot be one evaluation: use another folder");
+  }
+}
+
+class FolderEvaluation {
+ public:
+  FolderEvaluation(Call& call, OptionTable& table, DefendOptions& options,
+                   const std::map<std::uint64_t, JudgeCheck>& naturals, bool report)
+      : call_(call), world_(call.world), table_(table), options_(options), run_(options.run), report_(report) {
+    state_.naturals = naturals;
+  }
+
+  int carry_out(const std::string& run_cfg) {
+    const bool resumed = !run_cfg.empty();
+    config_ = resolve_defend(world_, options_, table_, resumed ? kept_energy() : fs::path());
+    evaluation_.emplace(config_, world_);
+    say_start();
+    claim(run_cfg);
+    read_finished();
+    const auto code = evaluate();
+    finish(code);
+    return static_cast<int>(code);
+  }
+
+ private:
+  fs::path kept_energy() {
+    return on_root(world_, "look for the energy", [&]() -> std::string {
+      const auto kept = run_ / "energy.h5";
+      return fs::exists(kept) ? kept.string() : "";
+    });
+  }
+
+  std::vector<std::string> notes() const {
+    std::vector<std::string> notes;
+    if (config_.attack.kind == "full" && evaluation_->piecewise_linear())
+      notes.push_back(
+          "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
+          "bpda-eot; full-smooth is the stronger check");
+    if (!evaluation_->judge().place_free)
+      notes.push_back(
+          "the classifier's logits depend on an image's place in a call: it is called image by image, so that verdicts "
+          "do not depend on ranks");
+    return notes;
+  }
+
+  void say_start() const {
+    if (world_.rank() != 0) return;
+    fmt::print("{} images of {}, classifier {}, {}\n", config_.images.size(), config_.data.string(),
+               evaluation_->judge().network,
+               config_.defended ? fmt::format("K {}, eta {}, T {}", config_.langevin.steps, config_.langevin.eta,
+                                              config_.energy.temperature)
+                                : "no energy");
+    const auto& a = config_.attack;
+    if (a.kind != "none")
+      fmt::print("attack {}: {} {}{}, {} steps, {} start, {} restarts, H_adv {}, H_def {}\n", a.kind, a.norm, a.eps,
+                 a.norm == "linf" ? "/255" : "", a.steps, a.start, a.restarts, a.replicates, config_.defense.replicates);
+    for (const auto& note : notes()) fmt::print("note: {}\n", note);
+    std::fflush(stdout);
+  }
+
+  void claim(const std::string& run_cfg) {
+    const auto hosts = by_rank(world_, "hosts", host_name());
+    const auto devices = by_rank(world_, "devices", evaluation_->device());
+    generation_ = std::stoll(on_root(world_, "claim the folder", [&] {
+      make_folder(run_ / "state");
+      text_ = table_.run_cfg();
+      const auto number = record_start(run_, {call_.command_line, hosts, devices, 1});
+      if (run_cfg != text_) write_durably(run_ / "run.cfg", text_);
+      if (config_.defended && !fs::exists(run_ / "energy.h5")) evaluation_->keep_energy(run_ / "energy.h5");
+      return std::to_string(number);
+    }));
+    text_ = table_.run_cfg();
+  }
+
+  // Rank 0 holds the records; all ranks know whose are there.
+  void read_finished() {
+    const auto indices = on_root(world_, "read records", [&]() -> std::string {
+      const auto path = journal_of(run_);
+      const auto known = read_journal(path);
+      const auto head = text_ + fmt::format("[classifier]\nchecksum = {}\n", evaluation_->judge().checksum);
+      std::string list;
+      if (!known.empty()) {
+        check_journal({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
+        for (std::size_t i = 1; i < known.size(); ++i) {
+          records_.push_back(unpacked(known[i]));
+          list += fmt::format("{} ", records_.back().index);
+        }
+      }
+      journal_.emplace(path);
+      if (known.empty()) journal_->add(std::as_bytes(std::span(head)));
+      return list;
+    });
+    std::istringstream in(indices);
+    for (std::uint64_t index = 0; in >> index;) state_.finished.insert(index);
+    state_.stop_at = options_.stop_at;
+  }
+
+  ExitCode evaluate() {
+    const auto start = Clock::now();
+    EvaluationObserver observer;
+    observer.finished = [this](const ImageRecord& record) {
+      journal_->add(packed(record));
+      records_.push_back(record);
+    };
+    observer.progress = [this](std::int64_t in_flight) { progress(in_flight); };
+    observer.stop_asked = [this, start] {
+      return stop_asked() ||
+             (options_.stop_after > 0 && std::chrono::duration<double>(Clock::now() - start).count() > options_.stop_after);
+    };
+    observer.overtaken = [this] {
+      if (Clock::now() < look_again_) return false;
+      look_again_ = Clock::now() + std::chrono::seconds(3);
+      return newest_generation(run_) > generation_;
+    };
+    const auto code = evaluation_->run(state_, observer);
+    const auto counts = evaluation_->counts();
+    agree(world_, "keep the cost", [&] {
+      if (world_.rank() != 0) return;
+      journal_->sync();
+      add_cost(run_, {counts.seconds, world_.size(), counts});
+    });
+    return code;
+  }
+
+  void progress(std::int64_t in_flight) {
+    if (Clock::now() < next_line_) return;
+    next_line_ = Clock::now() + std::chrono::seconds(10);
+    std::int64_t natural = 0, standing = 0;
+    const auto scoring = scoring_of(config_, evaluation_->classes());
+    const auto rules = rules_of(config_.rules);
+    for (const auto& record : records_) {
+      const bool right = naturally_correct(record);
+      natural += right;
+      standing += right && scoring.restarts > 0 &&
+                  survived(broken_at(record, rules.front(), scoring, recorded_opinion(record.label))) == 1;
+    }
+    const auto done = static_cast<double>(std::max<std::size_t>(records_.size(), 1));
+    fmt::print(stderr, "defend: {} of {} images, {} in flight, natural {:.3f}, {} {:.3f}\n", records_.size(),
+               config_.images.size(), in_flight, static_cast<double>(natural) / done, name_of(rules.front()),
+               static_cast<double>(standing) / done);
+  }
+
+  void finish(ExitCode code) {
+    agree(world_, "write the result", [&] {
+      if (world_.rank() != 0) return;
+      if (code == ExitCode::stopped) {
+        fmt::print("stopped as asked; {} of {} images are kept. Run again with --resume to go on.\n", records_.size(),
+                   config_.images.size());
+        return;
+      }
+      write_result();
+    });
+    if (world_.rank() == 0 && code == ExitCode::done && report_) write_report(run_);
+  }
+
+  void write_result() {
+    in_order();
+    const auto scoring = scoring_of(config_, evaluation_->classes());
+    const auto result = score_evaluation(records_, config_.rules, scoring, config_.seed, config_.defended);
+    write_evaluation(run_ / "records.h5", records_, scoring,
+                     {text_, evaluation_->class_names(), evaluation_->image(), config_.data});
+    write_durably(run_ / "result.json", result_json(run_, result, evaluation_->class_names(), notes()));
+    print_result(result, notes());
+    fmt::print("records: {}\n", (run_ / "records.h5").string());
+  }
+
+  /// As the images were listed, whatever order they were finished in.
+  void in_order() {
+    std::map<std::uint64_t, std::size_t> place;
+    for (std::size_t i = 0; i < config_.images.size(); ++i) place[config_.images[i]] = i;
+    std::sort(records_.begin(), records_.end(),
+              [&](const auto& a, const auto& b) { return place.at(a.index) < place.at(b.index); });
+  }
+
+  Call& call_;
+  Communicator& world_;
+  OptionTable& table_;
+  DefendOptions& options_;
+  const fs::path run_;
+  bool report_;
+  EvaluationConfig config_;
+  EvaluationState state_;
+  std::optional<Evaluation> evaluation_;
+  std::string text_;
+  std::int64_t generation_ = 0;
+  std::optional<Journal> journal_;     ///< rank 0
+  std::vector<ImageRecord> records_;   ///< rank 0
+  Clock::time_point next_line_ = Clock::now() + std::chrono::seconds(10), look_again_{};
+};
+
+}  // namespace
+
+int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
+                   const std::map<std::uint64_t, JudgeCheck>& naturals, bool report) {
+  listen_for_stop();
+  const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
+  agree_with_automatic(asked_table, run_cfg, asked.run + "/run.cfg");
+  DefendOptions options;
+  OptionTable table("defend");
+  bind_defend(table, options);
+  inspect_run(call.world, asked.run, asked.resume, asked_table, table);
+  call.world.set_limit(options.watchdog_limit);
+  if (run_cfg.empty()) check_defend(options, asked_table);
+  return FolderEvaluation(call, table, options, naturals, report).carry_out(run_cfg);
+}
+
+}  // namespace langrun::launch
