@@ -9,7 +9,7 @@ namespace langrun {
 namespace {
 
 at::Tensor cross_entropy(const at::Tensor& scores, std::int64_t label) {
-  return at::logsumexp(scores, {-1}) - scores.select(-1, label);
+  return -scores.log_softmax(-1).select(-1, label);
 }
 
 /// -(z_y - max_{i != y} z_i) / (z_(1) - z_(3))
@@ -48,11 +48,13 @@ std::int64_t label_of(const at::Tensor& scores) {
 
 AttackSignal attack_signal(const at::Tensor& logits, std::int64_t label, ReplicateAverage average, AttackLoss loss) {
   const at::AutoGradMode grad(true);
-  const auto leaves = logits.detach().to(torch::kDouble).requires_grad_();
+  // In float32, as every published attack has it: where a softmax is one to its last bit the gradient is zero, and the
+  // record says so (a loss in float64 would move on).
+  const auto leaves = logits.detach().requires_grad_();
   const auto value = average == ReplicateAverage::loss ? mean_loss(leaves, label, loss)
                                                        : loss_of(averaged(leaves, average), label, loss);
   const auto cotangents = torch::autograd::grad({value}, {leaves})[0];
-  return {value.item<double>(), cotangents.to(torch::kFloat32)};
+  return {value.item<double>(), cotangents};
 }
 
 }  // namespace langrun

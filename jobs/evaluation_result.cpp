@@ -27,8 +27,8 @@ struct Counted {
 
 class Scorer {
  public:
-  Scorer(const std::vector<ImageRecord>& records, const Scoring& scoring, std::int64_t seed)
-      : records_(records), scoring_(scoring), redraw_(records, scoring, seed) {}
+  Scorer(const std::vector<ImageRecord>& records, const Scoring& scoring, std::int64_t seed, bool defended)
+      : records_(records), scoring_(scoring), defended_(defended), redraw_(records, scoring, seed) {}
 
   RuleResult natural() const {
     return rule("natural", [](const ImageRecord& record, const JudgeOpinion& wrong, bool) {
@@ -36,10 +36,12 @@ class Scorer {
     });
   }
 
-  /// Shares are of all images: one that is not naturally correct is not defended.
+  /// Shares are of all images: one that is not naturally correct is not defended. Without an energy final_step counts
+  /// what comes out right, as libraries of attacks do.
   RuleResult robust(Rule which) const {
     return rule(name_of(which), [&, which](const ImageRecord& record, const JudgeOpinion& wrong, bool redrawn) {
-      if (!naturally_correct(record, wrong)) return 0;
+      const bool counts_all = !defended_ && which == Rule::final_step;
+      if (!counts_all && !naturally_correct(record, wrong)) return 0;
       const auto through = survived(broken_at(record, which, scoring_, wrong));
       // A redrawn judge may pass what had ended the path; the path is held fixed, so nothing came after.
       if (through < 0 && redrawn) return 1;
@@ -97,6 +99,7 @@ class Scorer {
 
   const std::vector<ImageRecord>& records_;
   const Scoring& scoring_;
+  bool defended_;
   JudgeRedraw redraw_;
 };
 
@@ -177,7 +180,7 @@ void warn(EvaluationResult& result) {
 
 EvaluationResult score_evaluation(const std::vector<ImageRecord>& records, const WantedRules& rules,
                                   const Scoring& scoring, std::int64_t seed, bool defended) {
-  const Scorer scorer(records, scoring, seed);
+  const Scorer scorer(records, scoring, seed, defended);
   EvaluationResult result;
   result.images = static_cast<std::int64_t>(records.size());
   result.natural = scorer.natural();

@@ -73,13 +73,14 @@ class ImageEvaluation {
       auto natural = check(Purpose::natural, 0, 0, image_.pixels, image_.pictured);
       co_await natural;
     }
-    if (!naturally_correct(record_) || scoring_.restarts == 0) co_return;
+    natural_ = naturally_correct(record_);
+    if (scoring_.restarts == 0 || (!natural_ && !attacked_though_wrong())) co_return;
     for (std::int64_t restart = 0; restart < scoring_.restarts; ++restart) {
-      if (config_.packing.leaving && all_broken()) break;
+      if (leaves()) break;
       auto one = attack(static_cast<std::uint32_t>(restart));
       co_await one;
     }
-    if (!config_.rules.null_control) co_return;
+    if (!config_.rules.null_control || !natural_) co_return;
     auto control = null_control();
     co_await control;
   }
@@ -111,21 +112,24 @@ class ImageEvaluation {
     const auto walk = begin(restart);
     const auto steps = static_cast<std::uint32_t>(scoring_.steps);
     for (std::uint32_t n = 0;; ++n) {
-      at::Tensor cotangents;
+      at::Tensor cotangents, gradient;
       if (wants_small_samples()) {
         auto looked = small_sample(restart, n, *walk, cotangents);
         co_await looked;
-        const bool wrong = record_.small.back().label != image_.label;
-        if (wrong && wants_verification()) {
-          auto verified = check(Purpose::judge, restart, n, walk->image(), false);
-          co_await verified;
-        }
-        walk->saw(record_.small.back().loss, wrong);
-        if (config_.packing.leaving && all_broken()) break;
+        if (leaves()) break;
+      }
+      // Before the verification: it would take the small sample's place in the engine.
+      if (n < steps) {
+        auto climbed = climb(restart, n, *walk, cotangents, gradient);
+        co_await climbed;
+      }
+      if (wants_small_samples() && record_.small.back().label != image_.label && wants_verification()) {
+        auto verified = check(Purpose::judge, restart, n, walk->image(), false);
+        co_await verified;
+        if (leaves()) break;
       }
       if (n == steps) break;
-      auto moved = advance(restart, n, *walk, cotangents);
-      co_await moved;
+      walk->advance(gradient);
     }
     if (image_.pictured) record_.adversarial = values_of(walk->image());
     auto end = final_checks(restart, *walk);
@@ -147,7 +151,7 @@ class ImageEvaluation {
   }
 
   /// H_adv replicates at the walk's image: their label, and what the attack climbs.
-  StageTask small_sample(std::uint32_t restart, std::uint32_t n, const AttackWalk& walk, at::Tensor& cotangents) {
+  StageTask small_sample(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor& cotangents) {
     StageRequest request;
     request.identity = {image_.index, Purpose::small_sample, restart, n};
     request.image = walk.image();
@@ -161,6 +165,7 @@ class ImageEvaluation {
     const auto signal = attack_signal(result.logits, image_.label, attack_average_, loss_);
     record_.small.back().loss = static_cast<float>(signal.loss);
     if (request.gradient) cotangents = signal.cotangents;
+    walk.saw(signal.loss, record_.small.back().label != image_.label);
     if (image_.pictured && result.purified.defined()) record_.purified_adversarial = values_of(result.purified);
   }
 
@@ -176,8 +181,9 @@ class ImageEvaluation {
     record_.small.push_back(seen);
   }
 
-  /// The gradient of the stage that was just answered, or of the bare classifier, and a step along it.
-  StageTask advance(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor cotangents) {
+  /// The gradient of the small sample that was just answered, or of a call of its own.
+  StageTask climb(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor cotangents,
+                  at::Tensor& found) {
     if (!cotangents.defined()) {
       auto bare = bare_signal(restart, n, walk, cotangents);
       co_await bare;
@@ -188,7 +194,7 @@ class ImageEvaluation {
       record_.small.back().gradient_norm = gradient.norm;
       record_.small.back().cosine = gradient.cosine;
     }
-    walk.advance(gradient.sum);
+    found = gradient.sum;
   }
 
   StageTask bare_signal(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor& cotangents) {
@@ -249,16 +255,24 @@ class ImageEvaluation {
   bool gradient_is_bare() const { return config_.defended && attacks_bare(config_.attack); }
 
   bool wants_verification() const { return still_wanted(Rule::verified_any_step) || still_wanted(Rule::majority_vote); }
+  /// Libraries of attacks move wrong images too, and count those that come out right: so does final_step where there is
+  /// no energy, to be comparable.
+  bool attacked_though_wrong() const { return !config_.defended && config_.rules.final_step; }
+
   bool wants_small_samples() const {
+    if (!natural_) return false;
     return config_.rules.any_step || config_.rules.verified_any_step || config_.rules.majority_vote;
   }
 
   /// Whether a rule is scored and nothing has broken the image by it yet.
   bool still_wanted(Rule rule) const {
+    if (!natural_ && rule != Rule::final_step) return false;
     for (const auto wanted : rules_of(config_.rules))
       if (wanted == rule) return survived(broken_at(record_, rule, scoring_, recorded_opinion(image_.label))) != 0;
     return false;
   }
+
+  bool leaves() const { return config_.packing.leaving && all_broken(); }
 
   bool all_broken() const {
     for (const auto rule : rules_of(config_.rules))
@@ -277,6 +291,7 @@ class ImageEvaluation {
   StageChannel& channel_;
   ImageRecord& record_;
   ReplicateAverage average_, attack_average_;
+  bool natural_ = false;
   AttackLoss loss_;
 };
 
