@@ -14,6 +14,8 @@
 #include "distributed/agreement.h"
 #include "jobs/chain_identity.h"
 #include "jobs/verdicts.h"
+#include "jobs/weights_source.h"
+#include "launch/shipped.h"
 
 namespace langrun::launch {
 namespace {
@@ -186,6 +188,45 @@ void check_numbers(const DefendOptions& o) {
                 "leave it out, or use bpda-eot");
 }
 
+/// Data, images and energy; the classifier as it is named.
+EvaluationConfig resolve_parts(Communicator& world, DefendOptions& o, const std::filesystem::path& kept_energy) {
+  auto& e = o.evaluation;
+  // run.cfg keeps names as they were given: shipped files may lie elsewhere when the evaluation goes on.
+  e.data = shipped(o.energy.data);
+  e.defended = o.energy.run != "none";
+  e.packing.leaving = o.leaving == "on";
+  e.images = chosen_images(world, o);
+  if (!e.defended) {
+    e.langevin.steps = 0;
+    return e;
+  }
+  auto request = o.energy;
+  request.run = shipped(o.energy.run);
+  request.data.clear();
+  request.source = "noise";  // chains begin at the images
+  const auto samples = kept_energy.empty() ? resolve_samples(world, request) : resumed_samples(request, kept_energy);
+  if (request.steps < 0)
+    throw Error(ExitCode::usage, fmt::format("--langevin.steps is missing: {} is a file, and does not say it", o.energy.run),
+                "say how many steps");
+  if (attacks_pathwise(e.attack) && request.max_norm > 0) check_numbers(o);
+  request.run = o.energy.run;
+  request.data = o.energy.data;
+  request.source = o.energy.source;
+  o.energy = request;
+  e.energy = samples.energy;
+  e.langevin = samples.langevin;
+  return e;
+}
+
+// A run of classify stands for the weights of its newest good checkpoint.
+std::string resolved_classifier(Communicator& world, const std::string& name) {
+  const auto file = shipped(name);
+  const bool folder = on_root(world, "look at the classifier", [&]() -> std::string {
+    return std::filesystem::is_directory(file) ? "folder" : "";
+  }) == "folder";
+  return folder ? find_weights(world, file, "classifier", false) : file;
+}
+
 }  // namespace
 
 void bind_defend(OptionTable& table, DefendOptions& o) {
@@ -242,28 +283,8 @@ void check_defend(DefendOptions& o, const OptionTable& table) {
 EvaluationConfig resolve_defend(Communicator& world, DefendOptions& o, const OptionTable& table,
                                 const std::filesystem::path& kept_energy) {
   check_defend(o, table);
-  auto& e = o.evaluation;
-  e.data = o.energy.data;
-  e.defended = o.energy.run != "none";
-  e.packing.leaving = o.leaving == "on";
-  e.images = chosen_images(world, o);
-  if (!e.defended) {
-    e.langevin.steps = 0;
-    return e;
-  }
-  auto request = o.energy;
-  request.data.clear();
-  request.source = "noise";  // chains begin at the images
-  const auto samples = kept_energy.empty() ? resolve_samples(world, request) : resumed_samples(request, kept_energy);
-  if (request.steps < 0)
-    throw Error(ExitCode::usage, fmt::format("--langevin.steps is missing: {} is a file, and does not say it", o.energy.run),
-                "say how many steps");
-  if (attacks_pathwise(e.attack) && request.max_norm > 0) check_numbers(o);
-  request.data = o.energy.data;
-  request.source = o.energy.source;
-  o.energy = request;
-  e.energy = samples.energy;
-  e.langevin = samples.langevin;
+  auto e = resolve_parts(world, o, kept_energy);
+  e.classifier.file = resolved_classifier(world, e.classifier.file);
   return e;
 }
 
