@@ -57,7 +57,8 @@ void add_cost(const fs::path& run, const EvaluationCost& cost) {
 std::string result_json(const fs::path& run, const EvaluationResult& result, const std::vector<std::string>& classes,
                         const std::vector<std::string>& notes) {
   double seconds = 0;
-  for (const auto& start : read_cost(run)["starts"]) seconds += start.value("seconds", 0.0);
+  const auto cost = read_cost(run);
+  for (const auto& start : cost["starts"]) seconds += start.value("seconds", 0.0);
   Json protocols = Json::object();
   for (const auto& rule : result.rules) protocols[rule.rule] = rule_json(rule);
   return text_of({{"images", result.images},
