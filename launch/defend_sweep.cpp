@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -34,7 +36,7 @@ std::vector<std::string> split(const std::string& text, char by) {
   return parts;
 }
 
-std::vector<SweptKey> swept_keys(const std::string& text, OptionTable& table) {
+std::vector<SweptKey> swept_keys(const std::string& text, const OptionTable& table) {
   std::vector<SweptKey> keys;
   for (const auto& one : split(text, ' ')) {
     const auto equal = one.find('=');
@@ -42,7 +44,10 @@ std::vector<SweptKey> swept_keys(const std::string& text, OptionTable& table) {
     if (equal != std::string::npos) key.values = split(one.substr(equal + 1), ',');
     const bool fixed = key.key == "data" || key.key == "images" || key.key == "images-file" || key.key == "protocols" ||
                        key.key == "job";
-    if (key.values.empty() || fixed || table.option(key.key).keep != Keep::recorded)
+    const auto known = std::find_if(table.options().begin(), table.options().end(),
+                                    [&](const Option& option) { return option.key == key.key; });
+    const bool swept = known != table.options().end() && known->keep == Keep::recorded && !fixed;
+    if (key.values.empty() || !swept)
       throw Error(ExitCode::usage, fmt::format("--sweep {}: expected KEY=VALUE,VALUE of an option of the evaluation", one),
                   "for example --sweep attack.eps=2,4,8 ; several keys stand between blanks");
     keys.push_back(std::move(key));
@@ -130,9 +135,6 @@ class Sweep {
     OptionTable table("defend");
     bind_defend(table, options);
     table.parse(words_of(i));
-    if (options_.stop_after > 0)
-      options.stop_after =
-          std::max(0.001, options_.stop_after - std::chrono::duration<double>(Clock::now() - start_).count());
     const auto known = naturals_.find(defense_of(points_[i]));
     return run_evaluation(call_, table, options, known == naturals_.end() ? Naturals{} : known->second, false);
   }
@@ -151,6 +153,11 @@ class Sweep {
     }
     const auto folder = (run_ / folder_of(i)).string();
     words.insert(words.end(), {"--run", folder, "--resume"});
+    if (options_.stop_after > 0) {
+      // Of what the points before have left.
+      const std::chrono::duration<double> gone = Clock::now() - start_;
+      words.insert(words.end(), {"--stop-after", fmt::format("{}", std::max(1e-3, options_.stop_after - gone.count()))});
+    }
     return words;
   }
 

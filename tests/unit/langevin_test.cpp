@@ -61,6 +61,27 @@ TEST(Langevin, StepsContinueWhereTheyStopped) {
   EXPECT_TRUE(torch::equal(run_langevin(quadratic(2), half, config, noise), whole));
 }
 
+TEST(Langevin, ChainsOfDifferentAgesWalkSideBySide) {
+  LangevinConfig config;
+  config.steps = 6;
+  const auto start = torch::linspace(-1, 1, 3 * 3 * 4 * 4).view({3, 3, 4, 4});
+  auto noise = noise_for(3);
+  noise.first_steps = {0, 2, 9};
+  noise.end_step = 5;
+  LangevinRecord record;
+  const auto mixed = run_langevin(quadratic(2), start, config, noise, &record);
+  const std::int64_t made[] = {5, 3, 0};
+  for (std::int64_t b = 0; b < 3; ++b) {
+    config.steps = made[b];
+    auto alone = noise_for(3);
+    alone.first_step = noise.first_steps[static_cast<std::size_t>(b)];
+    LangevinRecord own;
+    const auto walked = run_langevin(quadratic(2), start, config, alone, &own);
+    EXPECT_TRUE(torch::equal(mixed[b], walked[b])) << b;
+    if (made[b] > 0) EXPECT_TRUE(torch::equal(record.last_energy[b], own.last_energy[b])) << b;
+  }
+}
+
 TEST(Langevin, RecordsMagnitudeAndClipsBySample) {
   LangevinConfig config;
   config.steps = 1;
