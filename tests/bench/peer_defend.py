@@ -71,8 +71,11 @@ class Defense:
         self.energy, self.temperature = read_energy(args.energy)
         self.classifier = read_classifier(args.classifier)
         with h5py.File(args.data) as file:
-            pixels = torch.from_numpy(file["images"][:args.images])
-            self.labels = torch.from_numpy(file["labels"][:args.images]).long()
+            count = len(file["labels"])
+            # As `langrun bench defend` picks them: stores are often sorted by class.
+            chosen = [i * count // args.images for i in range(args.images)]
+            pixels = torch.from_numpy(file["images"][chosen])
+            self.labels = torch.from_numpy(file["labels"][chosen]).long()
         self.images = pixels.permute(0, 3, 1, 2).float().contiguous() / 127.5 - 1
         self.image_steps = 0
 
