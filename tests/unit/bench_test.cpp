@@ -7,9 +7,17 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/networks/energy.h"
+#include "core/torch.h"
 #include "data/codecs.h"
 #include "data/synth.h"
+#include "data/weights_file.h"
+#include "jobs/module_weights.h"
+#include "jobs/network_facts.h"
+#include "jobs/synthesize.h"
+#include "launch/bench_defend.h"
 #include "launch/commands.h"
+#include "score_support.h"
 
 namespace langrun {
 namespace {
@@ -41,6 +49,13 @@ TEST(Bench, CasesAreMeasuredInTurns) {
   ASSERT_EQ(figures.size(), 2u);
   EXPECT_EQ(figures[1].values.size(), 3u);
   EXPECT_EQ(figures[1].per_core_second.size(), 3u);
+}
+
+TEST(Bench, WorkThatTakesMinutesHasAWarmUpOfItsOwn) {
+  std::string order;
+  const std::vector<BenchCase> cases{{"a", 1, [&] { order += 'a'; }, {}, [&] { order += 'w'; }}};
+  measure_in_turns(cases, "runs/s", 2, 1000, *make_solo_communicator());
+  EXPECT_EQ(order, "waa");
 }
 
 TEST(Bench, RatiosAreTakenRepeatByRepeat) {
@@ -121,6 +136,76 @@ TEST(Bench, CommandWritesItsFigures) {
            {"nois"}, {"noise", "--gigabytes", "1"}, {"noise", "--json", "/proc/none/x.json"}}) {
     launch::Call wrong{*world, words, {"langrun"}};
     EXPECT_THROW(launch::run_bench(wrong), Error) << words.back();
+  }
+}
+
+/// A defense that can be evaluated in a moment.
+struct TinyDefense {
+  TinyDefense() {
+    const auto world = make_solo_communicator();
+    synthesize(*world, {scratch / "data.h5", 20, 32, 1}, {});
+    testing::make_weights(scratch / "classifier.h5");
+    EnergyConfig energy;
+    energy.width = 8;
+    auto facts = facts_of(energy);
+    facts["temperature"] = "1e-4";
+    const auto net = make_energy(energy, 1);
+    write_weights_file(scratch / "energy.h5", {copied_part("energy", named_state(*net), facts)});
+  }
+  std::string file(const char* name) const { return (scratch / name).string(); }
+  testing::Scratch scratch;
+};
+
+TEST(Bench, DefendEvaluatesImagesSpreadOverTheStore) {
+  const TinyDefense tiny;
+  const auto world = make_solo_communicator();
+  launch::BenchDefendOptions options;
+  options.energy = tiny.file("energy.h5");
+  options.classifier = tiny.file("classifier.h5");
+  options.data = tiny.file("data.h5");
+  options.images = 4;
+  const auto config = launch::bench_evaluation(*world, options);
+  EXPECT_EQ(config.images, (std::vector<std::uint64_t>{0, 5, 10, 15}));
+  EXPECT_EQ(config.attack.kind, "bpda-eot");
+  EXPECT_EQ(config.attack.steps, 10);
+  EXPECT_EQ(config.defense.replicates, 50);
+  EXPECT_EQ(config.langevin.steps, 50);
+  EXPECT_EQ(config.langevin.eta, 1e-2);
+  EXPECT_EQ(config.energy.temperature, 1e-4);
+  EXPECT_TRUE(config.rules.verified_any_step);
+  EXPECT_FALSE(config.rules.any_step || config.rules.null_control) << "the peer makes no such checks";
+
+  options.images = 21;
+  EXPECT_THROW(launch::bench_evaluation(*world, options), Error) << "21 of 20 images";
+}
+
+TEST(Bench, DefendMeasuresEachPrecisionAndBothWaysToLeave) {
+  const TinyDefense tiny;
+  const auto path = tiny.file("bench.json");
+  const auto world = make_solo_communicator();
+  const std::vector<std::string> words{
+      "defend",        "--energy",       tiny.file("energy.h5"), "--classifier", tiny.file("classifier.h5"),
+      "--data",        tiny.file("data.h5"), "--images",         "2",            "--chain-steps",
+      "2",             "--attack-steps", "1",                    "--attack-replicates", "2",
+      "--defense-replicates", "2",       "--precision",          "fp32",         "--repeats",
+      "2",             "--json",         path};
+  launch::Call call{*world, words, {"langrun"}};
+  EXPECT_EQ(launch::run_bench(call), 0);
+  const auto written = nlohmann::json::parse(std::ifstream(path))["benchmarks"][0];
+  ASSERT_EQ(written["figures"].size(), 10u);  // two rates, and four costs of each
+  EXPECT_EQ(written["figures"][0]["what"], "fp32, images leave");
+  EXPECT_EQ(written["figures"][1]["what"], "fp32, images stay");
+  EXPECT_EQ(written["figures"][0]["values"].size(), 2u);
+  EXPECT_EQ(written["ratios"].size(), 1u);
+  // Two Langevin steps of two replicates for the natural check at least; at most with two small samples, each verified.
+  const double steps = written["figures"][3]["median"];
+  EXPECT_GE(steps, 4);
+  EXPECT_LE(steps, 20);
+
+  for (const auto& wrong : std::vector<std::vector<std::string>>{
+           {"defend"}, {"noise", "--energy", "x"}, {"langevin", "--leaving", "on"}, {"defend", "--gigabytes", "1"}}) {
+    launch::Call refused{*world, wrong, {"langrun"}};
+    EXPECT_THROW(launch::run_bench(refused), Error) << wrong.back();
   }
 }
 
