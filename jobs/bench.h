@@ -24,16 +24,16 @@ struct BenchConfig {
   std::int64_t repeats = 7;        ///< measurements of each figure
   std::string checkpoint;          ///< of a run, for precision
   std::int64_t threads = 1;
-  std::string source;                 ///< images to import; none: JPEGs of its own
-  std::int64_t size = 128;            ///< that they are imported to
-  std::int64_t megabytes = 10;        ///< of the vector that ranks add (exchange)
-  std::int64_t chain_steps = 100;     ///< Langevin steps of a training step (train)
-  std::int64_t generator_width = 64;  ///< of the sngan32 generator (train)
-  double gigabytes = 1;               ///< of a bank, all ranks (checkpoint)
-  std::int64_t every = 100;           ///< steps that share a checkpoint
-  double step_seconds = 0.1;          ///< that one of them computes
-  std::string folder;                 ///< to write in; empty: the current one
-  EvaluationConfig evaluation;        ///< its precision and whether images leave aside (defend)
+  std::string source;                           ///< images to import; none: JPEGs of its own
+  std::int64_t size = 128;                      ///< that they are imported to
+  std::int64_t megabytes = 10;                  ///< of the vector that ranks add (exchange)
+  std::int64_t chain_steps = 100;               ///< Langevin steps of a training step (train)
+  std::int64_t generator_width = 64;            ///< of the sngan32 generator (train)
+  double gigabytes = 1;                         ///< of a bank, all ranks (checkpoint)
+  std::int64_t every = 100;                     ///< steps that share a checkpoint
+  double step_seconds = 0.1;                    ///< that one of them computes
+  std::string folder;                           ///< to write in; empty: the current one
+  EvaluationConfig evaluation;                  ///< its precision and whether images leave aside (defend)
   std::vector<std::string> precisions{"fp32"};  ///< of its energy, each measured (defend)
   std::vector<bool> leaving{true, false};       ///< likewise
 };

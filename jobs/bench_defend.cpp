@@ -44,11 +44,11 @@ class MeasuredEvaluation {
     const auto figure = [&](const char* what, const char* unit, double value) {
       return BenchFigure{fmt::format("{}: {}", name_, what), unit, {value}, {}};
     };
-    return {figure("energy calls an image", "calls", since(after.chains.calls, before_.chains.calls) / images),
-            figure("Langevin steps an image", "steps", moves / images),
-            figure("places that wait", "%", 100 * waiting / (moves + waiting)),
-            figure("classifier calls an image", "calls",
-                   since(after.classifier_calls, before_.classifier_calls) / images)};
+    return {
+        figure("energy calls an image", "calls", since(after.chains.calls, before_.chains.calls) / images),
+        figure("Langevin steps an image", "steps", moves / images),
+        figure("places that wait", "%", 100 * waiting / (moves + waiting)),
+        figure("classifier calls an image", "calls", since(after.classifier_calls, before_.classifier_calls) / images)};
   }
 
  private:

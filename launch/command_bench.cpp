@@ -127,11 +127,13 @@ void bind_defend_options(BenchTable& own, BenchDefendOptions& d) {
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, fmt::format("{}, or all (but precision and defend)", fmt::join(benchmark_names(), ", ")),
-                   true);
+  table.positional("NAME", options.name,
+                   fmt::format("{}, or all (but precision and defend)", fmt::join(benchmark_names(), ", ")), true);
   table.text("json", options.json, "file for the figures, as JSON; must not exist");
   table.choice("precision", config.precision, {"fp32", "bf16"},
-               fmt::format("precision of our networks inside Langevin sampling; of defend both, where the processor has both, unless given ({})", owners_of("precision")));
+               fmt::format("precision of our networks inside Langevin sampling; of defend both, where the processor "
+                           "has both, unless given ({})",
+                           owners_of("precision")));
   BenchTable own(table);
   own.text("network", config.network, "energy that chains run on");
   own.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -143,7 +145,8 @@ OptionTable table_of(BenchOptions& options) {
   own.text("source", config.source, "images to import; none: JPEGs of its own");
   own.integer("size", config.size, "pixels", "side that images are imported to", {8, 4096});
   own.integer("megabytes", config.megabytes, "MB", "size of the vector that ranks add", {1, 1000});
-  own.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step; K of defend, 50 unless given", {1, 1 << 20});
+  own.integer("chain-steps", config.chain_steps, "steps",
+              "Langevin steps of a training step; K of defend, 50 unless given", {1, 1 << 20});
   own.integer("generator-width", config.generator_width, "channels", "base width of the generator", {1, 1 << 16});
   own.text("checkpoint", config.checkpoint,
            "checkpoint folder of a run, RUN/checkpoint/STEP, whose energy is looked at");
