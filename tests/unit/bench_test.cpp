@@ -185,10 +185,11 @@ TEST(Bench, DefendMeasuresEachPrecisionAndBothWaysToLeave) {
   const TinyDefense tiny;
   const auto path = tiny.file("bench.json");
   const auto world = make_solo_communicator();
-  std::istringstream line("defend --images 2 --chain-steps 2 --attack-steps 1 --attack-replicates 2 "
-                          "--defense-replicates 2 --precision fp32 --repeats 2 --energy " +
-                          tiny.file("energy.h5") + " --classifier " + tiny.file("classifier.h5") + " --data " +
-                          tiny.file("data.h5") + " --json " + path);
+  std::istringstream line(
+      "defend --images 2 --chain-steps 2 --attack-steps 1 --attack-replicates 2 "
+      "--defense-replicates 2 --precision fp32 --repeats 2 --energy " +
+      tiny.file("energy.h5") + " --classifier " + tiny.file("classifier.h5") + " --data " + tiny.file("data.h5") +
+      " --json " + path);
   const std::vector<std::string> words{std::istream_iterator<std::string>(line), {}};
   launch::Call call{*world, words, {"langrun"}};
   EXPECT_EQ(launch::run_bench(call), 0);
