@@ -179,9 +179,8 @@ def main():
         options.setdefault("batch", "128")
     check(args, options)
     with tempfile.TemporaryDirectory() as folder:
-        if args.name == "defend":
-            options = keep_energy(options, pathlib.Path(folder))
-        rows = measure(args, options)
+        kept = keep_energy(options, pathlib.Path(folder)) if args.name == "defend" else options
+        rows = measure(args, kept)
     print(f"{args.name}: {args.ranks} ranks of one thread, the peer with {args.ranks} threads, {args.rounds} rounds, "
           f"{' '.join(args.options)}")
     print(f"  {'':<60} {'median':>10} {'low':>10} {'high':>10}")

@@ -104,7 +104,7 @@ TEST(Bench, LanesMustDivideTheBatch) {
 }
 
 TEST(Bench, ImportMeasuresBothDecodingsAndTheLoader) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "bench-import";
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "bench-import";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto bytes = encode_jpeg(synthetic_image(1, 0, 64), 90);
@@ -123,7 +123,7 @@ TEST(Bench, ImportMeasuresBothDecodingsAndTheLoader) {
 }
 
 TEST(Bench, CommandWritesItsFigures) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
+  const auto path = std::filesystem::path(::testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
   launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, {"langrun"}};
@@ -152,7 +152,9 @@ struct TinyDefense {
     auto facts = facts_of(energy);
     facts["temperature"] = "1e-4";
     const auto net = make_energy(energy, 1);
-    write_weights_file(scratch / "energy.h5", {copied_part("energy", named_state(*net), facts)});
+    std::vector<WeightsPart> parts;
+    parts.push_back(copied_part("energy", named_state(*net), facts));
+    write_weights_file(scratch / "energy.h5", parts);
   }
   std::string file(const char* name) const { return (scratch / name).string(); }
   testing::Scratch scratch;
@@ -213,7 +215,7 @@ TEST(Bench, DefendMeasuresEachPrecisionAndBothWaysToLeave) {
 
 TEST(Bench, CheckpointsAreWrittenMeasuredAndRemoved) {
   const auto world = make_solo_communicator();
-  const auto folder = (std::filesystem::path(testing::TempDir()) / "bench-checkpoint").string();
+  const auto folder = (std::filesystem::path(::testing::TempDir()) / "bench-checkpoint").string();
   std::filesystem::create_directory(folder);
   launch::Call call{*world,
                     {"checkpoint", "--gigabytes", "0.001", "--every", "2", "--step-seconds", "0.001", "--repeats", "1",
