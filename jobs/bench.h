@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "distributed/communicator.h"
+#include "jobs/evaluation_config.h"
 
 namespace langrun {
 
@@ -23,15 +24,18 @@ struct BenchConfig {
   std::int64_t repeats = 7;        ///< measurements of each figure
   std::string checkpoint;          ///< of a run, for precision
   std::int64_t threads = 1;
-  std::string source;                 ///< images to import; none: JPEGs of its own
-  std::int64_t size = 128;            ///< that they are imported to
-  std::int64_t megabytes = 10;        ///< of the vector that ranks add (exchange)
-  std::int64_t chain_steps = 100;     ///< Langevin steps of a training step (train)
-  std::int64_t generator_width = 64;  ///< of the sngan32 generator (train)
-  double gigabytes = 1;               ///< of a bank, all ranks (checkpoint)
-  std::int64_t every = 100;           ///< steps that share a checkpoint
-  double step_seconds = 0.1;          ///< that one of them computes
-  std::string folder;                 ///< to write in; empty: the current one
+  std::string source;                           ///< images to import; none: JPEGs of its own
+  std::int64_t size = 128;                      ///< that they are imported to
+  std::int64_t megabytes = 10;                  ///< of the vector that ranks add (exchange)
+  std::int64_t chain_steps = 100;               ///< Langevin steps of a training step (train)
+  std::int64_t generator_width = 64;            ///< of the sngan32 generator (train)
+  double gigabytes = 1;                         ///< of a bank, all ranks (checkpoint)
+  std::int64_t every = 100;                     ///< steps that share a checkpoint
+  double step_seconds = 0.1;                    ///< that one of them computes
+  std::string folder;                           ///< to write in; empty: the current one
+  EvaluationConfig evaluation;                  ///< its precision and whether images leave aside (defend)
+  std::vector<std::string> precisions{"fp32"};  ///< of its energy, each measured (defend)
+  std::vector<bool> leaving{true, false};       ///< likewise
 };
 
 /// One figure, measured `repeats` times.
@@ -63,10 +67,12 @@ struct BenchCase {
   double work = 0;
   std::function<void()> run;
   std::function<void()> after = {};  ///< clears up, not counted; such work is timed once, not repeated
+  /// In place of the two runs that warm up, where one takes minutes; such work is timed once, too.
+  std::function<void()> warm_up = {};
 };
 
 /// Rates of `cases`, measured in turns (all once, then all again, ...), so that what else the machine does at a time
-/// falls on all of them. Each is warmed up twice, and repeated within a measurement until that lasts `least_seconds`.
+/// falls on all of them. Each is warmed up, and repeated within a measurement until that lasts `least_seconds`.
 /// Collective, all ranks with the same cases: each measurement begins on all ranks at once and lasts until the slowest
 /// is done; a rate counts the work of all ranks. Every rank gets the same figures.
 std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, const std::string& unit,
@@ -113,5 +119,10 @@ BenchReport bench_exchange(const BenchConfig& config, Communicator& world);
 /// Whole training steps of a shortrun: `network` with an sngan32 generator, on built-in images in a folder of its own
 /// under TMPDIR; image-steps a second, seconds a step and of each phase. Throws as make_shortrun does.
 BenchReport bench_train(const BenchConfig& config, Communicator& world);
+
+/// Images a second of config.evaluation, from its opened energy to its last record, in each of `precisions` and with
+/// images leaving or not; energy and classifier calls and Langevin steps an image, and the share of places in calls in
+/// which nothing moved. Not part of `all`. Throws as Evaluation does.
+BenchReport bench_defend(const BenchConfig& config, Communicator& world);
 
 }  // namespace langrun

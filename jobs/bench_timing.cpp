@@ -52,11 +52,16 @@ std::vector<BenchFigure> measure_in_turns(const std::vector<BenchCase>& cases, c
   std::vector<BenchFigure> figures;
   std::vector<std::int64_t> times;
   for (const auto& work : cases) {
+    figures.push_back({work.what, unit, {}, {}});
+    if (work.warm_up) {
+      work.warm_up();
+      times.push_back(1);
+      continue;
+    }
     (void)seconds_of(work, 1, world);  // pages, caches, and whatever a library prepares in its first call
     const double once = seconds_of(work, 1, world).wall;
     times.push_back(
         work.after || once >= least_seconds ? 1 : static_cast<std::int64_t>(std::ceil(least_seconds / (once + 1e-9))));
-    figures.push_back({work.what, unit, {}, {}});
   }
   for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
     for (std::size_t i = 0; i < cases.size(); ++i) {

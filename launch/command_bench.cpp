@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/networks/frozen_energy.h"
 #include "distributed/agreement.h"
 #include "jobs/bench.h"
+#include "launch/bench_defend.h"
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/questions.h"
@@ -22,6 +24,7 @@ namespace {
 
 struct BenchOptions {
   BenchConfig config;
+  BenchDefendOptions defend;
   std::string name = "all";
   std::string json;
 };
@@ -35,7 +38,7 @@ struct Benchmark {
 constexpr Benchmark kBenchmarks[] = {
     {"noise", bench_noise, true},          {"langevin", bench_langevin, true}, {"train", bench_train, true},
     {"exchange", bench_exchange, true},    {"import", bench_import, true},     {"checkpoint", bench_checkpoint, true},
-    {"precision", bench_precision, false},
+    {"precision", bench_precision, false}, {"defend", bench_defend, false},
 };
 
 std::vector<std::string> benchmark_names() {
@@ -48,22 +51,34 @@ std::vector<std::string> benchmark_names() {
 constexpr std::pair<const char*, const char*> kOptionsOf[] = {
     {"network", "langevin, train"},
     {"width", "langevin, train"},
-    {"precision", "langevin, train"},
+    {"precision", "langevin, train, defend"},
     {"batch", "noise, langevin, train, import, checkpoint, precision"},
     {"lanes", "langevin, train, checkpoint"},
     {"steps", "langevin"},
-    {"repeats", "noise, langevin, train, exchange, import, checkpoint"},
-    {"threads", "langevin, train, import, checkpoint, precision"},
+    {"repeats", "noise, langevin, train, exchange, import, checkpoint, defend"},
+    {"threads", "langevin, train, import, checkpoint, precision, defend"},
     {"source", "import"},
     {"size", "import"},
     {"megabytes", "exchange"},
-    {"chain-steps", "train"},
+    {"chain-steps", "train, defend"},
     {"generator-width", "train"},
     {"checkpoint", "precision"},
     {"gigabytes", "checkpoint"},
     {"every", "checkpoint"},
     {"step-seconds", "checkpoint"},
     {"folder", "checkpoint"},
+    {"energy", "defend"},
+    {"eta", "defend"},
+    {"classifier", "defend"},
+    {"classifier-precision", "defend"},
+    {"data", "defend"},
+    {"images", "defend"},
+    {"attack-steps", "defend"},
+    {"attack-replicates", "defend"},
+    {"defense-replicates", "defend"},
+    {"eps", "defend"},
+    {"alpha", "defend"},
+    {"leaving", "defend"},
 };
 
 const char* owners_of(const std::string& key) {
@@ -83,6 +98,9 @@ class BenchTable {
     table_.real(key, field, unit, with_owners(key, help), range);
   }
   void text(const char* key, std::string& field, const char* help) { table_.text(key, field, with_owners(key, help)); }
+  void choice(const char* key, std::string& field, std::vector<std::string> choices, const char* help) {
+    table_.choice(key, field, std::move(choices), with_owners(key, help));
+  }
 
  private:
   static std::string with_owners(const char* key, const char* help) {
@@ -91,14 +109,31 @@ class BenchTable {
   OptionTable& table_;
 };
 
+void bind_defend_options(BenchTable& own, BenchDefendOptions& d) {
+  own.text("energy", d.energy, "the energy: folder of a run, or a file of weights");
+  own.real("eta", d.eta, "pixel range [-1, 1]", "step size of its chains; 0: the run's", {0, 1e3});
+  own.text("classifier", d.classifier, "FILE[:network] of weights, a run of classify, or a TorchScript file");
+  own.choice("classifier-precision", d.classifier_precision, {"fp32", "bf16"}, "of the classifier");
+  own.text("data", d.data, "image store with labels");
+  own.integer("images", d.images, "images", "how many, spread evenly over the store", {1, 1 << 24});
+  own.integer("attack-steps", d.attack_steps, "steps", "N", {1, 100'000});
+  own.integer("attack-replicates", d.attack_replicates, "chains", "H_adv", {1, 4095});
+  own.integer("defense-replicates", d.defense_replicates, "chains", "H_def", {1, 4095});
+  own.real("eps", d.eps, "/255", "radius of the ball", {0, 255});
+  own.real("alpha", d.alpha, "/255", "step of the attack", {0, 255});
+  own.choice("leaving", d.leaving, {"both", "on", "off"}, "whether images leave once they are broken");
+}
+
 OptionTable table_of(BenchOptions& options) {
   OptionTable table("bench");
   auto& config = options.config;
-  table.positional("NAME", options.name, fmt::format("{}, or all (but precision)", fmt::join(benchmark_names(), ", ")),
-                   true);
+  table.positional("NAME", options.name,
+                   fmt::format("{}, or all (but precision and defend)", fmt::join(benchmark_names(), ", ")), true);
   table.text("json", options.json, "file for the figures, as JSON; must not exist");
   table.choice("precision", config.precision, {"fp32", "bf16"},
-               fmt::format("precision of our networks inside Langevin sampling ({})", owners_of("precision")));
+               fmt::format("precision of our networks inside Langevin sampling; of defend both, where the processor "
+                           "has both, unless given ({})",
+                           owners_of("precision")));
   BenchTable own(table);
   own.text("network", config.network, "energy that chains run on");
   own.integer("width", config.width, "channels", "base width of the network; 0: the paper's", {0, 1 << 16});
@@ -110,7 +145,8 @@ OptionTable table_of(BenchOptions& options) {
   own.text("source", config.source, "images to import; none: JPEGs of its own");
   own.integer("size", config.size, "pixels", "side that images are imported to", {8, 4096});
   own.integer("megabytes", config.megabytes, "MB", "size of the vector that ranks add", {1, 1000});
-  own.integer("chain-steps", config.chain_steps, "steps", "Langevin steps of a training step", {1, 1 << 20});
+  own.integer("chain-steps", config.chain_steps, "steps",
+              "Langevin steps of a training step; K of defend, 50 unless given", {1, 1 << 20});
   own.integer("generator-width", config.generator_width, "channels", "base width of the generator", {1, 1 << 16});
   own.text("checkpoint", config.checkpoint,
            "checkpoint folder of a run, RUN/checkpoint/STEP, whose energy is looked at");
@@ -118,6 +154,7 @@ OptionTable table_of(BenchOptions& options) {
   own.integer("every", config.every, "steps", "steps that share a checkpoint", {1, 1 << 20});
   own.real("step-seconds", config.step_seconds, "s", "seconds of computing in one of these steps", {0.0001, 3600});
   own.text("folder", config.folder, "where a new folder for checkpoints is made; none: the current folder");
+  bind_defend_options(own, options.defend);
   return table;
 }
 
@@ -139,6 +176,18 @@ void refuse_unknown(const std::string& name) {
   throw Error(
       ExitCode::usage, fmt::format("unknown benchmark '{}'", name),
       close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
+}
+
+/// What `bench defend` measures. Collective, all ranks.
+void prepare_defend(Communicator& world, BenchOptions& options, const OptionTable& table) {
+  auto& config = options.config;
+  auto& defend = options.defend;
+  if (table.given("chain-steps")) defend.chain_steps = config.chain_steps;
+  defend.threads = config.threads;
+  config.evaluation = bench_evaluation(world, defend);
+  config.precisions = {config.precision};
+  if (!table.given("precision") && processor_has_bf16()) config.precisions.emplace_back("bf16");
+  if (defend.leaving != "both") config.leaving = {defend.leaving == "on"};
 }
 
 std::string processor() {
@@ -226,6 +275,7 @@ int run_bench(Call& call) {
   agree(call.world, "look at the names", [&] {
     if (speaks && !options.json.empty()) check_json(options.json);
   });
+  if (options.name == "defend") prepare_defend(call.world, options, table);
   nlohmann::ordered_json all{{"langrun", version()},
                              {"commit", commit()},
                              {"processor", processor()},

@@ -1,5 +1,5 @@
 """Networks of the peers' programs, as a PyTorch user writes them: the light energy, the SNGAN energy and generator at
-32x32. No spectral normalisation, as the papers' energies have none."""
+32x32, ResNet-20. No spectral normalisation, as the papers' energies have none."""
 import checks
 
 checks.want({"torch": "torch"})
@@ -71,6 +71,40 @@ class Generator32(nn.Module):
 
     def forward(self, z):
         return self.last(self.blocks(self.first(z).view(-1, self.n, 4, 4)))
+
+
+class Residual(nn.Module):
+    """Two convolutions around an identity shortcut; where the size halves every second pixel, and zero channels."""
+
+    def __init__(self, i, o, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
+        self.conv2, self.bn2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
+        self.extra = (o - i) // 2
+
+    def forward(self, x):
+        way = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        short = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.extra, self.extra)) if self.extra else x
+        return F.relu(way + short)
+
+
+class Resnet20(nn.Module):
+    """Of images in [-1, 1]; its weights are of images in [0, 1], normalised by ImageNet's mean and deviation."""
+
+    def __init__(self, classes=10):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        widths = (16, 16, 32, 64)
+        for i in (1, 2, 3):
+            first = Residual(widths[i - 1], widths[i], 1 if i == 1 else 2)
+            self.add_module(f"layer{i}", nn.Sequential(first, *(Residual(widths[i], widths[i], 1) for _ in range(2))))
+        self.linear = nn.Linear(64, classes)
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
+
+    def forward(self, x):
+        h = F.relu(self.bn1(self.conv1(((x + 1) / 2 - self.mean) / self.deviation)))
+        return self.linear(self.layer3(self.layer2(self.layer1(h))).mean((2, 3)))
 
 
 NAMES = ("light", "sngan32")

@@ -2,18 +2,22 @@
 one thread, then the peer with R threads, N times over. Prints a table and, last, one JSON line.
 
     .venv/bin/python tests/bench/side_by_side.py langevin [--program build/langrun] [--ranks 2] [--rounds 5]
-                                                          [-- OPTIONS]
+                                                          [--json FILE] [-- OPTIONS]
     .venv/bin/python tests/bench/side_by_side.py train -- --precision bf16 --batch 128
     .venv/bin/python tests/bench/side_by_side.py exchange
+    .venv/bin/python tests/bench/side_by_side.py defend --repeats 1 -- --energy RUN --classifier FILE:resnet20 --data test.h5
 
 OPTIONS go to `langrun bench` and, where the peer knows them, to the peer. `exchange` has its peer, MPI_Allreduce, in the
-same process: it is only run N times. In a ratio above 1 ours is the faster one. The peer runs under the same Python as
+same process: it is only run N times. `defend` has two: with images leaving ours stands against the peer's `released`
+work, with images staying against its `equal` work, in each precision; of an energy's run the weights of its newest
+checkpoint are put aside first, so that all rounds and both programs have the same. In a ratio above 1 ours is the faster one. The peer runs under the same Python as
 this, or, where that has no torch, under the one of launch/setup.
 """
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +27,11 @@ import checks
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = {"langevin": {"network", "width", "batch", "steps"},
-          "train": {"network", "width", "generator-width", "batch", "chain-steps"}, "exchange": set()}
+          "train": {"network", "width", "generator-width", "batch", "chain-steps"}, "exchange": set(),
+          "defend": {"energy", "eta", "classifier", "data", "images", "chain-steps", "attack-steps", "attack-replicates",
+                     "defense-replicates", "eps", "alpha"}}
+# The peer's work that ours stands against, by what `bench defend` says of images.
+WORKS = {"leave": "released", "stay": "equal"}
 
 
 def ours(args, options):
@@ -83,6 +91,11 @@ def check(args, options):
     for name in ("ranks", "rounds", "repeats"):
         if getattr(args, name) < 1:
             checks.refuse(f"--{name} {getattr(args, name)}: 1 or more is expected")
+    if args.json and pathlib.Path(args.json).exists():
+        checks.refuse(f"--json {args.json} exists already; nothing is written over")
+    for name in ("energy", "classifier", "data"):
+        if args.name == "defend" and name not in options:
+            checks.refuse(f"--{name} is missing: `defend` evaluates it")
     if "batch" in options:
         batch = options["batch"]
         if not batch.isdecimal() or int(batch) < 1:
@@ -93,8 +106,57 @@ def check(args, options):
     checks.want_program(args.program, "build it, or name it with --program")
 
 
+def keep_energy(options, folder):
+    """Of a run that may be training still, the weights of now."""
+    run = pathlib.Path(options["energy"])
+    if not run.is_dir():
+        return options
+    newest = run / "checkpoint" / "latest" / "weights.h5"
+    if not newest.is_file():
+        checks.refuse(f"--energy {run} has no checkpoint/latest", 3)
+    return {**options, "energy": str(shutil.copy(newest, folder / "energy.h5"))}
+
+
+def defend_round(args, options, theirs, rows):
+    report = ours(args, options)
+    speeds = [figure for figure in report["figures"] if figure["unit"] == "images/s"]
+    others = {}
+    for ending, work in WORKS.items():
+        if any(figure["what"].endswith(ending) for figure in speeds):
+            others[ending] = peer(theirs + ["--work", work])
+    for other in others.values():
+        rows.setdefault((other["what"], other["unit"]), []).append(other["median"])
+        rows.setdefault((other["what"] + ": Langevin steps an image", "steps"), []).append(
+            other["image_steps"] / other["images"])
+    for figure in report["figures"]:
+        rows.setdefault(("ours: " + figure["what"], figure["unit"]), []).append(figure["median"])
+    for figure in speeds:
+        other = others[figure["what"].split()[-1]]
+        rows.setdefault((f"ours, {figure['what']} / {other['what']}", "x"), []).append(figure["median"] / other["median"])
+
+
 def spread(values):
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def measure(args, options):
+    theirs = None if args.name == "exchange" else find_peer(args, options)
+    rows = {}
+    for _ in range(args.rounds):
+        if args.name == "defend":
+            defend_round(args, options, theirs, rows)
+            continue
+        report = ours(args, options)
+        if args.name == "exchange":
+            for figure in report["figures"] + report["ratios"]:
+                rows.setdefault((figure["what"], figure["unit"]), []).append(figure["median"])
+            continue
+        # langevin measures PyTorch's loop in its own process, too: the first figure is ours.
+        mine, other = report["figures"][0], peer(theirs)
+        rows.setdefault(("ours: " + mine["what"], mine["unit"]), []).append(mine["median"])
+        rows.setdefault((other["what"], other["unit"]), []).append(other["median"])
+        rows.setdefault(("ours / plain PyTorch", "x"), []).append(mine["median"] / other["median"])
+    return rows
 
 
 def main():
@@ -104,6 +166,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3, help="measurements within each round; the median counts")
+    parser.add_argument("--json", help="file for what the last line says; must not exist")
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:cut])
@@ -115,29 +178,21 @@ def main():
     if args.name == "langevin":
         options.setdefault("batch", "128")
     check(args, options)
-    theirs = None if args.name == "exchange" else find_peer(args, options)
-
-    rows = {}
-    for _ in range(args.rounds):
-        report = ours(args, options)
-        if args.name == "exchange":
-            for figure in report["figures"] + report["ratios"]:
-                rows.setdefault((figure["what"], figure["unit"]), []).append(figure["median"])
-            continue
-        # langevin measures PyTorch's loop in its own process, too: the first figure is ours.
-        mine, other = report["figures"][0], peer(theirs)
-        rows.setdefault(("ours: " + mine["what"], mine["unit"]), []).append(mine["median"])
-        rows.setdefault((other["what"], other["unit"]), []).append(other["median"])
-        rows.setdefault(("ours / plain PyTorch", "x"), []).append(mine["median"] / other["median"])
+    with tempfile.TemporaryDirectory() as folder:
+        kept = keep_energy(options, pathlib.Path(folder)) if args.name == "defend" else options
+        rows = measure(args, kept)
     print(f"{args.name}: {args.ranks} ranks of one thread, the peer with {args.ranks} threads, {args.rounds} rounds, "
           f"{' '.join(args.options)}")
-    print(f"  {'':<52} {'median':>10} {'low':>10} {'high':>10}")
+    print(f"  {'':<60} {'median':>10} {'low':>10} {'high':>10}")
     for (what, unit), values in rows.items():
         s = spread(values)
-        print(f"  {what:<52} {s['median']:>10.4g} {s['low']:>10.4g} {s['high']:>10.4g}  {unit}")
-    print(json.dumps({"name": args.name, "ranks": args.ranks, "rounds": args.rounds, "options": options,
-                      "rows": [{"what": what, "unit": unit, **spread(values), "values": values}
-                               for (what, unit), values in rows.items()]}))
+        print(f"  {what:<60} {s['median']:>10.4g} {s['low']:>10.4g} {s['high']:>10.4g}  {unit}")
+    line = json.dumps({"name": args.name, "ranks": args.ranks, "rounds": args.rounds, "options": options,
+                       "rows": [{"what": what, "unit": unit, **spread(values), "values": values}
+                                for (what, unit), values in rows.items()]})
+    if args.json:
+        pathlib.Path(args.json).write_text(line + "\n")
+    print(line)
 
 
 if __name__ == "__main__":

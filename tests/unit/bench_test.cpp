@@ -4,12 +4,22 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/error.h"
+#include "core/networks/energy.h"
+#include "core/torch.h"
 #include "data/codecs.h"
 #include "data/synth.h"
+#include "data/weights_file.h"
+#include "jobs/module_weights.h"
+#include "jobs/network_facts.h"
+#include "jobs/synthesize.h"
+#include "launch/bench_defend.h"
 #include "launch/commands.h"
+#include "score_support.h"
 
 namespace langrun {
 namespace {
@@ -41,6 +51,13 @@ TEST(Bench, CasesAreMeasuredInTurns) {
   ASSERT_EQ(figures.size(), 2u);
   EXPECT_EQ(figures[1].values.size(), 3u);
   EXPECT_EQ(figures[1].per_core_second.size(), 3u);
+}
+
+TEST(Bench, WorkThatTakesMinutesHasAWarmUpOfItsOwn) {
+  std::string order;
+  const std::vector<BenchCase> cases{{"a", 1, [&] { order += 'a'; }, {}, [&] { order += 'w'; }}};
+  measure_in_turns(cases, "runs/s", 2, 1000, *make_solo_communicator());
+  EXPECT_EQ(order, "waa");
 }
 
 TEST(Bench, RatiosAreTakenRepeatByRepeat) {
@@ -87,7 +104,7 @@ TEST(Bench, LanesMustDivideTheBatch) {
 }
 
 TEST(Bench, ImportMeasuresBothDecodingsAndTheLoader) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "bench-import";
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "bench-import";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto bytes = encode_jpeg(synthetic_image(1, 0, 64), 90);
@@ -106,7 +123,7 @@ TEST(Bench, ImportMeasuresBothDecodingsAndTheLoader) {
 }
 
 TEST(Bench, CommandWritesItsFigures) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "bench.json";
+  const auto path = std::filesystem::path(::testing::TempDir()) / "bench.json";
   std::filesystem::remove(path);
   const auto world = make_solo_communicator();
   launch::Call call{*world, {"noise", "--json", path.string(), "--batch", "1", "--repeats", "1"}, {"langrun"}};
@@ -124,9 +141,81 @@ TEST(Bench, CommandWritesItsFigures) {
   }
 }
 
+/// A defense that can be evaluated in a moment.
+struct TinyDefense {
+  TinyDefense() {
+    const auto world = make_solo_communicator();
+    synthesize(*world, {scratch / "data.h5", 20, 32, 1}, {});
+    testing::make_weights(scratch / "classifier.h5");
+    EnergyConfig energy;
+    energy.width = 8;
+    auto facts = facts_of(energy);
+    facts["temperature"] = "1e-4";
+    const auto net = make_energy(energy, 1);
+    std::vector<WeightsPart> parts;
+    parts.push_back(copied_part("energy", named_state(*net), facts));
+    write_weights_file(scratch / "energy.h5", parts);
+  }
+  std::string file(const char* name) const { return (scratch / name).string(); }
+  testing::Scratch scratch;
+};
+
+TEST(Bench, DefendEvaluatesImagesSpreadOverTheStore) {
+  const TinyDefense tiny;
+  const auto world = make_solo_communicator();
+  launch::BenchDefendOptions options;
+  options.energy = tiny.file("energy.h5");
+  options.classifier = tiny.file("classifier.h5");
+  options.data = tiny.file("data.h5");
+  options.images = 4;
+  const auto config = launch::bench_evaluation(*world, options);
+  EXPECT_EQ(config.images, (std::vector<std::uint64_t>{0, 5, 10, 15}));
+  EXPECT_EQ(config.attack.kind, "bpda-eot");
+  EXPECT_EQ(config.attack.steps, 10);
+  EXPECT_EQ(config.defense.replicates, 50);
+  EXPECT_EQ(config.langevin.steps, 50);
+  EXPECT_EQ(config.langevin.eta, 1e-2);
+  EXPECT_EQ(config.energy.temperature, 1e-4);
+  EXPECT_TRUE(config.rules.verified_any_step);
+  EXPECT_FALSE(config.rules.any_step || config.rules.null_control) << "the peer makes no such checks";
+
+  options.images = 21;
+  EXPECT_THROW(launch::bench_evaluation(*world, options), Error) << "21 of 20 images";
+}
+
+TEST(Bench, DefendMeasuresEachPrecisionAndBothWaysToLeave) {
+  const TinyDefense tiny;
+  const auto path = tiny.file("bench.json");
+  const auto world = make_solo_communicator();
+  std::istringstream line(
+      "defend --images 2 --chain-steps 2 --attack-steps 1 --attack-replicates 2 "
+      "--defense-replicates 2 --precision fp32 --repeats 2 --energy " +
+      tiny.file("energy.h5") + " --classifier " + tiny.file("classifier.h5") + " --data " + tiny.file("data.h5") +
+      " --json " + path);
+  const std::vector<std::string> words{std::istream_iterator<std::string>(line), {}};
+  launch::Call call{*world, words, {"langrun"}};
+  EXPECT_EQ(launch::run_bench(call), 0);
+  const auto written = nlohmann::json::parse(std::ifstream(path))["benchmarks"][0];
+  ASSERT_EQ(written["figures"].size(), 10u);  // two rates, and four costs of each
+  EXPECT_EQ(written["figures"][0]["what"], "fp32, images leave");
+  EXPECT_EQ(written["figures"][1]["what"], "fp32, images stay");
+  EXPECT_EQ(written["figures"][0]["values"].size(), 2u);
+  EXPECT_EQ(written["ratios"].size(), 1u);
+  // Two Langevin steps of two replicates for the natural check at least; at most with two small samples, each verified.
+  const double steps = written["figures"][3]["median"];
+  EXPECT_GE(steps, 4);
+  EXPECT_LE(steps, 20);
+
+  for (const auto& wrong : std::vector<std::vector<std::string>>{
+           {"defend"}, {"noise", "--energy", "x"}, {"langevin", "--leaving", "on"}, {"defend", "--gigabytes", "1"}}) {
+    launch::Call refused{*world, wrong, {"langrun"}};
+    EXPECT_THROW(launch::run_bench(refused), Error) << wrong.back();
+  }
+}
+
 TEST(Bench, CheckpointsAreWrittenMeasuredAndRemoved) {
   const auto world = make_solo_communicator();
-  const auto folder = (std::filesystem::path(testing::TempDir()) / "bench-checkpoint").string();
+  const auto folder = (std::filesystem::path(::testing::TempDir()) / "bench-checkpoint").string();
   std::filesystem::create_directory(folder);
   launch::Call call{*world,
                     {"checkpoint", "--gigabytes", "0.001", "--every", "2", "--step-seconds", "0.001", "--repeats", "1",
