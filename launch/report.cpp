@@ -31,10 +31,10 @@ void require_run(const fs::path& folder) {
   const char* const hint = "give the folder named by --run";
   if (!fs::is_directory(folder))
     throw Error(ExitCode::input, fmt::format("{} is no run folder: there is no such folder", folder.string()), hint);
-  for (const char* file : {"run.cfg", "metrics.jsonl", "chains.h5"})
+  for (const char* file : {"run.cfg", "metrics.jsonl", "chains.h5", "sweep.json"})
     if (fs::exists(folder / file)) return;
   throw Error(ExitCode::input,
-              fmt::format("{} is no run folder: it holds no run.cfg, metrics.jsonl or chains.h5", folder.string()),
+              fmt::format("{} is no run folder: it holds no run.cfg, metrics.jsonl, chains.h5 or sweep.json", folder.string()),
               hint);
 }
 

@@ -1,7 +1,7 @@
 """The page: sections of one run, or of several side by side."""
 import datetime
 
-from . import bank, chains, curves, diagnostics, runs, style, tables, text, timers
+from . import bank, chains, curves, diagnostics, evaluation, runs, style, sweep, tables, text, timers
 
 PICTURE_BYTES = 6_000_000  # of the page, all runs together
 
@@ -35,20 +35,33 @@ def warnings(found):
                    f"{text.escape(warning)}</p>" for run in found for warning in run.warnings)
 
 
-def draw(folders):
-    """The whole page as text."""
-    found = runs.read_all(folders, PICTURE_BYTES)
-    title = found[0].name if len(found) == 1 else f"{len(found)} runs side by side"
-    version = found[0].provenance.get("version", "")
+def document(title, about, body):
     now = datetime.datetime.now(datetime.timezone.utc)
-    about = ", ".join(filter(None, (found[0].job if len(found) == 1 else "", f"langrun {version}".strip(),
-                                    f"drawn {now:%Y-%m-%d %H:%M} UTC")))
-    names = "" if len(found) == 1 else text.legend([(run.place, run.name, False) for run in found])
-    body = [f"<h1>{text.escape(title)}</h1>", f'<p class="note">{text.escape(about)}</p>', names, warnings(found),
-            tables.headline(found), pictures(found), curves.section(found), bank.section(found),
-            diagnostics.section(found), chains.section(found), timers.section(found), tables.settings(found),
-            tables.provenance(found)]
+    about = ", ".join(filter(None, (*about, f"drawn {now:%Y-%m-%d %H:%M} UTC")))
+    head = f'<h1>{text.escape(title)}</h1><p class="note">{text.escape(about)}</p>'
     return ('<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{text.escape(title)}: langrun</title><style>{style.STYLE}</style></head>"
-            f"<body><main>{''.join(body)}</main><script>{style.SCRIPT}</script></body></html>\n")
+            f"<body><main>{head}{''.join(body)}</main><script>{style.SCRIPT}</script></body></html>\n")
+
+
+def draw_runs(folders):
+    found = runs.read_all(folders, PICTURE_BYTES)
+    title = found[0].name if len(found) == 1 else f"{len(found)} runs side by side"
+    version = found[0].provenance.get("version", "")
+    about = (found[0].job if len(found) == 1 else "", f"langrun {version}".strip())
+    names = "" if len(found) == 1 else text.legend([(run.place, run.name, False) for run in found])
+    body = [names, warnings(found),
+            tables.headline(found), pictures(found), curves.section(found), bank.section(found),
+            diagnostics.section(found), chains.section(found), timers.section(found), tables.settings(found),
+            tables.provenance(found)]
+    return document(title, about, body)
+
+
+def draw(folders):
+    """The whole page as text."""
+    if len(folders) == 1 and (folders[0] / "sweep.json").exists():
+        return document(*sweep.read(folders[0]))
+    if len(folders) == 1 and (folders[0] / "result.json").exists() and (folders[0] / "records.h5").exists():
+        return document(*evaluation.read(folders[0]))
+    return draw_runs(folders)

@@ -39,6 +39,9 @@ tr:last-child td{border-bottom:0}th{color:var(--muted);font-weight:500}
 pre{padding:12px 14px;margin:0 0 14px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.83rem}
 .warn{border-left:4px solid var(--warn);padding:6px 12px;margin:16px 0 0;background:var(--card)}@media(max-width:560px){
 main{padding:18px 12px 40px}h1{font-size:1.35rem}.figures{grid-template-columns:1fr 1fr}.figure b{font-size:1.2rem}}
+.grid{border-collapse:separate;border-spacing:6px;width:auto}.grid td,.grid th{border:0;padding:0;text-align:center;
+font-size:.75rem;color:var(--muted)}.grid th{padding-right:8px;text-align:right}.grid img{width:64px;height:64px;display:block;
+image-rendering:pixelated;border-radius:4px}.grid .bad{color:var(--warn)}
 .wide{padding:12px 14px;margin-top:14px}.overview{margin-top:22px}.legend{margin:0 0 6px;font-size:.8rem;
 color:var(--muted);display:flex;flex-wrap:wrap;gap:2px 14px;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .note+.legend{margin-top:12px}.stroke{display:inline-block;width:1.3em;height:0;border-top:3px solid;
