@@ -18,6 +18,12 @@ using testing::Scratch;
 constexpr std::int64_t kCall = 4;
 const ImageShape kImages{3, 32, 32};
 
+JudgeNetConfig taking(const std::string& range) {
+  JudgeNetConfig config;
+  config.range = range;
+  return config;
+}
+
 class JudgeNetTest : public ::testing::Test {
  protected:
   std::unique_ptr<JudgeNet> open(const std::string& body, bool wants_gradient = true) {
@@ -32,7 +38,7 @@ class JudgeNetTest : public ::testing::Test {
     return text;
   }
   Scratch scratch;
-  JudgeNetConfig config{.file = {}, .range = "0:1"};
+  JudgeNetConfig config = taking("0:1");
 };
 
 // Twelve logits, and further operations on them.
@@ -61,7 +67,8 @@ TEST_F(JudgeNetTest, ScriptsGetTheirOwnRangeAndSize) {
   };
   const auto scaled = ((x + 1) / 2 - row(0.5, 0.4, 0.3)) / row(0.2, 0.25, 0.5);
   EXPECT_TRUE(torch::allclose(open(kQuarters)->logits(x), means(scaled), 1e-4, 1e-5));
-  config = {.file = {}, .size = 8, .range = "0:1"};
+  config = taking("0:1");
+  config.size = 8;
   EXPECT_EQ(open("    return torch.flatten(x, 1)\n")->facts().classes, 3 * 8 * 8);
 }
 
@@ -129,13 +136,15 @@ TEST_F(JudgeNetTest, SettingsGoWithTheKindOfFile) {
   config.deviation = "1,1,1";
   EXPECT_NE(refusal(ExitCode::usage, kQuarters).find("three numbers"), std::string::npos);
   testing::make_weights(scratch / "w.h5");
-  config = {.file = (scratch / "w.h5").string(), .range = "0:1"};
+  config = taking("0:1");
+  config.file = (scratch / "w.h5").string();
   error_of(ExitCode::usage, [&] { open_judge_net(config, kImages, kCall, true, at::kCPU); });
 }
 
 TEST_F(JudgeNetTest, BuiltInNetworksKnowWhatTheyTake) {
   testing::make_weights(scratch / "w.h5");
-  config = {.file = (scratch / "w.h5").string()};
+  config = taking("none");
+  config.file = (scratch / "w.h5").string();
   const auto net = open_judge_net(config, kImages, kCall, true, at::kCPU);
   EXPECT_EQ(net->facts().network, "resnet20");
   EXPECT_EQ(net->facts().classes, 10);
