@@ -152,8 +152,9 @@ void expect_way_back(const EnergyConfig& config, bool bends) {
     EXPECT_EQ(torch::equal(chains[i].cotangent, cotangents[i]), !bends) << config.network << " " << i;
     EXPECT_TRUE(torch::equal(chains[i].x, starts[i].x)) << "back where it came from";
   }
-  // Back by 1, 3 (4 chains and 2 more), 3, 3 (of the last four alone) steps.
-  EXPECT_EQ(pool.counts().curvature, 1U + 2U * 3U + 2U * 3U + 3U);
+  // Back by one step (of the first two); by three (of four chains, two of which make one) and one; by three and three;
+  // by three (of the last four alone).
+  EXPECT_EQ(pool.counts().curvature, 1U + 4U + 6U + 3U);
 }
 
 TEST(ChainPool, GoesBackThroughRoundsAsThroughAllStates) {

@@ -79,7 +79,7 @@ TEST(Curvature, PullsBackAsAStoredGraphDoes) {
   for (const auto& config : {EnergyConfig{"light", 8}, EnergyConfig{"sngan32", 8}, EnergyConfig{"mlp2d", 16}}) {
     const auto energy = make_energy(config, 5);
     if (config.network != "mlp2d") sharpen(*energy, config.network == "light" ? 2.5 : 1.3);
-    const Chain chain{{8}, config.network == "mlp2d" ? 0.02 : 1, 0.02, 20};
+    const Chain chain{{8}, config.network == "mlp2d" ? 0.02 : 0.7, 0.02, 20};
     const auto start = some_images(3, energy->input());
     const auto v = some_noise(start, 1000);
     at::Tensor expected;
