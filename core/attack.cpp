@@ -49,7 +49,7 @@ class Pgd final : public AttackWalk {
 class AutoPgd final : public AttackWalk {
  public:
   AutoPgd(const at::Tensor& center, const at::Tensor& start, const AttackBall& ball, std::int64_t steps)
-      : center_(center), x_(start), before_(start), ball_(ball), step_(2 * ball.eps),
+      : center_(center), x_(start), before_(start), best_(start), ball_(ball), step_(2 * ball.eps),
         period_(std::max<std::int64_t>(share(0.22, steps), 1)), shortest_(std::max<std::int64_t>(share(0.06, steps), 1)),
         shortening_(std::max<std::int64_t>(share(0.03, steps), 1)) {}
 
@@ -98,7 +98,8 @@ class AutoPgd final : public AttackWalk {
     if (!halved_) return gradient;
     step_ /= 2;
     x_ = best_;
-    return best_gradient_;
+    // None where no loss was ever a number: then the start is the best point.
+    return best_gradient_.defined() ? best_gradient_ : gradient;
   }
 
   at::Tensor center_, x_, before_, best_, best_gradient_, wrong_;

@@ -51,6 +51,9 @@ class Reader {
     if (count > left_.size() / least) fail();
     return count;
   }
+  void end() const {
+    if (!left_.empty()) fail();
+  }
 
  private:
   [[noreturn]] static void fail() { throw Error(ExitCode::storage, "an image's record is damaged"); }
@@ -137,6 +140,7 @@ ImageRecord unpacked(std::span<const std::byte> bytes) {
   for (auto& check : record.judge) judge_fields(in, check);
   record.small.resize(in.count(16));
   for (auto& check : record.small) small_fields(in, check);
+  in.end();
   return record;
 }
 

@@ -28,8 +28,8 @@ struct JudgeFacts {
   std::string source;    ///< the file
   std::string checksum;  ///< of its weights, or of the file
   std::int64_t classes = 0;
-  /// Whether image b's logits were seen to depend on image b alone when a call was permuted. Where not, calls hold one
-  /// image.
+  /// Whether image b's logits were seen to depend on image b alone when a call was permuted and its neighbours changed.
+  /// Where not, calls hold one image.
   bool place_free = true;
 };
 

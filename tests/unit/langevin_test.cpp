@@ -99,6 +99,54 @@ TEST(Langevin, RecordsMagnitudeAndClipsBySample) {
   EXPECT_NEAR(difference, config.gradient_weight() * 3 * 0.75, 1e-6);
 }
 
+TEST(Langevin, ChainsOfDifferentAgesHaveTheBitsOfTheirOwn) {
+  LangevinConfig config;
+  config.steps = 5;
+  const auto start = torch::linspace(-1, 1, 4 * 3 * 8 * 8).view({4, 3, 8, 8});
+  auto together = noise_for(4);
+  together.first_steps = {0, 7, 3, 7};
+  LangevinRecord record;
+  const auto mixed = run_langevin(quadratic(1), start, config, together, &record);
+  for (std::size_t b = 0; b < 4; ++b) {
+    auto alike = noise_for(4);
+    alike.first_step = together.first_steps[b];
+    LangevinRecord own;
+    const auto chains = run_langevin(quadratic(1), start, config, alike, &own);
+    const auto row = static_cast<std::int64_t>(b);
+    EXPECT_TRUE(torch::equal(mixed[row], chains[row])) << b;
+    EXPECT_TRUE(torch::equal(record.last_energy[row], own.last_energy[row])) << b;
+    EXPECT_TRUE(torch::equal(record.gradient_magnitude[row], own.gradient_magnitude[row])) << b;
+  }
+  auto first = noise_for(4);
+  EXPECT_FALSE(torch::equal(mixed[1], run_langevin(quadratic(1), start, config, first)[1]));
+}
+
+TEST(Langevin, ChainsStayWhereTheyAreFromTheEndStepOn) {
+  LangevinConfig config;
+  config.steps = 6;
+  const auto start = torch::linspace(-1, 1, 3 * 3 * 4 * 4).view({3, 3, 4, 4});
+  auto noise = noise_for(3);
+  noise.first_steps = {0, 4, 9};
+  noise.end_step = 6;
+  LangevinRecord record;
+  const auto stopped = run_langevin(quadratic(1), start, config, noise, &record);
+  const auto whole = run_langevin(quadratic(1), start, config, noise_for(3));
+  EXPECT_TRUE(torch::equal(stopped[0], whole[0]));
+  auto two = noise_for(3);
+  two.first_step = 4;
+  config.steps = 2;
+  LangevinRecord short_record;
+  EXPECT_TRUE(torch::equal(stopped[1], run_langevin(quadratic(1), start, config, two, &short_record)[1]));
+  EXPECT_TRUE(torch::equal(record.last_energy[1], short_record.last_energy[1])) << "of its own last step";
+  EXPECT_TRUE(torch::equal(stopped[2], start[2])) << "at its end before the call";
+}
+
+TEST(Langevin, EveryChainWantsAFirstStep) {
+  auto noise = noise_for(3);
+  noise.first_steps = {0, 1};
+  EXPECT_THROW(run_langevin(quadratic(1), torch::zeros({3, 1, 2, 2}), {}, noise), Error);
+}
+
 TEST(Langevin, EveryChainWantsItsOwnNoise) {
   EXPECT_THROW(run_langevin(quadratic(1), torch::zeros({3, 1, 2, 2}), {}, noise_for(2)), Error);
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/networks/energy.h"
 #include "core/torch.h"
 
 namespace langrun {
