@@ -22,7 +22,9 @@ enum class Stream : std::uint32_t {
   synthetic = 13,  ///< the procedural image set
   bank_fill = 14,  ///< latents and noise a bank starts from
   inference = 15,  ///< Langevin on latents
-  judge_redraw = 20,  ///< which stored replicates a judge is redrawn from
+  augment = 16,          ///< shifts of a classifier's training images
+  adversarial = 17,      ///< random starts of attacks in training
+  judge_redraw = 20,     ///< which stored replicates a judge is redrawn from
 };
 
 /// Key of one stream of one run.

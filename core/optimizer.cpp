@@ -30,10 +30,10 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& con
     : weights_(named_weights(module)), config_(config) {
   if (config.kind == "adam")
     optimizer_ = std::make_unique<torch::optim::Adam>(
-        tensors_of(weights_), torch::optim::AdamOptions().betas({config.beta1, config.beta2}).eps(config.epsilon));
+        tensors_of(weights_), torch::optim::AdamOptions().betas({config.beta1, config.beta2}).eps(config.epsilon).weight_decay(config.weight_decay));
   else if (config.kind == "sgd")
     optimizer_ = std::make_unique<torch::optim::SGD>(tensors_of(weights_),
-                                                     torch::optim::SGDOptions(1).momentum(config.momentum));
+                                                     torch::optim::SGDOptions(1).momentum(config.momentum).nesterov(config.nesterov).weight_decay(config.weight_decay));
   else
     throw Error(ExitCode::usage, fmt::format("unknown optimiser '{}'", config.kind), "adam or sgd");
 }

@@ -22,6 +22,15 @@ struct GeneratorConfig {
   std::int64_t latent = 128;        ///< length nz of the latent
 };
 
+/// Which classifier, and how wide.
+struct ClassifierConfig {
+  std::string network = "resnet20";  ///< one of classifier_names()
+  std::int64_t classes = 10;
+  std::int64_t width = 0;  ///< channels of the first group; 0: the paper's
+  /// Of images inside the network: none, cifar10, imagenet, or auto, the network's usual one.
+  std::string normalisation = "auto";
+};
+
 /// The Langevin sampler.
 struct LangevinConfig {
   std::int64_t steps = 100;   ///< K
@@ -51,6 +60,21 @@ struct OptimizerConfig {
   std::string kind = "adam";                          ///< "adam" or "sgd"
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;  ///< adam
   double momentum = 0;                                ///< sgd
+  bool nesterov = false;                              ///< sgd with momentum
+  double weight_decay = 0;                            ///< times the weights, added to their gradient
+};
+
+/// Random shifts of training images: each is padded and cut out again.
+struct AugmentConfig {
+  std::int64_t crop = 4;  ///< pixels that an image may move by, each way; 0: none
+  bool flip = true;       ///< mirror half of them
+};
+
+/// Attacks that a classifier is trained on; eps and alpha in /255.
+struct AdversarialConfig {
+  std::int64_t steps = 0;  ///< of projected gradient ascent; 0: it is trained on images as they are
+  double eps = 8;          ///< l_inf radius
+  double alpha = 2;        ///< step size
 };
 
 }  // namespace langrun

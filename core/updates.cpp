@@ -52,4 +52,13 @@ float generator_lane_gradients(Generator& generator, const at::Tensor& latents, 
   return loss.item<float>();
 }
 
+ClassifierLaneResult classifier_lane_gradients(Classifier& classifier, const at::Tensor& images,
+                                               const at::Tensor& labels) {
+  const auto logits = classifier.logits(images.detach());
+  const auto loss = at::cross_entropy_loss(logits, labels);
+  loss.backward();
+  const auto correct = (logits.detach().argmax(1) == labels).sum();
+  return {loss.item<float>(), static_cast<float>(correct.item<std::int64_t>())};
+}
+
 }  // namespace langrun

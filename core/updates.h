@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
 
@@ -22,5 +23,15 @@ EnergyLaneResult energy_lane_gradients(Energy& energy, const at::Tensor& data, c
 /// [b, nz]. With `BatchNormUse::lane` the batch-norm layers are left with this lane's statistics. Returns the loss.
 float generator_lane_gradients(Generator& generator, const at::Tensor& latents, const at::Tensor& images,
                                BatchNormUse use);
+
+struct ClassifierLaneResult {
+  float loss;     ///< mean cross entropy over the lane
+  float correct;  ///< images whose largest logit is their label's
+};
+
+/// Accumulates d/dw of the mean cross entropy over the lane's b images. images [b, C, H, W] float32, labels [b] int64.
+/// In training mode the batch-norm layers are left with this lane's statistics.
+ClassifierLaneResult classifier_lane_gradients(Classifier& classifier, const at::Tensor& images,
+                                               const at::Tensor& labels);
 
 }  // namespace langrun

@@ -11,7 +11,7 @@ namespace langrun {
 namespace {
 
 constexpr const char* kHint =
-    "begin a new run with a smaller --energy.learning-rate or --langevin.eta, or with more --data.noise; or go on with "
+    "begin a new run with a smaller learning rate or --langevin.eta, or with more --data.noise; or go on with "
     "--resume --divergence.action rollback";
 
 void refuse_infinite(const char* what, double value, std::int64_t step) {
@@ -19,25 +19,34 @@ void refuse_infinite(const char* what, double value, std::int64_t step) {
     throw Diverged(fmt::format("diverged: {} is {} at step {}", what, value, step), kHint, step);
 }
 
+/// The quantity whose size tells: the loss of what learns.
+double watched(const StepRecord& record) {
+  return record.energy_difference ? *record.energy_difference : record.classifier_loss.value_or(0);
+}
+const char* watched_name(const StepRecord& record) {
+  return record.energy_difference ? "energy difference" : "loss";
+}
+
 }  // namespace
 
 void DivergenceWatch::see(const StepRecord& record) {
-  refuse_infinite("energy difference", record.energy_difference, record.step);
-  refuse_infinite("gradient magnitude", record.gradient_magnitude, record.step);
+  refuse_infinite("energy difference", record.energy_difference.value_or(0), record.step);
+  refuse_infinite("gradient magnitude", record.gradient_magnitude.value_or(0), record.step);
+  refuse_infinite("loss", record.classifier_loss.value_or(0), record.step);
   refuse_infinite("generator loss", record.generator_loss.value_or(0), record.step);
   check_bound(record);
-  one_sign_ = one_sign_ && record.energy_difference * sum_ >= 0;
-  sum_ += record.energy_difference;
-  if (++steps_ == kWindow) close_window(record.step);
+  one_sign_ = one_sign_ && watched(record) * sum_ >= 0;
+  sum_ += watched(record);
+  if (++steps_ == kWindow) close_window(record);
 }
 
 void DivergenceWatch::check_bound(const StepRecord& record) {
-  const bool beyond = config_.bound > 0 && std::abs(record.energy_difference) > config_.bound;
+  const bool beyond = config_.bound > 0 && std::abs(watched(record)) > config_.bound;
   beyond_ = beyond ? beyond_ + 1 : 0;
   if (beyond && beyond_ >= config_.steps)
     throw Diverged(
-        fmt::format("diverged: the energy difference was beyond {:.4g} for {} steps in a row, {:.4g} at step {}",
-                    config_.bound, beyond_, record.energy_difference, record.step),
+        fmt::format("diverged: the {} was beyond {:.4g} for {} steps in a row, {:.4g} at step {}", watched_name(record),
+                    config_.bound, beyond_, watched(record), record.step),
         kHint, record.step - beyond_ + 1);
 }
 
@@ -68,15 +77,16 @@ void DivergenceWatch::restore(const std::vector<double>& state) {
   in_a_row_ = static_cast<std::int64_t>(state[5]);
 }
 
-void DivergenceWatch::close_window(std::int64_t step) {
+void DivergenceWatch::close_window(const StepRecord& record) {
+  const auto step = record.step;
   const double mean = one_sign_ ? sum_ / static_cast<double>(kWindow) : 0;
   const bool doubled = last_mean_ != 0 && mean / last_mean_ >= 2;
   in_a_row_ = doubled ? in_a_row_ + 1 : 0;
   if (in_a_row_ >= kWindows - 1)
     throw Diverged(
-        fmt::format("diverged: the energy difference grows without return, {:.4g} on average over the last {} "
-                    "steps at step {}, at least twice that of the {} before, {} times in a row",
-                    mean, kWindow, step, kWindow, in_a_row_),
+        fmt::format("diverged: the {} grows without return, {:.4g} on average over the last {} steps at step {}, "
+                    "at least twice that of the {} before, {} times in a row",
+                    watched_name(record), mean, kWindow, step, kWindow, in_a_row_),
         kHint, step - kWindow * (in_a_row_ + 1) + 1);
   last_mean_ = mean;
   steps_ = 0;

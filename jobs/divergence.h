@@ -13,7 +13,7 @@ namespace langrun {
 /// What counts as divergence, and what follows.
 struct DivergenceConfig {
   std::string action = "stop";  ///< stop, or rollback: go back to a checkpoint and on with other noise
-  double bound = 0;             ///< |energy difference| beyond it counts; 0: no bound
+  double bound = 0;             ///< |energy difference|, or a classifier's loss, beyond it counts; 0: no bound
   std::int64_t steps = 20;      ///< so many steps in a row
   double rate = 0.5;            ///< rollback: factor of all learning rates, each time
   std::int64_t limit = 3;       ///< rollback: how often in a run
@@ -32,7 +32,8 @@ class Diverged : public Error {
 };
 
 /// Watches the records of a run, which are the same on every rank, so that all ranks come to the same verdict without
-/// asking. A healthy energy difference oscillates about 0; a diverging one keeps its sign and grows without return.
+/// asking. A healthy energy difference oscillates about 0; a diverging one keeps its sign and grows without return. Of
+/// a record without one the classifier's loss is watched.
 class DivergenceWatch {
  public:
   explicit DivergenceWatch(const DivergenceConfig& config) : config_(config) {}
@@ -54,7 +55,7 @@ class DivergenceWatch {
 
  private:
   void check_bound(const StepRecord& record);
-  void close_window(std::int64_t step);
+  void close_window(const StepRecord& record);
 
   DivergenceConfig config_;
   std::int64_t beyond_ = 0;    ///< steps in a row beyond the bound

@@ -12,6 +12,7 @@
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 #include "jobs/weights_import.h"
+#include "jobs/weights_source.h"
 
 namespace langrun {
 namespace {
@@ -24,20 +25,23 @@ namespace {
 FeatureNet from_pytorch(const NetworkSpec& spec) {
   if (spec.network.empty()) name_network(fmt::format("{} does not say which network it belongs to", spec.file));
   auto arrays = weight_arrays(read_pytorch(spec.file), spec.file);
-  ClassifierConfig config{spec.network, classes_of(arrays)};
-  FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
+  ClassifierConfig config;
+  config.network = spec.network;
+  config.classes = classes_of(arrays);
+  FeatureNet net{make_classifier(config), config.network, spec.file, {}};
   load_arrays(named_state(*net.classifier), arrays, spec.file);
   return net;
 }
 
 FeatureNet from_hdf5(const NetworkSpec& spec) {
   const WeightsFile file(spec.file);
-  const auto config = classifier_config(file.facts("classifier"), spec.file);
+  const auto part = chosen_part(file, "classifier", "best");
+  const auto config = classifier_config(file.facts(part), spec.file);
   if (!spec.network.empty() && spec.network != config.network)
     throw Error(ExitCode::input,
                 fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
-  FeatureNet net{make_classifier(config.network, config.classes), config.network, spec.file, {}};
-  read_part(file, "classifier", named_state(*net.classifier));
+  FeatureNet net{make_classifier(config), config.network, spec.file, {}};
+  read_part(file, part, named_state(*net.classifier));
   return net;
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/networks/classifier.h"
 
 namespace langrun {
 namespace {
@@ -60,7 +61,11 @@ WeightFacts facts_of(const GeneratorConfig& config) {
 }
 
 WeightFacts facts_of(const ClassifierConfig& config) {
-  return {{"network", config.network}, {"classes", std::to_string(config.classes)}};
+  return {{"network", config.network},
+          {"classes", std::to_string(config.classes)},
+          {"width", std::to_string(config.width)},
+          {"normalisation",
+           config.normalisation == "auto" ? usual_normalisation(config.network) : config.normalisation}};
 }
 
 EnergyConfig energy_config(const WeightFacts& facts, const std::string& where) {
@@ -87,6 +92,8 @@ ClassifierConfig classifier_config(const WeightFacts& facts, const std::string& 
   const Reader reader(facts, where);
   reader.required("network", config.network);
   reader.integer("classes", config.classes);
+  reader.integer("width", config.width);
+  reader.text("normalisation", config.normalisation);
   return config;
 }
 

@@ -6,12 +6,6 @@
 
 namespace langrun {
 
-/// Which classifier.
-struct ClassifierConfig {
-  std::string network = "resnet20";  ///< one of classifier_names()
-  std::int64_t classes = 10;
-};
-
 WeightFacts facts_of(const EnergyConfig& config);
 WeightFacts facts_of(const GeneratorConfig& config);
 WeightFacts facts_of(const ClassifierConfig& config);

@@ -11,9 +11,10 @@ struct RunKeys {
         rejuvenation(noise_key(seed, Stream::rejuvenation, attempt)),
         langevin(noise_key(seed, Stream::langevin, attempt)), data_noise(noise_key(seed, Stream::data_noise, attempt)),
         sample(noise_key(seed, Stream::sample, attempt)), bank_fill(noise_key(seed, Stream::bank_fill, attempt)),
-        inference(noise_key(seed, Stream::inference, attempt)) {}
+        inference(noise_key(seed, Stream::inference, attempt)), augment(noise_key(seed, Stream::augment, attempt)),
+        adversarial(noise_key(seed, Stream::adversarial, attempt)) {}
 
-  NoiseKey bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill, inference;
+  NoiseKey bank_draw, rejuvenation, langevin, data_noise, sample, bank_fill, inference, augment, adversarial;
 };
 
 }  // namespace langrun

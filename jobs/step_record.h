@@ -19,12 +19,16 @@ struct Spread {
 /// on any number of ranks; float values are widened to double, which is exact.
 struct StepRecord {
   std::int64_t step = 0;                 ///< finished steps, this one included: the first line says 1
-  double energy_difference = 0;          ///< (mean U(data) - mean U(chains)) / T: the loss of the energy
-  double gradient_magnitude = 0;         ///< mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps
-  double learning_rate = 0;              ///< of the energy
+  /// (mean U(data) - mean U(chains)) / T: the loss of the energy; none where no energy learns.
+  std::optional<double> energy_difference;
+  /// Mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps.
+  std::optional<double> gradient_magnitude;
+  std::optional<double> classifier_loss;  ///< mean cross entropy of the batch
+  std::optional<double> accuracy;         ///< of the batch, as the classifier stood before the step
+  double learning_rate = 0;               ///< of the energy, or of the classifier
   std::optional<double> generator_loss;  ///< squared distance of chains and generator, summed over pixels
   std::optional<double> bank_mean_age;   ///< mean rounds since rejuvenation, over the whole bank
-  double image_steps_per_second = 0;     ///< all ranks, of the sampling phase
+  double image_steps_per_second = 0;     ///< all ranks, of the sampling phase; of classify: see there
   Spread seconds_sample, seconds_update, seconds_exchange, seconds_checkpoint;
   /// Further numbers under their own names ("energy_data", "rejuvenated", ...), in this order, after those above.
   std::vector<std::pair<std::string, double>> more;

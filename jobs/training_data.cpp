@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -23,9 +24,9 @@ ImageStore open_for(const std::string& path, const ImageShape& image) {
   const auto found = store.shape();
   if (!(found == image))
     throw Error(ExitCode::input,
-                fmt::format("{} holds {}x{} images of {} channels, the energy takes {}x{} of {}", path, found.height,
+                fmt::format("{} holds {}x{} images of {} channels, the network takes {}x{} of {}", path, found.height,
                             found.width, found.channels, image.height, image.width, image.channels),
-                fmt::format("import the images with --size {}, or choose another --energy.network", image.height));
+                fmt::format("import the images with --size {}, or choose another network", image.height));
   return store;
 }
 
@@ -49,6 +50,13 @@ void to_tensor(const ImageStore& store, std::span<const std::uint8_t> bytes, std
                   fmt::format("{}: image {} holds a value that is not finite", store.path().string(),
                               indices[i / static_cast<std::size_t>(store.shape().elements())]),
                   "make the store anew without it");
+}
+
+std::vector<std::uint64_t> spread_evenly(std::int64_t wanted, std::uint64_t count) {
+  const auto n = std::min<std::uint64_t>(static_cast<std::uint64_t>(wanted), count);
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < n; ++i) indices.push_back(i * count / n);
+  return indices;
 }
 
 }  // namespace
@@ -83,8 +91,10 @@ struct TrainingData::Parts {
   double seconds_told = 0;
 };
 
-TrainingData::TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image)
-    : parts_(std::make_unique<Parts>(config, lanes, image)) {}
+TrainingData::TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image, bool flip)
+    : parts_(std::make_unique<Parts>(config, lanes, image)) {
+  parts_->settings.flip = flip;
+}
 
 TrainingData::TrainingData(const std::string& store, const ImageShape& image) {
   TrainingConfig config;
@@ -118,6 +128,21 @@ at::Tensor TrainingData::noisy_batch(std::int64_t lane, std::int64_t step, Noise
   return images;
 }
 
+at::Tensor TrainingData::labels(std::int64_t lane) const {
+  const auto b = parts_->lane_rows, place = lane - parts_->settings.own.front();
+  auto labels = torch::empty({b}, torch::kInt64);
+  std::copy_n(parts_->batch.labels.begin() + place * b, b, labels.mutable_data_ptr<std::int64_t>());
+  return labels;
+}
+
+at::Tensor TrainingData::labels_of(const std::vector<std::uint64_t>& indices) const {
+  auto labels = torch::empty({static_cast<std::int64_t>(indices.size())}, torch::kInt64);
+  parts_->store.read_labels(indices, {labels.mutable_data_ptr<std::int64_t>(), indices.size()});
+  return labels;
+}
+
+const std::vector<std::string>& TrainingData::classes() const { return parts_->store.classes(); }
+
 void TrainingData::restart() {
   take_seconds_waited();
   parts_->loader.reset();
@@ -138,11 +163,8 @@ at::Tensor TrainingData::images(const std::vector<std::uint64_t>& indices) {
   return images;
 }
 
-at::Tensor TrainingData::first_images(std::int64_t wanted) {
-  const auto n = std::min<std::uint64_t>(static_cast<std::uint64_t>(wanted), count());
-  std::vector<std::uint64_t> indices;
-  for (std::uint64_t i = 0; i < n; ++i) indices.push_back(i * count() / n);
-  return images(indices);
-}
+at::Tensor TrainingData::first_images(std::int64_t wanted) { return images(spread_evenly(wanted, count())); }
+
+at::Tensor TrainingData::first_labels(std::int64_t wanted) const { return labels_of(spread_evenly(wanted, count())); }
 
 }  // namespace langrun

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/images.h"
@@ -17,7 +18,8 @@ namespace langrun {
 class TrainingData {
  public:
   /// Opens `config.data`. Throws Error(input) where it is missing, damaged or its images are not `image`.
-  TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image);
+  /// `flip`: mirror half of them, keyed by their positions in the stream.
+  TrainingData(const TrainingConfig& config, const Lanes& lanes, const ImageShape& image, bool flip = false);
   /// Of a store whose images are asked for by index alone, never by batch.
   TrainingData(const std::string& store, const ImageShape& image);
   ~TrainingData();
@@ -27,14 +29,21 @@ class TrainingData {
   /// noise where the store is of bytes, else as its values are. Noise number i of a sample belongs to (its position in
   /// the data stream, i). Steps must be asked for in rising order, every owned lane once a step.
   at::Tensor noisy_batch(std::int64_t lane, std::int64_t step, NoiseKey key, double sd);
+  /// Their labels, [b] int64; once noisy_batch gave that lane and step.
+  at::Tensor labels(std::int64_t lane) const;
+  /// Labels by index: [n] int64.
+  at::Tensor labels_of(const std::vector<std::uint64_t>& indices) const;
+  /// Names of the store's classes, by label.
+  const std::vector<std::string>& classes() const;
   /// Steps begin anew: the next one asked for may be any.
   void restart();
   /// How long steps have waited for images of the store since this was last asked, seconds.
   double take_seconds_waited();
   /// Images by index: [n, C, H, W] float32, likewise.
   at::Tensor images(const std::vector<std::uint64_t>& indices);
-  /// The store's images spread evenly, for pictures.
+  /// The store's images spread evenly, for pictures, and their labels.
   at::Tensor first_images(std::int64_t count);
+  at::Tensor first_labels(std::int64_t count) const;
 
  private:
   struct Parts;

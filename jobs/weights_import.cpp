@@ -60,8 +60,12 @@ Built build(const WeightsImport& import, const std::string& part, const std::vec
     facts["batch_norm"] = "running";
     return {make_generator(config, kSeed), std::move(facts)};
   }
-  const ClassifierConfig config{import.network, classes_of(arrays)};
-  return {make_classifier(config.network, config.classes), facts_of(config)};
+  ClassifierConfig config;
+  config.network = import.network;
+  config.classes = classes_of(arrays);
+  config.width = import.width;
+  config.normalisation = import.normalisation;
+  return {make_classifier(config), facts_of(config)};
 }
 
 }  // namespace

@@ -16,8 +16,9 @@ struct WeightsImport {
   std::string part;    ///< energy, generator or classifier; empty: whichever knows the network
   std::string network;
   std::string key;            ///< which dictionary of the source; empty: read_pytorch's choice
-  std::int64_t width = 0;     ///< energies and generators; 0: the paper's
+  std::int64_t width = 0;     ///< 0: the paper's
   std::int64_t latent = 128;  ///< generators
+  std::string normalisation = "auto";  ///< classifiers: see ClassifierConfig
 };
 
 struct ImportedWeights {

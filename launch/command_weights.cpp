@@ -19,9 +19,10 @@ int run_weights_import(Call& call) {
   table.choice("part", part, {"auto", "energy", "generator", "classifier"},
                "kind of network; auto: whichever has that name");
   table.text("key", import.key, "which dictionary of FILE, keys joined by dots; none: the outermost, or state_dict");
-  table.integer("width", import.width, "channels", "base width n of an energy or generator; 0: the paper's",
-                {0, 1 << 16});
+  table.integer("width", import.width, "channels", "base width n; 0: the paper's", {0, 1 << 16});
   table.integer("latent", import.latent, "numbers", "length of a generator's latent", {1, 1 << 20});
+  table.choice("normalisation", import.normalisation, {"auto", "none", "cifar10", "imagenet"},
+               "of images, by which a classifier was trained; auto: the network's usual one");
   table.parse(call.arguments);
   if (answer_questions(call, table,
                        "Reads PyTorch weights (weights only, nothing is executed) into a file of weights."))

@@ -8,6 +8,7 @@ const std::vector<Command>& commands() {
       {"midrun", "trains an energy on a bank that a frozen generator or data rejuvenates", run_midrun},
       {"longrun", "trains an energy on chains that a burn-in bank hands over to an update bank", run_longrun},
       {"convergent", "trains an energy on chains that begin once, from uniform noise", run_convergent},
+      {"classify", "trains a classifier, on images or on attacks", run_classify},
       {"sample", "chains of any source under a trained energy", run_sample},
       {"score", "Frechet distance of two image stores", run_score},
       {"defend", "attacks a classifier behind Langevin chains, and measures what holds", run_defend},

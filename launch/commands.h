@@ -9,6 +9,7 @@ int run_shortrun(Call& call);
 int run_midrun(Call& call);
 int run_longrun(Call& call);
 int run_convergent(Call& call);
+int run_classify(Call& call);
 int run_sample(Call& call);
 int run_score(Call& call);
 int run_lyapunov(Call& call);

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 
 #include "core/error.h"
@@ -99,11 +100,16 @@ std::string to_json_line(const StepRecord& record) {
   const auto add = [&](std::string_view name, const std::string& value) {
     line += fmt::format(", {}: {}", nlohmann::json(name).dump(), value);
   };
-  add("energy_difference", json_number(record.energy_difference));
-  add("gradient_magnitude", json_number(record.gradient_magnitude));
+  const auto add_known = [&](std::string_view name, const std::optional<double>& value) {
+    if (value) add(name, json_number(*value));
+  };
+  add_known("energy_difference", record.energy_difference);
+  add_known("gradient_magnitude", record.gradient_magnitude);
+  add_known("loss", record.classifier_loss);
+  add_known("accuracy", record.accuracy);
   add("learning_rate", json_number(record.learning_rate));
-  if (record.generator_loss) add("generator_loss", json_number(*record.generator_loss));
-  if (record.bank_mean_age) add("bank_mean_age", json_number(*record.bank_mean_age));
+  add_known("generator_loss", record.generator_loss);
+  add_known("bank_mean_age", record.bank_mean_age);
   add("image_steps_per_second", json_number(record.image_steps_per_second));
   add("seconds_sample", json_spread(record.seconds_sample));
   add("seconds_update", json_spread(record.seconds_update));

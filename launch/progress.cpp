@@ -41,6 +41,20 @@ std::string rate_text(double rate) {
   return fmt::format("{:.0f}", rate);
 }
 
+std::string quantities_text(const StepRecord& record) {
+  if (record.classifier_loss)
+    return fmt::format("loss {:.4f} | accuracy {:.3f}", *record.classifier_loss, record.accuracy.value_or(0));
+  return fmt::format("energy difference {:+.4f} | gradient {:.4f}", record.energy_difference.value_or(0),
+                     record.gradient_magnitude.value_or(0));
+}
+
+std::string brief_quantities_text(const StepRecord& record) {
+  if (record.classifier_loss)
+    return fmt::format("loss {:.3f} acc {:.2f}", *record.classifier_loss, record.accuracy.value_or(0));
+  return fmt::format("dU {:+.4f} |g| {:.3f}", record.energy_difference.value_or(0),
+                     record.gradient_magnitude.value_or(0));
+}
+
 }  // namespace
 
 Screen screen_of(std::FILE* out) {
@@ -90,15 +104,14 @@ std::string Progress::line(double now) const {
   const double left = seconds_per_step_ * static_cast<double>(std::max<std::int64_t>(total_ - latest_.step, 0));
   const auto elapsed = clock_text(now - start_), remaining = clock_text(left);
   const auto speed = rate_text(latest_.image_steps_per_second);
-  const auto full =
-      fmt::format("{} | energy difference {:+.4f} | gradient {:.4f} | {} image-steps/s | {} gone, {} left", step,
-                  latest_.energy_difference, latest_.gradient_magnitude, speed, elapsed, remaining);
+  const auto full = fmt::format("{} | {} | {} {}/s | {} gone, {} left", step, quantities_text(latest_), speed,
+                                latest_.classifier_loss ? "images" : "image-steps", elapsed, remaining);
   if (screen_ == Screen::log) return full;
   // A line that wraps cannot be rewritten in place, so a narrow terminal gets a short one.
   const auto columns = columns_of(out_);
   if (full.size() < columns) return full;
-  const auto brief = fmt::format("{} dU {:+.4f} |g| {:.3f} {} img-steps/s, {} left", step, latest_.energy_difference,
-                                 latest_.gradient_magnitude, speed, remaining);
+  const auto brief = fmt::format("{} {} {} {}/s, {} left", step, brief_quantities_text(latest_), speed,
+                                 latest_.classifier_loss ? "images" : "img-steps", remaining);
   return brief.substr(0, columns - 1);
 }
 

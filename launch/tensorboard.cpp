@@ -169,11 +169,17 @@ void EventsWriter::histogram(std::int64_t step, const std::string& tag, std::spa
 }
 
 void EventsWriter::record(const StepRecord& record) {
-  std::vector<std::pair<std::string, double>> values{{"train/energy_difference", record.energy_difference},
-                                                     {"train/gradient_magnitude", record.gradient_magnitude},
-                                                     {"train/learning_rate", record.learning_rate}};
-  if (record.generator_loss) values.emplace_back("train/generator_loss", *record.generator_loss);
-  if (record.bank_mean_age) values.emplace_back("train/bank_mean_age", *record.bank_mean_age);
+  std::vector<std::pair<std::string, double>> values;
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) values.emplace_back(name, *value);
+  };
+  add("train/energy_difference", record.energy_difference);
+  add("train/gradient_magnitude", record.gradient_magnitude);
+  add("train/loss", record.classifier_loss);
+  add("train/accuracy", record.accuracy);
+  add("train/learning_rate", record.learning_rate);
+  add("train/generator_loss", record.generator_loss);
+  add("train/bank_mean_age", record.bank_mean_age);
   for (const auto& [name, value] : record.more) values.emplace_back("train/" + name, value);
   values.emplace_back("speed/image_steps_per_second", record.image_steps_per_second);
   values.emplace_back("speed/seconds_sample", record.seconds_sample.avg);

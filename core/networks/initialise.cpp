@@ -17,6 +17,25 @@ Fans fans(const at::Tensor& kernel) {
   return {static_cast<double>(kernel.size(1)) * field, static_cast<double>(kernel.size(0)) * field};
 }
 
+/// Classifiers draw their last layer as PyTorch does, whatever their convolutions do.
+WeightLaw law_of_linears(WeightLaw law) {
+  return law == WeightLaw::glorot ? WeightLaw::glorot : WeightLaw::torch_default;
+}
+
+/// Half the width of a uniform law.
+float bound(WeightLaw law, const Fans& fan) {
+  const double gain = law == WeightLaw::glorot_relu ? std::sqrt(2.0) : 1;
+  const double glorot = gain * std::sqrt(6 / (fan.in + fan.out));
+  return static_cast<float>(law == WeightLaw::torch_default ? 1 / std::sqrt(fan.in) : glorot);
+}
+
+void draw_normal(at::Tensor& tensor, double deviation, std::uint64_t seed, std::string_view name) {
+  auto values = at::empty(tensor.sizes(), at::kFloat);
+  const std::span<float> out(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()));
+  fill_normal(noise_key(seed, Stream::weights), {name_identity(name), 0}, out);
+  tensor.copy_(values.mul_(deviation));
+}
+
 /// "stem.conv1.weight" to {"stem.conv1", "weight"}; a name without a dot has an empty first part.
 std::pair<std::string, std::string> split_name(const std::string& name) {
   const auto dot = name.rfind('.');
@@ -54,14 +73,14 @@ void initialise(torch::nn::Module& module, WeightLaw law, std::uint64_t seed, st
       tensor.fill_(is_bias ? 0 : 1);
       continue;
     }
-    const auto fan = fans(*kernel);
-    if (is_bias && law == WeightLaw::glorot) {
+    const auto name = std::string(role) + "." + item.key();
+    const auto own = kernel->dim() == 2 ? law_of_linears(law) : law;
+    if (is_bias && own != WeightLaw::torch_default)
       tensor.zero_();
-      continue;
-    }
-    const double bound = law == WeightLaw::glorot ? std::sqrt(6 / (fan.in + fan.out)) : 1 / std::sqrt(fan.in);
-    const auto limit = static_cast<float>(bound);
-    draw_uniform(tensor, -limit, limit, seed, std::string(role) + "." + item.key());
+    else if (own == WeightLaw::kaiming)
+      draw_normal(tensor, std::sqrt(2 / fans(*kernel).in), seed, name);
+    else
+      draw_uniform(tensor, -bound(own, fans(*kernel)), bound(own, fans(*kernel)), seed, name);
   }
 }
 

@@ -14,6 +14,8 @@ namespace langrun {
 enum class WeightLaw {
   torch_default,  ///< weights and biases U(-1/sqrt(fan in), 1/sqrt(fan in)): PyTorch's for convolutions and linears
   glorot,         ///< kernels U(-b, b), b = sqrt(6 / (fan in + fan out)); biases 0
+  glorot_relu,    ///< convolutions as glorot with b sqrt(2) times as large; linears as torch_default
+  kaiming,        ///< convolutions N(0, 2 / fan in), biases 0; linears as torch_default
 };
 
 /// Draws every parameter of `module` named `weight` or `bias` of a convolution or linear layer, in place. Parameters of

@@ -6,8 +6,9 @@
 
 namespace langrun {
 
-/// `blocks` is n, the residual blocks of each of the three groups (16, 32 and 64 channels). Tensors are named as in
-/// the common PyTorch files: conv1, bn1, layer1.0.conv1, ..., linear.
-std::shared_ptr<Classifier> make_resnet_cifar(std::int64_t blocks, std::int64_t classes);
+/// `blocks` is n, the residual blocks of each of the three groups of w, 2w and 4w channels (w: config.width, the
+/// paper's is 16). Tensors are named as in the common PyTorch files: conv1, bn1, layer1.0.conv1, ..., linear. Weights
+/// are left unset.
+std::shared_ptr<Classifier> make_resnet_cifar(const ClassifierConfig& config, std::int64_t blocks);
 
 }  // namespace langrun

@@ -5,9 +5,13 @@ KNOWN = {
     "energy_difference": ("Energy difference", "", "Mean energy of data minus that of chains: the loss of the energy. "
                           "Healthy training swings about zero; growth without return is divergence."),
     "gradient_magnitude": ("Gradient magnitude", "", "How far the gradient moves an image in one Langevin step."),
+    "loss": ("Loss", "", "Mean cross entropy of the training batch."),
+    "accuracy": ("Accuracy of training batches", "", "Share of the batch's images, as they were trained on, whose "
+                 "largest logit is their label's, before the step."),
+    "validation_accuracy": ("Validation accuracy", "", "Share of the validation images that are classified correctly."),
     "generator_loss": ("Generator loss", "", "Squared distance of the chains from what the generator made of their "
                        "latents, summed over pixels."),
-    "learning_rate": ("Learning rate, energy", "", ""),
+    "learning_rate": ("Learning rate", "", ""),
     "generator_learning_rate": ("Learning rate, generator", "", ""),
     "attempt": ("Attempt", "", "Rises by one with each return to a checkpoint after a divergence."),
     "bank_mean_age": ("Mean age of the bank", "rounds", "Rounds of sampling since a slot was last rejuvenated."),

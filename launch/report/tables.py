@@ -6,7 +6,7 @@ import numpy as np
 from . import text
 
 HEADLINES = (("energy_difference", "Energy difference"), ("gradient_magnitude", "Gradient magnitude"),
-             ("generator_loss", "Generator loss"))
+             ("loss", "Loss"), ("validation_accuracy", "Validation accuracy"), ("generator_loss", "Generator loss"))
 
 
 def tail(values):

@@ -18,16 +18,16 @@ using testing::shared_file;
 
 TEST(Classifier, WeightCounts) {
   // He et al. 2016, table 6: 0.27 M, 0.46 M, 0.66 M, 0.85 M.
-  EXPECT_EQ(weight_count(*make_classifier("resnet20")), 269'722);
-  EXPECT_EQ(weight_count(*make_classifier("resnet32")), 464'154);
-  EXPECT_EQ(weight_count(*make_classifier("resnet44")), 658'586);
-  EXPECT_EQ(weight_count(*make_classifier("resnet56")), 853'018);
-  EXPECT_EQ(weight_count(*make_classifier("resnet20", 100)), 269'722 + 90 * 65);
-  error_of(ExitCode::usage, [] { make_classifier("resnet21"); });
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet20"})), 269'722);
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet32"})), 464'154);
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet44"})), 658'586);
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet56"})), 853'018);
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet20", .classes = 100})), 269'722 + 90 * 65);
+  error_of(ExitCode::usage, [] { make_classifier({.network = "resnet21"}); });
 }
 
 TEST(Classifier, ShapesAndGradient) {
-  const auto net = make_classifier("resnet20");
+  const auto net = make_classifier({.network = "resnet20"});
   auto x = torch::zeros({2, 3, 32, 32}).set_requires_grad(true);
   EXPECT_EQ(net->features(x).sizes(), (at::IntArrayRef{2, 64}));
   const auto logits = net->logits(x);
@@ -36,7 +36,7 @@ TEST(Classifier, ShapesAndGradient) {
 }
 
 TEST(Classifier, FileIsCheckedTensorByTensor) {
-  const auto net = make_classifier("resnet20");
+  const auto net = make_classifier({.network = "resnet20"});
   auto arrays = arrays_of(named_state(*net));
   arrays[0].name = "conv0.weight";
   for (auto& array : arrays)
@@ -120,7 +120,7 @@ TEST(NetworkFacts, RoundTrip) {
   EXPECT_TRUE(read.spectral_norm);
   EXPECT_EQ(read.attention_gamma, "zero");
   EXPECT_EQ(generator_config(facts_of(GeneratorConfig{"sngan64", 8, 100}), "here").latent, 100);
-  EXPECT_EQ(classifier_config(facts_of(ClassifierConfig{"resnet56", 100}), "here").classes, 100);
+  EXPECT_EQ(classifier_config(facts_of(ClassifierConfig{.network = "resnet56", .classes = 100}), "here").classes, 100);
   error_of(ExitCode::input, [] { energy_config({{"width", "3"}}, "here"); });
   error_of(ExitCode::input, [] { energy_config({{"network", "light"}, {"width", "wide"}}, "here"); });
 }

@@ -32,7 +32,7 @@ inline void make_store(const std::filesystem::path& path, std::uint64_t count, s
 
 /// ResNet-20 with weights that are not zero, without any file from outside.
 inline void make_weights(const std::filesystem::path& path) {
-  const auto net = make_classifier("resnet20");
+  const auto net = make_classifier({.network = "resnet20"});
   const torch::NoGradGuard constant;
   std::int64_t k = 0;
   for (const auto& [name, weight] : named_weights(*net)) {
