@@ -43,10 +43,65 @@ class Autocast {
   bool before_, on_ = false;
 };
 
-class BuiltInJudge final : public JudgeNet {
+/// What built-in and other people's networks have in common: facts that a probe finds out.
+class ProbedJudge : public JudgeNet {
+ public:
+  const JudgeFacts& facts() const override { return facts_; }
+  std::int64_t call() const override { return call_; }
+
+  /// Looks at what it does with `images` [call, C, H, W].
+  void probe(const at::Tensor& images, bool wants_gradient) {
+    const auto seen = answer(images, wants_gradient);
+    facts_.classes = seen.logits.size(1);
+    if (call_ == 1) return;
+    const auto other = -images;
+    const auto half = call_ / 2;
+    const auto kept = [&](const Answer& one, std::int64_t first, std::int64_t end) {
+      return at::equal(one.logits.slice(0, first, end), seen.logits.slice(0, first, end)) &&
+             (!wants_gradient || at::equal(one.gradient.slice(0, first, end), seen.gradient.slice(0, first, end)));
+    };
+    const auto turned = answer(images.flip(0).contiguous(), wants_gradient);
+    const Answer back{turned.logits.flip(0), wants_gradient ? turned.gradient.flip(0) : at::Tensor()};
+    // Other neighbours too: statistics of a call are the same in every order of it.
+    const auto ahead = at::cat({images.slice(0, 0, half), other.slice(0, half)});
+    const auto behind = at::cat({other.slice(0, 0, half), images.slice(0, half)});
+    facts_.place_free = kept(back, 0, call_) && kept(answer(ahead, wants_gradient), 0, half) &&
+                        kept(answer(behind, wants_gradient), half, call_);
+    if (!facts_.place_free) call_ = 1;
+  }
+
+ protected:
+  explicit ProbedJudge(std::int64_t call) : call_(call) {}
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw Error(ExitCode::input, fmt::format("classifier {} {}", facts_.source, what), kExpected);
+  }
+
+  JudgeFacts facts_;
+  std::int64_t call_;
+
+ private:
+  struct Answer {
+    at::Tensor logits, gradient;
+  };
+
+  Answer answer(const at::Tensor& images, bool wants_gradient) {
+    const at::AutoGradMode grad(wants_gradient);
+    const auto x = images.detach().requires_grad_(wants_gradient);
+    const auto out = logits(x);
+    if (!wants_gradient) return {out, {}};
+    if (!out.requires_grad()) refuse("gives no gradient: its logits do not depend on the images for autograd");
+    try {
+      return {out.detach(), torch::autograd::grad({out}, {x}, {torch::ones_like(out)})[0]};
+    } catch (const c10::Error& error) {
+      refuse(fmt::format("gives no gradient in the images: {}", script_reason(error)));
+    }
+  }
+};
+
+class BuiltInJudge final : public ProbedJudge {
  public:
   BuiltInJudge(const JudgeNetConfig& config, std::int64_t call, const at::Device& device)
-      : net_(load_feature_net(config.file)), call_(call), low_(config.precision == "bf16"), device_(device) {
+      : ProbedJudge(call), net_(load_feature_net(config.file)), low_(config.precision == "bf16"), device_(device) {
     net_.classifier->to(device);
     facts_ = {net_.network, net_.source, net_.checksum, net_.classifier->classes(), true};
   }
@@ -54,14 +109,10 @@ class BuiltInJudge final : public JudgeNet {
     const Autocast cast(low_, device_);
     return net_.classifier->logits(x.contiguous(at::MemoryFormat::ChannelsLast)).to(torch::kFloat32);
   }
-  const JudgeFacts& facts() const override { return facts_; }
-  std::int64_t call() const override { return call_; }
   ImageShape input() const { return net_.classifier->input(); }
 
  private:
   FeatureNet net_;
-  JudgeFacts facts_;
-  std::int64_t call_;
   bool low_;
   at::Device device_;
 };
@@ -120,10 +171,10 @@ Preparation preparation_of(const JudgeNetConfig& config) {
 }
 
 /// A module somebody else wrote.
-class ScriptedJudge final : public JudgeNet {
+class ScriptedJudge final : public ProbedJudge {
  public:
   ScriptedJudge(const JudgeNetConfig& config, std::int64_t call, const at::Device& device)
-      : prepare_(preparation_of(config)), call_(call), low_(config.precision == "bf16"), device_(device) {
+      : ProbedJudge(call), prepare_(preparation_of(config)), low_(config.precision == "bf16"), device_(device) {
     facts_.network = "torchscript";
     facts_.source = config.file;
     facts_.checksum = checksum(std::filesystem::path(config.file));
@@ -149,52 +200,8 @@ class ScriptedJudge final : public JudgeNet {
       refuse(fmt::format("returns {} of {} for {} images", c10::str(logits.sizes()), logits.dtype().name(), x.size(0)));
     return logits.to(torch::kFloat32);
   }
-  const JudgeFacts& facts() const override { return facts_; }
-  std::int64_t call() const override { return call_; }
-
-  /// Looks at what it does with `images` [call, C, H, W].
-  void probe(const at::Tensor& images, bool wants_gradient) {
-    const auto seen = answer(images, wants_gradient);
-    facts_.classes = seen.logits.size(1);
-    if (call_ == 1) return;
-    const auto other = -images;
-    const auto half = call_ / 2;
-    const auto kept = [&](const Answer& one, std::int64_t first, std::int64_t end) {
-      return at::equal(one.logits.slice(0, first, end), seen.logits.slice(0, first, end)) &&
-             (!wants_gradient || at::equal(one.gradient.slice(0, first, end), seen.gradient.slice(0, first, end)));
-    };
-    const auto turned = answer(images.flip(0).contiguous(), wants_gradient);
-    const Answer back{turned.logits.flip(0), wants_gradient ? turned.gradient.flip(0) : at::Tensor()};
-    // Other neighbours too: statistics of a call are the same in every order of it.
-    const auto ahead = at::cat({images.slice(0, 0, half), other.slice(0, half)});
-    const auto behind = at::cat({other.slice(0, 0, half), images.slice(0, half)});
-    facts_.place_free = kept(back, 0, call_) && kept(answer(ahead, wants_gradient), 0, half) &&
-                        kept(answer(behind, wants_gradient), half, call_);
-    if (!facts_.place_free) call_ = 1;
-  }
 
  private:
-  struct Answer {
-    at::Tensor logits, gradient;
-  };
-
-  Answer answer(const at::Tensor& images, bool wants_gradient) {
-    const at::AutoGradMode grad(wants_gradient);
-    const auto x = images.detach().requires_grad_(wants_gradient);
-    const auto out = logits(x);
-    if (!wants_gradient) return {out, {}};
-    if (!out.requires_grad()) refuse("gives no gradient: its logits do not depend on the images for autograd");
-    try {
-      return {out.detach(), torch::autograd::grad({out}, {x}, {torch::ones_like(out)})[0]};
-    } catch (const c10::Error& error) {
-      refuse(fmt::format("gives no gradient in the images: {}", script_reason(error)));
-    }
-  }
-
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw Error(ExitCode::input, fmt::format("classifier {} {}", facts_.source, what), kExpected);
-  }
-
   c10::IValue call_module(const at::Tensor& images) {
     std::string reason;
     try {
@@ -210,10 +217,8 @@ class ScriptedJudge final : public JudgeNet {
   }
 
   Preparation prepare_;
-  std::int64_t call_;
   bool low_;
   at::Device device_;
-  JudgeFacts facts_;
   torch::jit::Module module_;
 };
 
@@ -257,6 +262,8 @@ std::unique_ptr<JudgeNet> open_judge_net(const JudgeNetConfig& config, const Ima
                             net->input().height, net->input().width, net->input().channels, images.height, images.width,
                             images.channels),
                 "import the images at the classifier's size");
+  // Built-in networks keep images apart on one thread; on several the library may divide a call inside an image.
+  net->probe(probe_images(images, call, device), wants_gradient);
   return net;
 }
 

@@ -1,5 +1,8 @@
 #include "core/networks/classifier.h"
 
+#include <cmath>
+#include <utility>
+
 #include "core/module_tensors.h"
 #include "core/torch.h"
 #include "data/image_source.h"
@@ -23,7 +26,82 @@ TEST(Classifier, WeightCounts) {
   EXPECT_EQ(weight_count(*make_classifier({.network = "resnet44"})), 658'586);
   EXPECT_EQ(weight_count(*make_classifier({.network = "resnet56"})), 853'018);
   EXPECT_EQ(weight_count(*make_classifier({.network = "resnet20", .classes = 100})), 269'722 + 90 * 65);
+  // A WRN-28-10 without biases of convolutions has 36,479,194 weights; these add one a channel.
+  EXPECT_EQ(weight_count(*make_classifier({.network = "wrn28-10"})), 36'479'194 + 16 + (8 + 1) * (160 + 320 + 640));
+  EXPECT_EQ(weight_count(*make_classifier({.network = "resnet18"})), 11'173'962);
+  EXPECT_EQ(make_classifier({.network = "resnet18", .width = 32})->feature_length(), 256);
   error_of(ExitCode::usage, [] { make_classifier({.network = "resnet21"}); });
+  error_of(ExitCode::usage, [] { make_classifier({.network = "resnet20", .width = 7}); });
+  error_of(ExitCode::usage, [] { make_classifier({.network = "resnet20", .normalisation = "mnist"}); });
+}
+
+/// Of each network one that is small enough for a test, with running statistics that are not the start's.
+std::shared_ptr<Classifier> small(const std::string& name) {
+  const auto net = make_classifier({.network = name, .width = name == "wrn28-10" ? 32 : 8}, 3);
+  torch::NoGradGuard constant;
+  for (const auto& norm : net->batch_norms()) {
+    norm->running_mean.uniform_(-0.2, 0.2);
+    norm->running_variance.uniform_(0.5, 1.5);
+  }
+  return net;
+}
+
+// On one thread, as ranks compute unless they are told otherwise: on several the library may divide a call inside an
+// image, which defend finds out by a probe.
+TEST(Classifier, ImagesBitsDependOnNeitherPlaceNorNeighbours) {
+  const auto threads = at::get_num_threads();
+  at::set_num_threads(1);
+  for (const auto& name : classifier_names()) {
+    SCOPED_TRACE(name);
+    const auto net = small(name);
+    const auto answer = [&](const at::Tensor& images) {
+      const auto x = images.detach().contiguous(at::MemoryFormat::ChannelsLast).requires_grad_(true);
+      const auto logits = net->logits(x);
+      return std::pair(logits.detach(), torch::autograd::grad({logits.square().sum()}, {x})[0]);
+    };
+    const auto images = torch::rand({10, 3, 32, 32}) * 2 - 1, others = torch::rand({9, 3, 32, 32}) * 2 - 1;
+    const auto [logits, gradient] = answer(images);
+    const auto [turned, turned_gradient] = answer(images.flip(0));
+    EXPECT_TRUE(torch::equal(logits, turned.flip(0)));
+    EXPECT_TRUE(torch::equal(gradient, turned_gradient.flip(0)));
+    const auto [amid, amid_gradient] = answer(torch::cat({others, images.narrow(0, 0, 1)}));
+    EXPECT_TRUE(torch::equal(logits[0], amid[9]));
+    EXPECT_TRUE(torch::equal(gradient[0], amid_gradient[9]));
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(Classifier, TrainingTakesTheCallsOwnStatistics) {
+  for (const auto& name : classifier_names()) {
+    SCOPED_TRACE(name);
+    const auto net = small(name);
+    ASSERT_FALSE(net->batch_norms().empty());
+    const auto x = torch::rand({6, 3, 32, 32}) * 2 - 1;
+    const auto before = net->logits(x).detach();
+    net->train();
+    const auto training = net->logits(x);
+    EXPECT_FALSE(torch::equal(before, training.detach()));
+    training.sum().backward();
+    for (const auto& norm : net->batch_norms()) EXPECT_TRUE(norm->lane_mean.defined());
+    for (const auto& weight : net->parameters()) EXPECT_TRUE(weight.grad().defined());
+    net->eval();
+    EXPECT_TRUE(torch::equal(before, net->logits(x).detach()));
+  }
+}
+
+TEST(Classifier, FirstWeightsFollowTheLaws) {
+  const auto of = [](const std::string& network, const std::string& name) {
+    const auto net = make_classifier({.network = network}, 5);
+    return net->named_parameters()[name].detach().clone();
+  };
+  const auto kaiming = of("resnet20", "layer3.1.conv1.weight");
+  EXPECT_NEAR(kaiming.std().item<double>(), std::sqrt(2.0 / (64 * 9)), 0.02 * std::sqrt(2.0 / (64 * 9)));
+  const auto glorot = of("wrn28-10", "layer1.1.conv1.weight");
+  const double bound = std::sqrt(2.0) * std::sqrt(6.0 / (2 * 160 * 9));
+  EXPECT_LE(glorot.abs().max().item<double>(), bound);
+  EXPECT_GT(glorot.abs().max().item<double>(), 0.99 * bound);
+  EXPECT_EQ(of("wrn28-10", "layer1.1.conv1.bias").abs().max().item<double>(), 0);
+  EXPECT_LE(of("resnet20", "linear.weight").abs().max().item<double>(), 1.0 / 8);
 }
 
 TEST(Classifier, ShapesAndGradient) {
