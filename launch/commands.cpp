@@ -18,6 +18,7 @@ const std::vector<Command>& commands() {
       {"data synth", "a procedural image set as an image store", run_data_synth},
       {"data info", "what an image store holds", run_data_info},
       {"weights import", "read PyTorch weights into a file of weights", run_weights_import},
+      {"weights export", "write weights as a PyTorch state dict, with its modules", run_weights_export},
       {"run status", "how far a run is, and its checkpoints", run_status},
       {"run verify", "checks every file of every checkpoint", run_verify},
       {"run diff", "compares two runs bit by bit", run_diff},

@@ -19,6 +19,7 @@ int run_data_import(Call& call);
 int run_data_synth(Call& call);
 int run_data_info(Call& call);
 int run_weights_import(Call& call);
+int run_weights_export(Call& call);
 int run_status(Call& call);
 int run_verify(Call& call);
 int run_diff(Call& call);

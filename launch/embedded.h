@@ -12,5 +12,7 @@ struct EmbeddedFile {
 };
 
 const std::vector<EmbeddedFile>& embedded_files();
+/// The text of one. Throws std::out_of_range where there is none of that name.
+const std::string& embedded_file(const std::string& name);
 
 }  // namespace langrun::launch
