@@ -102,4 +102,11 @@ must sweep 2 "${swept[@]}" --resume
 must alone 1 "${short[@]}" --attack.eps 8 --gallery 0
 "$program" run diff "$scratch/alone" "$scratch/sweep/points/003" >"$scratch/diff" 2>&1
 grep -q 'gallery' "$scratch/diff" || fail "a point of a sweep differs from the same evaluation: $(cat "$scratch/diff")"
+
+# Their pages, where there is an interpreter to draw them.
+if [[ -n ${LANGRUN_PYTHON:-} ]]; then
+  for page in one sweep; do
+    "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
+  done
+fi
 echo "figures, ranks, stops, kills, attacks, scoring and sweeps of defend"
