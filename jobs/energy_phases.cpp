@@ -8,6 +8,7 @@
 #include "jobs/device.h"
 #include "jobs/module_weights.h"
 #include "jobs/points_panel.h"
+#include "jobs/weights_source.h"
 
 namespace langrun {
 namespace {
@@ -30,6 +31,10 @@ EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& wor
       data_(config.training, lanes_, energy_.image()), prior_(std::move(prior)) {
   if (prior_) prior_->open(energy_.image());
   add_terms();
+  // A checkpoint has weights of its own.
+  if (config_.energy_start.empty() || config_.training.from_checkpoint) return;
+  const auto start = find_weights(world, config_.energy_start, "energy that training begins from", false);
+  energy_.begin_from(WeightsFile(start));
 }
 
 // On a resume the prior comes with the checkpoint, and its terms with it.

@@ -19,6 +19,7 @@ struct TermsConfig {
 struct EnergyTrainingConfig {
   TrainingConfig training;
   EnergyConfig energy;
+  std::string energy_start;  ///< run or file of weights that training begins from; empty: drawn from the seed
   LearningConfig energy_learning;
   LangevinConfig langevin;
   TermsConfig terms;

@@ -14,6 +14,7 @@
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/network_facts.h"
+#include "jobs/weights_source.h"
 
 namespace langrun {
 namespace {
@@ -180,6 +181,12 @@ void EnergyLearner::copy_to(std::vector<WeightsPart>& parts) const {
 void EnergyLearner::load(const WeightsFile& file) {
   read_part(file, "energy", named_state(*network_));
   if (average_) read_part(file, "energy_average", named_state(*average_));
+}
+
+void EnergyLearner::begin_from(const WeightsFile& file) {
+  const auto part = chosen_part(file, "energy", "best");
+  read_part(file, part, named_state(*network_));
+  if (average_) read_part(file, part, named_state(*average_));
 }
 
 NamedTensors EnergyLearner::optimizer_state() const {

@@ -96,6 +96,8 @@ class EnergyLearner {
   void copy_to(std::vector<WeightsPart>& parts) const;
   /// Throws Error(input) where a part or tensor is missing or has another shape.
   void load(const WeightsFile& file);
+  /// Begins from another training's weights, the average where it is kept. Throws as `load`.
+  void begin_from(const WeightsFile& file);
   /// State of its optimisers; every name begins with "energy.", of one that takes over later with "energy.later.".
   NamedTensors optimizer_state() const;
   void restore_optimizer(const NamedTensors& state);

@@ -53,6 +53,9 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
 void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& c) {
   bind_training(table, job, c.training);
   bind_energy(table, c.energy);
+  table.text("energy.start", c.energy_start,
+             "a run folder or a file of weights that training begins from (their average where it is kept); empty: "
+             "weights drawn from the seed");
   bind_learning(table, "energy", c.energy_learning);
   bind_langevin(table, c.langevin);
   table.real("data.noise", c.data_noise, "pixel range [-1, 1]", "standard deviation of the noise added to data",

@@ -39,6 +39,23 @@ ranks 2 "$program" sample --energy "$scratch/cut" --count 8 --call 4 --out "$scr
 cmp "$scratch/s1.h5" "$scratch/s2.h5" || fail "samples differ between rank counts"
 mv "$scratch/gone" "$scratch/short"
 
+# Weights of another training to begin from: what the two would be at the same step differs, and ranks do not.
+for n in 1 2; do
+  midrun "on-$n" "$n" --steps 3 --energy.start "$scratch/data-1" --bank.defense-steps 12 || fail "--energy.start: $(tail -n 1 "$scratch/on-$n.err")"
+done
+same on-1 on-2
+"$program" run diff "$scratch/on-1" "$scratch/data-1" >/dev/null && fail "--energy.start changes nothing"
+"$program" weights export "$scratch/data-1" "$scratch/start.pth" --part energy_average >"$scratch/out" 2>"$scratch/err" ||
+  fail "weights export: $(cat "$scratch/err")"
+"$program" weights import "$scratch/start.pth" "$scratch/start.h5" --network light --width 4 >"$scratch/out" 2>"$scratch/err" ||
+  fail "weights import: $(cat "$scratch/err")"
+midrun on-file 2 --steps 3 --energy.start "$scratch/start.h5" --bank.defense-steps 12 || fail "from a file: $(tail -n 1 "$scratch/on-file.err")"
+cmp "$scratch/on-1/samples/00000003.png" "$scratch/on-file/samples/00000003.png" || fail "a run and its exported weights begin other trainings"
+midrun cut-on 2 --steps 3 --energy.start "$scratch/start.h5" --bank.defense-steps 12 --stop-at 1
+rm "$scratch/start.h5"
+midrun cut-on 1 --resume || fail "a resume asks for the weights that training began from: $(tail -n 1 "$scratch/cut-on.err")"
+same on-file cut-on
+
 # Who draws pictures may take longer than a collective may.
 midrun slow 2 --steps 1 --evaluation.steps 3000 --watchdog.limit 1 || fail "slow pictures: $(tail -n 1 "$scratch/slow.err")"
 
@@ -62,6 +79,8 @@ refuse 2 'defense-steps 2' --bank.defense-steps 2
 refuse 2 'both' --bank.defense-steps 30 "${from[@]}"
 refuse 2 'source.latent' --source.latent 8
 refuse 2 'source.latent' "${from[@]}" --source.latent 8
+refuse 3 'does not exist' --energy.start "$scratch/none"
+refuse 3 'do not fit' --energy.start "$scratch/data-1" --energy.width 8
 refuse 3 'does not exist' --source.generator "$scratch/none"
 refuse 3 'no checkpoint' --source.generator "$scratch"
 refuse 3 "no weights 'generator'" --source.generator "$scratch/data-1"
