@@ -104,9 +104,11 @@ must alone 1 "${short[@]}" --attack.eps 8 --gallery 0
 grep -q 'gallery' "$scratch/diff" || fail "a point of a sweep differs from the same evaluation: $(cat "$scratch/diff")"
 
 # Their pages, where there is an interpreter to draw them.
-if [[ -n ${LANGRUN_PYTHON:-} ]]; then
+if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
   for page in one sweep; do
     "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
   done
+else
+  echo "pages not checked: LANGRUN_PYTHON names no interpreter with h5py, matplotlib and Pillow"
 fi
 echo "figures, ranks, stops, kills, attacks, scoring and sweeps of defend"
