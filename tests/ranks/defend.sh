@@ -20,7 +20,7 @@ figure() { # figure RUN PATH...: a number of result.json
   python3 -c 'import json, sys
 v = json.load(open(sys.argv[1] + "/result.json"))
 for key in sys.argv[2:]: v = v[key]
-print(v)' "$scratch/$@"
+print(v)' "$scratch/$1" "${@:2}"
 }
 near() { # near VALUE WANTED TOLERANCE WHAT
   python3 -c 'import sys; sys.exit(abs(float(sys.argv[1]) - float(sys.argv[2])) > float(sys.argv[3]) + 1e-9)' "$1" "$2" "$3" ||
@@ -49,7 +49,7 @@ ranks 2 "$program" midrun --data "$data" --run "$scratch/energy" --energy.networ
 defense=(--classifier "$resnet:resnet20" --energy "$scratch/energy" --attack.replicates 3 --defense.replicates 5)
 all=verified_any_step,any_step,final_step,majority_vote,resubmission,null_control
 whole=("${defense[@]}" --images 490:520 --langevin.steps 37 --attack.steps 3 --attack.restarts 2 --attack.eps 2 --attack.alpha 1
-  --defense.resubmissions 2 --protocols $all --engine.call 8)
+  --defense.resubmissions 2 --protocols "$all" --engine.call 8)
 must one 1 "${whole[@]}"
 must two 2 "${whole[@]}" --engine.order shuffled
 must four 4 "${whole[@]}" --engine.images 3 --engine.order reverse
@@ -104,9 +104,11 @@ must alone 1 "${short[@]}" --attack.eps 8 --gallery 0
 grep -q 'gallery' "$scratch/diff" || fail "a point of a sweep differs from the same evaluation: $(cat "$scratch/diff")"
 
 # Their pages, where there is an interpreter to draw them.
-if [[ -n ${LANGRUN_PYTHON:-} ]]; then
+if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
   for page in one sweep; do
     "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
   done
+else
+  echo "pages not checked: LANGRUN_PYTHON names no interpreter with h5py, matplotlib and Pillow"
 fi
 echo "figures, ranks, stops, kills, attacks, scoring and sweeps of defend"

@@ -1,45 +1,174 @@
 """Checks the page of an evaluation, or of a sweep, against what its folder holds: evaluation_page.py DIR"""
+import base64
+import html.parser
 import json
 import pathlib
 import re
+import struct
 import sys
 
-folder = pathlib.Path(sys.argv[1])
-page = (folder / "report.html").read_text(encoding="utf-8")
+LINKS = {"src", "href", "xlink:href", "srcset", "poster", "data", "action"}
+VOID = {"meta", "img", "br", "hr", "input", "link", "use", "path"}  # those the page has, closed or not
 
 
 def want(condition, what):
     if not condition:
-        sys.exit(f"{folder}/report.html: {what}")
+        sys.exit(f"{sys.argv[1]}/report.html: {what}")
 
 
-want('name="viewport"' in page, "no viewport: unreadable on a phone")
-outside = [link for link in re.findall(r'(?:src|href)="([^"]*)"', page) if not link.startswith(("data:", "#"))]
-want(not outside, f"asks for {outside[:3]}")
-want("@import" not in page and "url(http" not in page, "asks for a style from outside")
-want("nan" not in re.sub(r"<[^>]*>", " ", page).split(), "shows nan")
+class Page(html.parser.HTMLParser):
+    """What a browser would be asked for, and what a reader would see, section by section."""
 
-if (folder / "sweep.json").exists():
-    sweep = json.loads((folder / "sweep.json").read_text())
-    for point in sweep["points"]:
-        want(point["folder"] in page, f"no row of {point['folder']}")
-        for rule in point["result"]["protocols"].values():
-            want(f"{rule['value']:.3f} ({rule['low']:.3f} to {rule['high']:.3f})" in page, f"no figure {rule}")
-    for key in sweep["keys"]:
-        want(f"Accuracy over {key}" in page, f"no curve over {key}")
-    want((folder / "sweep.png").stat().st_size > 1000, "no sweep.png")
-else:
+    def __init__(self, text):
+        super().__init__()
+        self.attributes, self.code, self.headlines = [], [], []
+        self.sections, self.section, self.block = {"": ""}, "", ""  # text by h2
+        self.tables = []  # (section, block, rows)
+        self.pictures, self.warnings, self.words = [], [], []
+        self.drawings = 0
+        self.open = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.attributes += [(tag, *pair) for pair in attrs.items()]
+        if tag not in VOID:
+            self.open.append((tag, attrs.get("class") or ""))
+        self.drawings += tag == "svg"
+        if tag == "img":
+            self.pictures.append((self.section, attrs.get("src") or "", attrs.get("alt") or ""))
+        elif tag == "table":
+            self.tables.append((self.section, self.block, []))
+        elif tag == "tr" and self.tables:
+            self.tables[-1][2].append([])
+        elif tag in ("td", "th") and self.tables and self.tables[-1][2]:
+            self.tables[-1][2][-1].append("")
+        elif tag == "div" and attrs.get("class") == "figure":
+            self.headlines.append([])
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        while tag not in VOID and self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        inside = [tag for tag, _ in self.open]
+        last = self.open[-1] if self.open else ("", "")
+        if last[0] in ("style", "script"):
+            self.code.append(data)
+            return
+        if last[0] == "h2":
+            self.section, self.block = data, ""
+        elif last[0] == "h3":
+            self.block = data
+        elif last == ("p", "warn"):
+            self.warnings.append(data)
+        elif ("div", "figure") in self.open:
+            self.headlines[-1].append(data)
+        elif ("td" in inside or "th" in inside) and self.tables:
+            self.tables[-1][2][-1][-1] += data
+        self.sections[self.section] = self.sections.get(self.section, "") + " " + data
+        if "svg" not in inside:
+            self.words += data.split()
+
+    def rows(self, section):
+        return [row for where, _, rows in self.tables if where == section for row in rows]
+
+
+def letters(name):
+    return re.sub("[^a-z]", "", name)
+
+
+def check_alone(page):
+    """It asks for nothing outside itself, and fits a phone."""
+    viewport = [value for tag, key, value in page.attributes if tag == "meta" and key == "content" and "device-width" in value]
+    want(("meta", "name", "viewport") in page.attributes and viewport, "no viewport: unreadable on a phone")
+    for tag, key, value in page.attributes:
+        value = value or ""
+        want(key not in LINKS or value.startswith(("data:", "#")), f"{tag} asks for {key}={value[:60]}")
+        want(key.startswith("xmlns") or not re.search(r"https?://|url\((?!['\"]?(#|data:))", value), f"{tag} {key}={value[:60]}")
+    for code in page.code:
+        want(not re.search(r"https?://|@import|fetch\(|url\((?!['\"]?(#|data:))", code), "style or script asks for more")
+    want(not {"nan", "inf", "None"} & set(page.words), "shows nan, inf or None")
+
+
+def check_pictures(page, folder):
+    """Embedded, whole, of the images' size, of each kind that the gallery has."""
+    shown = [(source, alt) for section, source, alt in page.pictures if section == "Images"]
+    kinds = {alt.split(":")[0] for _, alt in shown}
+    want(kinds == {"natural", "natural, purified", "attacked", "attacked, purified"}, f"images of {sorted(kinds)}")
+    for source, alt in shown:
+        head, _, code = source.partition(",")
+        png = base64.b64decode(code, validate=True)
+        want(head == "data:image/png;base64" and png[:8] == b"\x89PNG\r\n\x1a\n" and png[-8:-4] == b"IEND", f"no PNG: {alt}")
+        want(struct.unpack(">II", png[16:24]) == (32, 32), f"the image '{alt}' is {struct.unpack('>II', png[16:24])}")
+
+
+def settings_of(path):
+    """run.cfg as {(section, key): value}"""
+    found, section = {}, "general"
+    for line in map(str.strip, path.read_text().splitlines()):
+        if line.startswith("["):
+            section = line[1:-1]
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            found[section, key.strip()] = value.strip()
+    return found
+
+
+def check_evaluation(page, folder):
     result = json.loads((folder / "result.json").read_text())
-    shown = re.findall(r'<div class="figure"><span>([^<]*)</span><b>([^<]*)</b>', page)
-    wanted = [result["natural"], *result["protocols"].values()]
-    want([value for _, value in shown] == [f"{rule['value']:.3f}" for rule in wanted], f"headlines {shown}")
-    for title in ("Shares and their intervals", "Accuracy over attack steps", "Energies of attacked images",
-                  "Margins over replicates", "Cost and noise", "Settings", "Provenance"):
-        want(title in page, f"no part '{title}'")
-    want(page.count("data:image/png;base64,") >= 4, "no images")
-    want(page.count("<svg") >= 4, "no curves")
-    for line in (folder / "run.cfg").read_text().splitlines():
-        if " = " in line:
-            want(f">{line.split(' = ')[0]}<" in page, f"setting '{line}' is missing")
-    for warning in result["warnings"]:
-        want(warning.split("'")[0][:30] in page, f"no warning '{warning}'")
+    wanted = [("natural", result["natural"]), *result["protocols"].items()]
+    shown = [(letters(cells[0]), *cells[1:3]) for cells in page.headlines]
+    want(shown == [(letters(name), f"{rule['value']:.3f}", f"{rule['low']:.3f} to {rule['high']:.3f}") for name, rule in wanted],
+         f"headlines {shown}")
+    want(all(len(cells) == 4 and len(cells[3]) > 5 for cells in page.headlines), "a rule is not explained")
+    want(page.warnings == result["warnings"], f"warnings {page.warnings}")
+    for note in result["notes"]:
+        want(note in page.sections[""], f"no note '{note}'")
+    for title in ("Shares and their intervals", "Accuracy over attack steps", "Agreement of the attack's gradients",
+                  "Energies of attacked images", "Margins over replicates"):
+        want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
+    want(page.drawings == 5, f"{page.drawings} drawings")
+    check_pictures(page, folder)
+    have = {(block, row[0]): row[1] for section, block, rows in page.tables if section == "Settings" for row in rows}
+    asked = settings_of(folder / "run.cfg")
+    want(len(asked) > 30 and have == asked, f"settings differ: {sorted(set(have.items()) ^ set(asked.items()))[:4]}")
+    cost = dict(row[:2] for row in page.rows("Cost and noise"))
+    starts = json.loads((folder / "cost.json").read_text())["starts"]
+    calls = sum(start["energy_calls"] for start in starts) / sum(start["images"] for start in starts)
+    want(abs(float(cost["energy calls an image"].replace(",", "")) - calls) < 1e-3 * calls, f"cost {cost}, {calls} energy calls")
+    want("defend" in page.sections.get("Provenance", ""), "no command")
+
+
+def check_sweep(page, folder):
+    sweep = json.loads((folder / "sweep.json").read_text())
+    points = sweep["points"]
+    head, *rows = page.rows("Points")
+    rules = list(points[0]["result"]["protocols"])
+    want([letters(cell) for cell in head] == [*map(letters, sweep["keys"]), "natural", *map(letters, rules), "folder"], f"head {head}")
+    want(len(rows) == len(points), f"{len(rows)} rows of {len(points)} points")
+    for point, row in zip(points, rows):
+        found = point["result"]["protocols"]
+        want(row == [*(point["values"][key] for key in sweep["keys"]), f"{point['result']['natural_accuracy']:.3f}",
+                     *(f"{found[r]['value']:.3f} ({found[r]['low']:.3f} to {found[r]['high']:.3f})" for r in rules),
+                     point["folder"]], f"row {row}")
+    for title in (*(f"Accuracy over {key}" for key in sweep["keys"]), "Accuracy over attack steps"):
+        want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
+    want(page.drawings == len(sweep["keys"]) + 1, f"{page.drawings} drawings")
+    want(page.warnings == sweep["warnings"], f"warnings {page.warnings}")
+    want((folder / "sweep.png").read_bytes()[:4] == b"\x89PNG", "no sweep.png")
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    check_alone(page)
+    (check_sweep if (folder / "sweep.json").exists() else check_evaluation)(page, folder)
+
+
+main()
