@@ -144,6 +144,9 @@ double mean_cosine(const EvaluationResult& result) {
   return count > 0 ? sum / count : 1;
 }
 
+/// The null control of the rule that asks the small samples alone.
+constexpr const char* kSmallControl = "null_control_any_step";
+
 void warn(EvaluationResult& result) {
   auto& warnings = result.warnings;
   if (result.zero_gradients > 0.01)
@@ -168,12 +171,15 @@ void warn(EvaluationResult& result) {
     if (rule.rule.starts_with("null_control") && rule.share.value > 0.05)
       warnings.push_back(fmt::format(
           "{}: {:.1f} % of unperturbed images are called wrong by as many checks as the attack made: part of its success "
-          "is the judge's own randomness; raise --defense.replicates",
-          rule.rule, 100 * rule.share.value));
+          "is the defense's own randomness; raise --{}.replicates",
+          rule.rule, 100 * rule.share.value, rule.rule == kSmallControl ? "attack" : "defense"));
+}
+
+void warn_of_judge(EvaluationResult& result) {
   if (result.replicate_agreement < 0.98)
-    warnings.push_back(fmt::format(
-        "{:.1f} % of the judge's verdicts change when it is redrawn: raise --defense.replicates",
-        100 * (1 - result.replicate_agreement)));
+    result.warnings.push_back(
+        fmt::format("{:.1f} % of the judge's verdicts change when it is redrawn: raise --defense.replicates",
+                    100 * (1 - result.replicate_agreement)));
 }
 
 }  // namespace
@@ -186,7 +192,10 @@ EvaluationResult score_evaluation(const std::vector<ImageRecord>& records, const
   result.natural = scorer.natural();
   result.replicate_agreement = scorer.agreement();
   for (const auto& record : records) result.image_steps += record.image_steps;
-  if (scoring.restarts == 0) return result;
+  if (scoring.restarts == 0) {
+    warn_of_judge(result);
+    return result;
+  }
   for (const auto rule : rules_of(rules)) {
     result.rules.push_back(scorer.robust(rule));
     const bool by_steps = rule != Rule::final_step && rule != Rule::resubmission;
@@ -200,9 +209,10 @@ EvaluationResult score_evaluation(const std::vector<ImageRecord>& records, const
   if (rules.null_control && rules.verified_any_step)
     result.rules.push_back(scorer.null_control(Rule::verified_any_step, "null_control"));
   if (rules.null_control && rules.any_step)
-    result.rules.push_back(scorer.null_control(Rule::any_step, "null_control_any_step"));
+    result.rules.push_back(scorer.null_control(Rule::any_step, kSmallControl));
   gradients(records, scoring, result);
   warn(result);
+  warn_of_judge(result);
   return result;
 }
 

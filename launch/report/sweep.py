@@ -4,7 +4,7 @@ import json
 import matplotlib
 import numpy as np
 
-from . import drawing, evaluation, text
+from . import drawing, evaluation, runs, text
 
 plt = drawing.plt
 
@@ -117,6 +117,17 @@ def picture(path, parts):
     partial.replace(path)
 
 
+def settings(folder, keys, points):
+    """The configuration that all points share, of the first one's; what was swept is in the table."""
+    found = runs.read_config(folder / points[0]["folder"] / "run.cfg")
+    swept = {tuple(key.rpartition(".")[::2]) for key in keys}
+    blocks = []
+    for section, pairs in found:
+        kept = [(name, value) for name, value in pairs if ("" if section == "general" else section, name) not in swept]
+        blocks.append(f'<div class="block"><h3>{text.escape(section)}</h3>{text.table(kept)}</div>')
+    return text.section("Settings of all points", f'<div class="blocks">{"".join(blocks)}</div>')
+
+
 def read(folder):
     """Title, what it is, and the parts of the page; the figures also as sweep.png."""
     found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
@@ -127,6 +138,6 @@ def read(folder):
     warnings = "".join(f'<p class="warn">{text.escape(warning)}</p>' for warning in found.get("warnings", []))
     images = int(np.max([point["result"]["images"] for point in points]))
     body = [warnings, text.section("Points", table(keys, points)),
-            text.section("Curves", text.cards([card(title, draw) for title, draw in parts]))]
+            text.section("Curves", text.cards([card(title, draw) for title, draw in parts])), settings(folder, keys, points)]
     about = (f"sweep of {', '.join(keys)}", f"{len(points)} evaluations of {images:,} images")
     return folder.resolve().name, about, body

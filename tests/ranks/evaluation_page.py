@@ -161,6 +161,11 @@ def check_sweep(page, folder):
         want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
     want(page.drawings == len(sweep["keys"]) + 1, f"{page.drawings} drawings")
     want(page.warnings == sweep["warnings"], f"warnings {page.warnings}")
+    have = {(block, row[0]): row[1] for section, block, rows in page.tables if section == "Settings of all points" for row in rows}
+    asked = settings_of(folder / points[0]["folder"] / "run.cfg")
+    for key in sweep["keys"]:
+        del asked[tuple(key.rpartition(".")[::2])]
+    want(len(asked) > 30 and have == asked, f"settings differ: {sorted(set(have.items()) ^ set(asked.items()))[:4]}")
     want((folder / "sweep.png").read_bytes()[:4] == b"\x89PNG", "no sweep.png")
 
 

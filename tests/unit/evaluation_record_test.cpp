@@ -219,6 +219,30 @@ TEST(EvaluationResult, WarnsOfAttacksThatStandStill) {
   EXPECT_NE(result.warnings[1].find("noise"), std::string::npos);
 }
 
+TEST(EvaluationResult, WarnsOfAJudgeThatWaversWithoutAnAttackToo) {
+  auto scoring = kScoring;
+  scoring.restarts = 0;
+  const auto result = score_evaluation(some_records(2), kPapers, scoring, 1, true);
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_NE(result.warnings[0].find("raise --defense.replicates"), std::string::npos) << result.warnings[0];
+}
+
+// The control of small samples is mended by more of those that they have.
+TEST(EvaluationResult, NullControlNamesItsOwnReplicates) {
+  auto records = some_records(0);
+  for (std::uint32_t n = 0; n < 3; ++n) {
+    auto check = sample_of(n, 1);
+    check.purpose = Purpose::null_small;
+    for (auto& record : records) record.small.push_back(check);
+  }
+  auto rules = kPapers;
+  rules.verified_any_step = false;
+  rules.any_step = true;
+  const auto result = score_evaluation(records, rules, kScoring, 1, true);
+  ASSERT_FALSE(result.warnings.empty());
+  EXPECT_NE(result.warnings[0].find("raise --attack.replicates"), std::string::npos) << result.warnings[0];
+}
+
 TEST(EvaluationFile, GivesTheSameScores) {
   const Scratch scratch;
   const auto path = scratch / "records.h5";

@@ -137,6 +137,8 @@ TEST_F(EventsTest, ARecordCarriesAllItsNumbers) {
   EventsWriter writer(folder_, 0);
   StepRecord record;
   record.step = 3;
+  record.energy_difference = 4;
+  record.gradient_magnitude = 5;
   record.generator_loss = 1;
   record.more = {{"energy_data", 2}};
   writer.record(record);
@@ -148,6 +150,21 @@ TEST_F(EventsTest, ARecordCarriesAllItsNumbers) {
                                       "train/generator_loss", "train/energy_data", "speed/image_steps_per_second",
                                       "speed/seconds_sample", "speed/seconds_update", "speed/seconds_exchange",
                                       "speed/seconds_checkpoint"}));
+}
+
+TEST_F(EventsTest, AClassifiersRecordHasNoEnergies) {
+  EventsWriter writer(folder_, 0);
+  StepRecord record;
+  record.step = 1;
+  record.classifier_loss = 2;
+  record.accuracy = 0.5;
+  writer.record(record);
+  const auto summary = parse(bytes(parse(records_of(writer.path()).at(1)), kSummary));
+  std::vector<std::string> tags;
+  for (const auto& [field, value] : summary.bytes) tags.push_back(bytes(parse(value), 1));
+  ASSERT_GE(tags.size(), 3u);
+  tags.resize(3);
+  EXPECT_EQ(tags, (std::vector<std::string>{"train/loss", "train/accuracy", "train/learning_rate"}));
 }
 
 /// Packed doubles of a repeated field.
