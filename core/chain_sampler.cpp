@@ -16,6 +16,9 @@ ChainSampler::ChainSampler(const EnergyConfig& energy, const std::string& precis
                            std::size_t at_once)
     : energy_(energy, precision, device), device_(device), at_once_(at_once) {}
 
+ChainSampler::ChainSampler(std::shared_ptr<Energy> energy)
+    : energy_(std::move(energy)), device_(torch::kCPU), at_once_(1) {}
+
 ChainSampler::~ChainSampler() = default;
 
 void ChainSampler::add_terms(SamplingTerms terms, double temperature) {

@@ -35,6 +35,8 @@ class ChainSampler {
   /// As FrozenEnergy. `at_once`: fewer calls side by side than that, for less memory.
   ChainSampler(const EnergyConfig& energy, const std::string& precision, const at::Device& device,
                std::size_t at_once = kCallsAtOnce);
+  /// Of an energy that is no built-in network, on the CPU.
+  explicit ChainSampler(std::shared_ptr<Energy> energy);
   ~ChainSampler();
   ChainSampler(const ChainSampler&) = delete;
   ChainSampler& operator=(const ChainSampler&) = delete;

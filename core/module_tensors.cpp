@@ -19,6 +19,10 @@ NamedTensors named_state(const torch::nn::Module& module) {
   return tensors;
 }
 
+void hold_constant(torch::nn::Module& module) {
+  for (auto& weight : module.parameters()) weight.set_requires_grad(false);
+}
+
 std::int64_t weight_count(const torch::nn::Module& module) {
   std::int64_t count = 0;
   for (const auto& weight : module.parameters()) count += weight.numel();

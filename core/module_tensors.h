@@ -18,6 +18,8 @@ NamedTensors named_weights(const torch::nn::Module& module);
 NamedTensors named_state(const torch::nn::Module& module);
 /// Number of trainable weights.
 std::int64_t weight_count(const torch::nn::Module& module);
+/// From now on autograd takes the weights for constants.
+void hold_constant(torch::nn::Module& module);
 
 /// Copies one weight's gradient into `flat`, which holds weight.numel() floats, and clears it; zeros where there is
 /// none.

@@ -24,6 +24,8 @@ enum class Stream : std::uint32_t {
   inference = 15,  ///< Langevin on latents
   augment = 16,          ///< shifts of a classifier's training images
   adversarial = 17,      ///< random starts of attacks in training
+  latent_chain = 18,     ///< Langevin on the latents of pairs
+  residual_start = 19,   ///< residuals that pairs begin with
   judge_redraw = 20,     ///< which stored replicates a judge is redrawn from
 };
 

@@ -20,6 +20,13 @@ struct GeneratorConfig {
   std::string network = "sngan32";  ///< one of generator_names()
   std::int64_t width = 0;           ///< base width n; 0: the paper's
   std::int64_t latent = 128;        ///< length nz of the latent
+  double factor = 1;                ///< of its tanh: images in [-factor, factor]; hat energies leave the rest to a residual
+};
+
+/// Which encoder of an autoencoder, and how wide.
+struct EncoderConfig {
+  std::string network = "encoder32";  ///< the only one
+  std::int64_t width = 0;             ///< base width n; 0: the paper's, 256
 };
 
 /// Which classifier, and how wide.
@@ -40,6 +47,26 @@ struct LangevinConfig {
 
   /// Weight of grad U in the update, eta^2 / (2 T).
   double gradient_weight() const { return eta * eta / (2 * temperature); }
+};
+
+/// What an energy learns by.
+enum class EnergyLoss {
+  likelihood,  ///< ( mean U(x+) - mean U(x-) ) / T
+  logistic,    ///< mean log(1 + exp(U(x+) / T)) + mean log(1 + exp(-U(x-) / T)): a discriminator D = -U / T
+};
+
+/// Langevin on pairs of a latent and a residual (core/pair_langevin.h).
+struct PairConfig {
+  std::int64_t steps = 100;    ///< K
+  double temperature = 1e-4;   ///< T, divides the energy alone
+  bool moves_latent = true;    ///< else Z stays
+  bool moves_residual = true;  ///< else Y stays
+  double latent_eta = 5e-3;    ///< eps_2
+  double residual_eta = 1e-4;  ///< eps_1, pixel range [-1, 1]
+  double max_norm = 0;         ///< per sample: (eps_1^2/2) ||grad_Y E|| stays under it; 0: none
+  bool latent_prior = false;   ///< the term ||Z||^2 / 2
+  bool on_sphere = false;      ///< Z goes back to the sphere of radius sqrt(nz) after each move
+  double residual_tau = 0;     ///< of the term ||Y||^2 / (2 tau^2), pixel range [-1, 1]; 0: none
 };
 
 /// Langevin on a generator's latents, given images.

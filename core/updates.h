@@ -6,6 +6,7 @@
 #include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
+#include "core/settings.h"
 
 namespace langrun {
 
@@ -14,15 +15,16 @@ struct EnergyLaneResult {
   float chain_energy;  ///< mean over the lane of U(x-)
 };
 
-/// Maximum likelihood: accumulates d/dw of ( mean U(x+) - mean U(x-) ) / T into the weights' gradients, means over the
-/// lane's b samples. data, chains [b, C, H, W] float32; no gradient flows into them.
+/// Accumulates d/dw of the loss into the weights' gradients, means over the lane's b samples. data, chains
+/// [b, C, H, W] float32; no gradient flows into them.
 EnergyLaneResult energy_lane_gradients(Energy& energy, const at::Tensor& data, const at::Tensor& chains,
-                                       double temperature);
+                                       double temperature, EnergyLoss loss = EnergyLoss::likelihood);
 
-/// Cooperative: accumulates d/dw of (1/b) sum_i || x_i - g(z_i) ||^2, sum over pixels. images [b, C, H, W], latents
-/// [b, nz]. With `BatchNormUse::lane` the batch-norm layers are left with this lane's statistics. Returns the loss.
+/// Accumulates d/dw of (weight / b) sum_i || x_i - g(z_i) ||^2, sum over pixels: weight 1 in cooperative learning, 1000
+/// over the number of pixels in hat synthesis. images [b, C, H, W], latents [b, nz]. With `BatchNormUse::lane` the
+/// batch-norm layers are left with this lane's statistics. Returns the loss.
 float generator_lane_gradients(Generator& generator, const at::Tensor& latents, const at::Tensor& images,
-                               BatchNormUse use);
+                               BatchNormUse use, double weight = 1);
 
 struct ClassifierLaneResult {
   float loss;     ///< mean cross entropy over the lane

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/sphere.h"
 #include "core/torch.h"
 #include "jobs/device.h"
 #include "jobs/points_panel.h"
@@ -12,7 +13,7 @@ namespace {
 
 // First of all, since looking for a generator is a collective.
 std::unique_ptr<SampleStart> looked_for(const SampleConfig& config, Communicator& world, bool with_source) {
-  if (!with_source) return nullptr;
+  if (!with_source && !config.hat) return nullptr;
   return std::make_unique<SampleStart>(config.start, world);
 }
 
@@ -41,20 +42,43 @@ ChainBlocks::ChainBlocks(const SampleConfig& config, Communicator& world, bool w
       energy_(config.energy, device_), count_(config.count) {
   if (!start_) return;
   start_->open(image(), config.call, device_);
-  count_ = checked_count(config.count, start_->count(), start_->description());
+  if (with_source) count_ = checked_count(config.count, start_->count(), start_->description());
 }
 
-ChainBlock ChainBlocks::begin(std::int64_t number) {
+std::vector<std::uint64_t> ChainBlocks::places(std::int64_t number) const {
   std::vector<std::uint64_t> places;
   for (std::int64_t i = 0; i < config_.call; ++i)
     places.push_back(static_cast<std::uint64_t>(number * config_.call + i));
-  return take_up(number, 0, start_->begin(places, keys_.sample), {});
+  return places;
 }
 
-ChainBlock ChainBlocks::take_up(std::int64_t number, std::int64_t step, const at::Tensor& chains,
-                                const std::vector<double>& magnitudes) const {
-  ChainBlock block{number, step, chains.to(device_).contiguous(at::MemoryFormat::ChannelsLast), magnitudes};
+ImageFunction ChainBlocks::generated() {
+  return [this](const at::Tensor& latents) { return start_->generator()->make(latents); };
+}
+
+std::int64_t ChainBlocks::latent_length() { return config_.hat ? start_->generator()->latent_length() : 0; }
+
+ChainBlock ChainBlocks::begin(std::int64_t number) {
+  const auto which = places(number);
+  if (!config_.hat) return take_up(number, 0, start_->begin(which, keys_.sample), {}, {});
+  auto latents = start_->latents(which, keys_.sample);
+  if (config_.hat->sphere) latents = on_sphere(latents);
+  const auto pairs = begin_pairs(*config_.hat, latents, generated(), which, keys_.residual_start);
+  return take_up(number, 0, pairs.residuals, latents, {});
+}
+
+at::Tensor ChainBlocks::kept(const ChainBlock& block) {
+  return block.pairs.residuals.defined() ? block.pairs.residuals : block.chains;
+}
+
+ChainBlock ChainBlocks::take_up(std::int64_t number, std::int64_t step, const at::Tensor& kept,
+                                const at::Tensor& latents, const std::vector<double>& magnitudes) {
+  const torch::NoGradGuard constant;
+  ChainBlock block{number, step, kept.to(device_).contiguous(at::MemoryFormat::ChannelsLast), {}, magnitudes};
   block.magnitudes.resize(static_cast<std::size_t>(config_.call));
+  if (!config_.hat) return block;
+  block.pairs = {latents, block.chains, generated()(latents)};
+  block.chains = block.pairs.images();
   return block;
 }
 
@@ -71,14 +95,32 @@ void ChainBlocks::advance(ChainBlock& block, std::int64_t to) {
   langevin.temperature = energy_.temperature();
   langevin.steps = std::min(to, (block.step / kPiece + 1) * kPiece) - block.step;
   if (langevin.steps <= 0) return;
-  const auto sampled = energy_.sampler().start(block.chains, langevin, noise(block));
-  energy_.sampler().finish();
-  block.chains = sampled.chains;
+  const auto magnitudes = config_.hat ? advance_pairs(block, langevin) : advance_chains(block, langevin);
   block.step += langevin.steps;
-  const auto means = sampled.record.gradient_magnitude.to(torch::kCPU).contiguous();
+  const auto means = magnitudes.to(torch::kCPU).contiguous();
   for (std::size_t i = 0; i < block.magnitudes.size(); ++i)
     block.magnitudes[i] += static_cast<double>(means.const_data_ptr<float>()[i]) * static_cast<double>(langevin.steps);
   check_finite(block);
+}
+
+at::Tensor ChainBlocks::advance_chains(ChainBlock& block, const LangevinConfig& langevin) {
+  const auto sampled = energy_.sampler().start(block.chains, langevin, noise(block));
+  energy_.sampler().finish();
+  block.chains = sampled.chains;
+  return sampled.record.gradient_magnitude;
+}
+
+at::Tensor ChainBlocks::advance_pairs(ChainBlock& block, const LangevinConfig& langevin) {
+  auto hat = *config_.hat;
+  hat.pair.temperature = langevin.temperature;
+  hat.pair.residual_eta = langevin.eta;
+  hat.pair.max_norm = langevin.max_norm;
+  const auto identities = noise(block);
+  PairRecord record;
+  block.pairs = walk_pairs(energy_.sampler(), generated(), block.pairs, hat, langevin.steps,
+                           {keys_.latent_chain, identities.key, identities.identities, identities.first_step}, &record);
+  block.chains = block.pairs.images();
+  return hat.pair.moves_residual ? record.residual_magnitude : record.latent_magnitude;
 }
 
 void ChainBlocks::check_finite(const ChainBlock& block) const {
@@ -98,6 +140,26 @@ std::vector<float> ChainBlocks::energies(const ChainBlock& block) {
   const torch::NoGradGuard constant;
   const auto energy = energy_.sampler().gradient(block.chains).energy.to(torch::kCPU).contiguous();
   return {energy.const_data_ptr<float>(), energy.const_data_ptr<float>() + energy.numel()};
+}
+
+std::vector<float> ChainBlocks::residual_sizes(const ChainBlock& block) const {
+  if (!config_.hat) return {};
+  const auto sizes = residual_size(block.pairs.residuals).to(torch::kCPU).contiguous();
+  return {sizes.const_data_ptr<float>(), sizes.const_data_ptr<float>() + sizes.numel()};
+}
+
+at::Tensor ChainBlocks::shown(const ChainBlock& block) const {
+  constexpr double kResidualGain = 4;  // residuals are small
+  if (!config_.hat || config_.view == PairView::sum) return block.chains;
+  return config_.view == PairView::generated ? block.pairs.generated : block.pairs.residuals * kResidualGain;
+}
+
+std::vector<WeightsPart> ChainBlocks::parts() {
+  auto parts = energy_.parts();
+  if (!config_.hat) return parts;
+  parts.push_back(start_->generator()->copied());
+  for (const auto& [key, value] : facts_of(*config_.hat)) parts.back().facts["hat_" + key] = value;
+  return parts;
 }
 
 at::Tensor ChainBlocks::as_bytes(const at::Tensor& chains) {

@@ -107,7 +107,7 @@ StepRecord Classify::step(std::int64_t step) {
     const auto result = learner_.take();
     record.learning_rate = learner_.learning_rate(step);
     const auto clipped = learner_.apply(step);
-    record.classifier_loss = result.loss;
+    record.loss = result.loss;
     record.accuracy = result.correct / static_cast<double>(config_.training.batch);
     record.more.emplace_back("clipped_tensors", static_cast<double>(clipped));
   }

@@ -21,7 +21,7 @@ void refuse_infinite(const char* what, double value, std::int64_t step) {
 
 /// The quantity whose size tells: the loss of what learns.
 double watched(const StepRecord& record) {
-  return record.energy_difference ? *record.energy_difference : record.classifier_loss.value_or(0);
+  return record.energy_difference ? *record.energy_difference : record.loss.value_or(0);
 }
 const char* watched_name(const StepRecord& record) {
   return record.energy_difference ? "energy difference" : "loss";
@@ -32,7 +32,7 @@ const char* watched_name(const StepRecord& record) {
 void DivergenceWatch::see(const StepRecord& record) {
   refuse_infinite("energy difference", record.energy_difference.value_or(0), record.step);
   refuse_infinite("gradient magnitude", record.gradient_magnitude.value_or(0), record.step);
-  refuse_infinite("loss", record.classifier_loss.value_or(0), record.step);
+  refuse_infinite("loss", record.loss.value_or(0), record.step);
   refuse_infinite("generator loss", record.generator_loss.value_or(0), record.step);
   check_bound(record);
   one_sign_ = one_sign_ && watched(record) * sum_ >= 0;

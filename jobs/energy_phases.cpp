@@ -116,12 +116,12 @@ void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalar
   for (const auto& lane : work)
     energy_.add_lane([&] {
       const auto result =
-          energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature);
+          energy_lane_gradients(energy_.network(), lane.data, lane.chains, config_.langevin.temperature, config_.loss);
       std::vector<float> extras(kEnergyScalars);
       extras[kDataEnergy] = result.data_energy;
       extras[kChainEnergy] = result.chain_energy;
       extras[kMagnitude] =
-          config_.langevin.steps > 0 ? lane.sampled.record.gradient_magnitude.mean().item<float>() : 0.0f;
+          lane.sampled.record.gradient_magnitude.defined() ? lane.sampled.record.gradient_magnitude.mean().item<float>() : 0.0f;
       for (const float value : scalars(lane)) extras.push_back(value);
       return extras;
     });

@@ -23,6 +23,7 @@ struct EnergyTrainingConfig {
   LearningConfig energy_learning;
   LangevinConfig langevin;
   TermsConfig terms;
+  EnergyLoss loss = EnergyLoss::likelihood;  ///< no option: which jobs, in which modes, learn otherwise
   double data_noise = 1e-2;           ///< standard deviation, pixel range [-1, 1]
   std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
 };

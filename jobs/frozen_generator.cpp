@@ -34,14 +34,14 @@ class BuiltInGenerator final : public FrozenGenerator {
     if (facts_.contains("batch_norm") && facts_.at("batch_norm") == "off") use_ = BatchNormUse::off;
     read_part(file, part, named_state(*network_));
     network_->to(device_);
+    hold_constant(*network_);
+    factor_ = generator_config(facts_, file.path().string()).factor;
     description_ = fmt::format("{} of {}, part {}", facts_["network"], file.path().string(), part);
   }
 
   std::int64_t latent_length() const override { return network_->latent_length(); }
-  at::Tensor images(const at::Tensor& latents) override {
-    const torch::NoGradGuard constant;
-    return network_->generate(latents.to(device_), use_);
-  }
+  at::Tensor make(const at::Tensor& latents) override { return network_->generate(latents.to(device_), use_); }
+  double factor() const override { return factor_; }
   WeightsPart copied() const override { return copied_part(kPart, named_state(*network_), facts_); }
   std::string description() const override { return description_; }
 
@@ -50,6 +50,7 @@ class BuiltInGenerator final : public FrozenGenerator {
   WeightFacts facts_;
   std::shared_ptr<Generator> network_;
   BatchNormUse use_ = BatchNormUse::running;
+  double factor_ = 1;
   std::string description_;
 };
 
@@ -68,11 +69,11 @@ class ScriptedGenerator final : public FrozenGenerator {
                   "give a run folder, an HDF5 file of `langrun weights import`, or a module saved by torch.jit.save");
     }
     module_.eval();
+    for (const auto& weight : module_.parameters()) weight.requires_grad_(false);
   }
 
   std::int64_t latent_length() const override { return config_.latent; }
-  at::Tensor images(const at::Tensor& latents) override {
-    const torch::NoGradGuard constant;
+  at::Tensor make(const at::Tensor& latents) override {
     at::Tensor images;
     try {
       const auto value = module_.forward({latents.to(device_)});
@@ -88,7 +89,13 @@ class ScriptedGenerator final : public FrozenGenerator {
     return config_.range == "0:1" ? images * 2 - 1 : images;
   }
   WeightsPart copied() const override {
-    return {kPart, {{"network", "torchscript"}, {"file", path_}, {"checksum", checksum_}}, {}};
+    return {kPart,
+            {{"network", "torchscript"},
+             {"file", path_},
+             {"checksum", checksum_},
+             {"latent", std::to_string(config_.latent)},
+             {"range", config_.range}},
+            {}};
   }
   std::string description() const override { return fmt::format("TorchScript {}", path_); }
 
@@ -113,14 +120,16 @@ void check_settings(const SourceConfig& config, bool scripted) {
 }
 
 // What a first call tells: shape, and whether the values are of the range that was stated.
-void check_images(const at::Tensor& images, const SourceConfig& config, const ImageShape& image, std::int64_t batch) {
+void check_images(const at::Tensor& made, double factor, const SourceConfig& config, const ImageShape& image,
+                  std::int64_t batch) {
   const std::vector<std::int64_t> expected{batch, image.channels, image.height, image.width};
-  if (images.sizes().vec() != expected)
+  if (made.sizes().vec() != expected)
     throw Error(ExitCode::input,
                 fmt::format("generator {} makes images {}, the energy takes [{}, {}, {}, {}]", config.generator,
-                            c10::str(images.sizes()), batch, image.channels, image.height, image.width),
+                            c10::str(made.sizes()), batch, image.channels, image.height, image.width),
                 "choose an energy and a generator of one size");
   // Seen in [-1, 1], whatever was stated.
+  const auto images = made / factor;
   const auto low = images.min().item<float>(), high = images.max().item<float>();
   if (!(low >= -1.01f && high <= 1.01f))
     throw Error(ExitCode::input,
@@ -136,6 +145,11 @@ void check_images(const at::Tensor& images, const SourceConfig& config, const Im
 }
 
 }  // namespace
+
+at::Tensor FrozenGenerator::images(const at::Tensor& latents) {
+  const torch::NoGradGuard constant;
+  return make(latents);
+}
 
 FrozenSource::FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world)
     : config_(config), from_checkpoint_(from_checkpoint),
@@ -159,7 +173,7 @@ void FrozenSource::open(const ImageShape& image, std::int64_t batch, const at::D
   std::vector<std::uint64_t> places(static_cast<std::size_t>(batch));
   std::iota(places.begin(), places.end(), 0);
   const auto latents = fresh_latents(places, 0, noise_key(1, Stream::sample, 0), generator_->latent_length());
-  check_images(generator_->images(latents), config_, image, batch);
+  check_images(generator_->images(latents), generator_->factor(), config_, image, batch);
 }
 
 FrozenGenerator& FrozenSource::generator() {

@@ -21,8 +21,13 @@ class FrozenGenerator {
  public:
   virtual ~FrozenGenerator() = default;
   virtual std::int64_t latent_length() const = 0;
-  /// latents [b, nz] float32 to images [b, C, H, W] float32 in [-1, 1], on its device.
-  virtual at::Tensor images(const at::Tensor& latents) = 0;
+  /// latents [b, nz] float32 to images [b, C, H, W] float32 in [-factor, factor], on its device. Under autograd
+  /// differentiable in the latents; the weights are constants.
+  virtual at::Tensor make(const at::Tensor& latents) = 0;
+  /// The same without a graph.
+  at::Tensor images(const at::Tensor& latents);
+  /// Bound of its images' values.
+  virtual double factor() const { return 1; }
   /// Part `source` of a checkpoint: of a built-in network its weights, of TorchScript the file's checksum.
   virtual WeightsPart copied() const = 0;
   /// "sngan32 of runs/a/checkpoint/00006000/weights.h5, average weights"
@@ -48,9 +53,10 @@ class FrozenSource final : public ChainSource {
   std::string description() const override;
   void copy_to(std::vector<WeightsPart>& parts) const override;
   void restore(const WeightsFile& file) override;
+  /// Once it is open, or restored. Throws Error(input) where its file was missing and nothing was restored.
+  FrozenGenerator& generator();
 
  private:
-  FrozenGenerator& generator();
 
   SourceConfig config_;
   bool from_checkpoint_;

@@ -90,9 +90,7 @@ std::unique_ptr<FiniteSource> make_images_source(const std::filesystem::path& pa
                                                  const ImageShape& image) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(path, ignored) && h5::looks_like_hdf5(path)) {
-    if (resize)
-      throw Error(ExitCode::usage, fmt::format("--resize goes with a folder of images, {} is a store", path.string()),
-                  "import the images again with --size");
+    if (resize) return make_resized_store_source(path.string(), image);
     return make_store_source(path.string(), image, std::nullopt);
   }
   return std::make_unique<EncodedImages>(path, resize, image);

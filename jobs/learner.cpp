@@ -54,10 +54,6 @@ bool all_finite(std::span<const float> values) {
   return bad == 0;
 }
 
-void hold_constant(torch::nn::Module& module) {
-  for (auto& weight : module.parameters()) weight.set_requires_grad(false);
-}
-
 }  // namespace
 
 GradientReduction::GradientReduction(NamedTensors weights, std::size_t extras)
@@ -241,10 +237,16 @@ at::Tensor GeneratorLearner::infer(const at::Tensor& latents, const at::Tensor& 
   return infer_latents(*network_, latents, images, config, training_use_, key, identities);
 }
 
-void GeneratorLearner::add_lane(const at::Tensor& latents, const at::Tensor& images) {
+at::Tensor GeneratorLearner::differentiable(const at::Tensor& latents, bool for_evaluation) {
+  auto& network = for_evaluation && average_ ? *average_ : *network_;
+  const ConstantWeights held(network);
+  return network.generate(latents.to(device_), for_evaluation ? evaluation_use_ : training_use_);
+}
+
+void GeneratorLearner::add_lane(const at::Tensor& latents, const at::Tensor& images, double weight) {
   const torch::AutoGradMode learning(true);
   reduction_.add_lane([&] {
-    std::vector<float> extras{generator_lane_gradients(*network_, latents, images, training_use_)};
+    std::vector<float> extras{generator_lane_gradients(*network_, latents, images, training_use_, weight)};
     if (training_use_ != BatchNormUse::lane) return extras;
     for (const auto& layer : network_->batch_norms())
       for (const auto& statistic : {layer->lane_mean, layer->lane_variance}) {

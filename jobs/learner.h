@@ -135,12 +135,15 @@ class GeneratorLearner {
   at::Tensor images(const at::Tensor& latents);
   /// g(z) as evaluation runs it: running statistics, averaged weights where they are kept.
   at::Tensor images_for_evaluation(const at::Tensor& latents);
+  /// The same two under autograd, differentiable in the latents, with the weights held constant.
+  at::Tensor differentiable(const at::Tensor& latents, bool for_evaluation);
 
   /// Latents of a lane, inferred from its chains; see infer_latents.
   at::Tensor infer(const at::Tensor& latents, const at::Tensor& images, const InferenceConfig& config, NoiseKey key,
                    const std::vector<std::uint64_t>& identities);
   /// One lane's loss and gradients, on its way into the reduction; see GradientReduction, also for what follows.
-  void add_lane(const at::Tensor& latents, const at::Tensor& images);
+  /// `weight`: see generator_lane_gradients.
+  void add_lane(const at::Tensor& latents, const at::Tensor& images, double weight = 1);
   void wait() { reduction_.wait(); }
   /// Returns the loss, mean over lanes.
   double take();

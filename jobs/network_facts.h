@@ -9,11 +9,13 @@ namespace langrun {
 WeightFacts facts_of(const EnergyConfig& config);
 WeightFacts facts_of(const GeneratorConfig& config);
 WeightFacts facts_of(const ClassifierConfig& config);
+WeightFacts facts_of(const EncoderConfig& config);
 
 /// The settings that `facts` name; what they leave out keeps its default. Throw Error(input) for a missing `network`
 /// or a malformed value; `where` names the source.
 EnergyConfig energy_config(const WeightFacts& facts, const std::string& where);
 GeneratorConfig generator_config(const WeightFacts& facts, const std::string& where);
 ClassifierConfig classifier_config(const WeightFacts& facts, const std::string& where);
+EncoderConfig encoder_config(const WeightFacts& facts, const std::string& where);
 
 }  // namespace langrun

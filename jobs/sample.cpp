@@ -25,7 +25,7 @@ void sample_images(const SampleConfig& config, Communicator& world, const Sample
       agree(world, "sample", [&] {
         if (block) blocks->advance(*block, config.langevin.steps);
       });
-    if (block) images = ChainBlocks::as_bytes(block->chains);
+    if (block) images = ChainBlocks::as_bytes(blocks->shown(*block));
     const auto* bytes = reinterpret_cast<const std::byte*>(images.const_data_ptr<std::uint8_t>());
     const auto all = world.gather_all("samples", {bytes, static_cast<std::size_t>(images.numel())});
     agree(world, "keep samples", [&] {

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/settings.h"
+#include "jobs/hat_config.h"
 #include "jobs/source_config.h"
 
 namespace langrun {
@@ -13,6 +15,7 @@ namespace langrun {
 struct SampledEnergyConfig {
   std::filesystem::path file;       ///< of weights (HDF5); empty: untrained
   std::string part = "energy";      ///< energy or energy_average
+  std::int64_t size = 0;            ///< of TorchScript: side of its images
   EnergyConfig untrained;           ///< without a file: the network
   std::int64_t untrained_seed = 1;  ///< and the seed of its weights
   double untrained_tau = 0;         ///< and of the Gaussian term, 0: none
@@ -42,13 +45,24 @@ struct SampleStartConfig {
       path;  ///< checkpoint: its weights.h5; drawn, data: the store; bank: a checkpoint's folder; images
   std::string group = "auto";  ///< bank
   bool resize = false;         ///< images
+  std::int64_t interpolation = 0;  ///< of a generator: chains from one latent to another, both ends included; 0: none
   std::int64_t seed = 1;       ///< data: of the order
+};
+
+/// What of a pair is shown.
+enum class PairView {
+  sum,        ///< G(Z) + Y
+  generated,  ///< G(Z)
+  residual,   ///< Y, four times as large
 };
 
 /// Chains of any source under any trained energy.
 struct SampleConfig {
   SampledEnergyConfig energy;
   SampleStartConfig start;
+  /// Chains are pairs of a hat energy: their latents are the source's, steps, eta and clip those of `langevin`.
+  std::optional<HatChainConfig> hat;
+  PairView view = PairView::sum;    ///< of a hat's chains
   LangevinConfig langevin;  ///< of these samples; its temperature is the energy's, and not used
   std::int64_t count = 64;  ///< chains; 0: all that the source has
   std::int64_t seed = 1;

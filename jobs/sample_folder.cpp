@@ -40,6 +40,18 @@ std::vector<float> host_values(const at::Tensor& chains) {
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
+std::vector<float> latents_of(const ChainBlock& block) {
+  return block.pairs.latents.defined() ? host_values(block.pairs.latents) : std::vector<float>{};
+}
+
+/// Columns of a block or a table, in the order in which ranks hand them over.
+template <typename Columns>
+auto columns_of(Columns& c) {
+  std::vector columns{&c.energy, &c.magnitude};
+  if (!c.residual.empty()) columns.push_back(&c.residual);
+  return columns;
+}
+
 }  // namespace
 
 bool chains_begun(const fs::path& run) {
@@ -52,7 +64,7 @@ class FolderSampling::Parts {
   Parts(const SampleConfig& config, bool begun, Communicator& world)
       : config_(config), world_(world), begun_(begun), blocks_(config_, world, !begun) {}
 
-  const ChainBlocks& blocks() const { return blocks_; }
+  ChainBlocks& blocks() { return blocks_; }
 
   ExitCode run(const SampleFolderConfig& folder, std::size_t finished, SampleObserver& observer) {
     folder_ = &folder;
@@ -116,7 +128,7 @@ class FolderSampling::Parts {
   bool stops_before(std::int64_t target) const { return folder_->stop_at > 0 && folder_->stop_at < target; }
 
   /// The next own block that has not come to `target`, and is not to stop where it is.
-  std::optional<Walk> next_walk(std::int64_t& next, std::int64_t target) const {
+  std::optional<Walk> next_walk(std::int64_t& next, std::int64_t target) {
     for (; next < blocks_.blocks(); next += world_.size()) {
       auto state = read_block(folder_->run, next, config_.call, blocks_.image());
       if (state.step > target)
@@ -126,16 +138,25 @@ class FolderSampling::Parts {
             "leave out of --steps-list what chains have passed");
       const bool seen = state.columns.size() > listed_before(target);
       if (seen || (stops_before(target) && state.step >= folder_->stop_at)) continue;
-      const auto image = blocks_.image();
-      const auto chains =
-          torch::from_blob(state.chains.data(), {config_.call, image.channels, image.height, image.width});
-      // A copy, since the state goes.
-      Walk walk{blocks_.take_up(next, state.step, chains.clone(), state.magnitudes), std::move(state.columns),
-                state.step};
+      Walk walk{taken_up(state), std::move(state.columns), state.step};
       next += world_.size();
       return walk;
     }
     return std::nullopt;
+  }
+
+  // Of copies, since the state goes.
+  ChainBlock taken_up(BlockState& state) {
+    const auto image = blocks_.image();
+    const auto kept = torch::from_blob(state.chains.data(), {config_.call, image.channels, image.height, image.width});
+    const auto latents =
+        torch::from_blob(state.latents.data(), {config_.call, std::ssize(state.latents) / config_.call});
+    if (latents.size(1) != blocks_.latent_length())
+      throw Error(ExitCode::storage,
+                  fmt::format("{}: its latents are of {} numbers, the generator takes {}",
+                              block_file(folder_->run, state.number).string(), latents.size(1), blocks_.latent_length()),
+                  "this sampling cannot go on; begin it anew in another folder");
+    return blocks_.take_up(state.number, state.step, kept.clone(), latents.clone(), state.magnitudes);
   }
 
   std::size_t listed_before(std::int64_t target) const {
@@ -161,7 +182,7 @@ class FolderSampling::Parts {
   }
 
   BlockColumn seen(Walk& walk, std::size_t at) {
-    BlockColumn column{blocks_.energies(walk.block), {}};
+    BlockColumn column{blocks_.energies(walk.block), {}, blocks_.residual_sizes(walk.block)};
     const auto steps = folder_->steps[at] - (at == 0 ? 0 : folder_->steps[at - 1]);
     for (auto& sum : walk.block.magnitudes) {
       column.magnitude.push_back(steps == 0 ? std::numeric_limits<float>::quiet_NaN()
@@ -180,7 +201,8 @@ class FolderSampling::Parts {
   void save(const Walk& walk) {
     write_block(
         folder_->run,
-        {walk.block.number, walk.block.step, host_values(walk.block.chains), walk.block.magnitudes, walk.columns},
+        {walk.block.number, walk.block.step, host_values(ChainBlocks::kept(walk.block)), latents_of(walk.block),
+         walk.block.magnitudes, walk.columns},
         blocks_.image());
   }
 
@@ -211,16 +233,13 @@ class FolderSampling::Parts {
   }
 
   /// What a rank hands over of one block: images, then its columns.
-  std::vector<std::byte> packed(std::int64_t number, std::size_t at) const {
-    const auto image = blocks_.image();
-    auto state = read_block(folder_->run, number, config_.call, image);
-    const auto chains =
-        torch::from_blob(state.chains.data(), {config_.call, image.channels, image.height, image.width});
-    const auto images = ChainBlocks::as_bytes(chains);
+  std::vector<std::byte> packed(std::int64_t number, std::size_t at) {
+    auto state = read_block(folder_->run, number, config_.call, blocks_.image());
+    const auto images = ChainBlocks::as_bytes(blocks_.shown(taken_up(state)));
     const auto* begin = reinterpret_cast<const std::byte*>(images.const_data_ptr<std::uint8_t>());
     std::vector<std::byte> bytes(begin, begin + images.numel());
     for (std::size_t i = 0; i <= at; ++i)
-      for (const auto* values : {&state.columns.at(i).energy, &state.columns.at(i).magnitude}) {
+      for (const auto* values : columns_of(state.columns.at(i))) {
         const auto raw = std::as_bytes(std::span(*values));
         bytes.insert(bytes.end(), raw.begin(), raw.end());
       }
@@ -235,6 +254,7 @@ class FolderSampling::Parts {
     if (world_.rank() == 0) {
       table.energy.resize(static_cast<std::size_t>(table.chains) * (at + 1));
       table.magnitude.resize(table.energy.size());
+      if (config_.hat) table.residual.resize(table.energy.size());
     }
     for (std::int64_t first = 0; first < blocks_.blocks(); first += world_.size()) {
       std::vector<std::byte> own;
@@ -262,7 +282,7 @@ class FolderSampling::Parts {
     from += config_.call * image_bytes;
     std::vector<float> column(static_cast<std::size_t>(config_.call));
     for (std::size_t i = 0; i <= at; ++i)
-      for (auto* values : {&table.energy, &table.magnitude}) {
+      for (auto* values : columns_of(table)) {
         std::memcpy(column.data(), from, column.size() * sizeof(float));
         from += column.size() * sizeof(float);
         for (std::int64_t c = 0; c < kept; ++c)
@@ -290,7 +310,7 @@ void FolderSampling::keep_energy(const fs::path& run) const {
   // Of a start that died before its chains were begun.
   std::error_code ignored;
   fs::remove(run / "weights.h5", ignored);
-  write_weights_file(run / "weights.h5", parts_->blocks().energy().parts());
+  write_weights_file(run / "weights.h5", parts_->blocks().parts());
 }
 
 ExitCode FolderSampling::run(const SampleFolderConfig& folder, std::size_t finished, SampleObserver& observer) {

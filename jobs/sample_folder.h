@@ -29,6 +29,7 @@ struct SampleFolderConfig {
 struct ChainTable {
   std::vector<std::int64_t> steps;       ///< [S]
   std::vector<float> energy, magnitude;  ///< [N, S]
+  std::vector<float> residual;           ///< [N, S] of a hat; empty without
   std::int64_t chains = 0;               ///< N
 };
 

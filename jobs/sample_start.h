@@ -10,6 +10,7 @@
 #include "core/images.h"
 #include "distributed/communicator.h"
 #include "jobs/chain_source.h"
+#include "jobs/frozen_generator.h"
 #include "jobs/sample_config.h"
 
 namespace langrun {
@@ -30,6 +31,11 @@ class SampleStart {
   /// Chains `places` before their first step, [b, C, H, W] float32 on any device. The number of places is that of every
   /// call. Throws Error(input) where a place cannot be read.
   at::Tensor begin(const std::vector<std::uint64_t>& places, NoiseKey key);
+  /// The generator that chains begin with; nullptr where they begin otherwise.
+  FrozenGenerator* generator();
+  /// Latents of chains that begin with a generator's images: [b, nz]. With an `interpolation` of n, chains n r .. n r + n - 1
+  /// go from one latent to another in equal steps, on the arc between them.
+  at::Tensor latents(const std::vector<std::uint64_t>& places, NoiseKey key);
   std::string description() const;
 
  private:

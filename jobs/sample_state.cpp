@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
 #include <span>
 
 #include "core/error.h"
@@ -19,10 +20,12 @@ std::string checksum_of(const BlockState& state) {
   Checksum sum;
   sum.add(std::as_bytes(std::span(&state.step, 1)));
   sum.add(std::as_bytes(std::span(state.chains)));
+  sum.add(std::as_bytes(std::span(state.latents)));
   sum.add(std::as_bytes(std::span(state.magnitudes)));
   for (const auto& column : state.columns) {
     sum.add(std::as_bytes(std::span(column.energy)));
     sum.add(std::as_bytes(std::span(column.magnitude)));
+    sum.add(std::as_bytes(std::span(column.residual)));
   }
   return sum.text();
 }
@@ -37,10 +40,14 @@ void read_columns(const h5::File& file, BlockState& state, std::uint64_t call) {
   const auto listed = energy.shape().empty() ? 0 : energy.shape()[0];
   if (energy.shape() != h5::Shape{listed, call} || magnitude.shape() != energy.shape())
     throw Error(ExitCode::input, "is of another call size");
+  std::optional<h5::Dataset> residual;
+  if (file.has("/residual")) residual.emplace(file.dataset("/residual"));
+  if (residual && residual->shape() != energy.shape()) throw Error(ExitCode::input, "is of another call size");
   for (std::uint64_t i = 0; i < listed; ++i) {
-    BlockColumn column{std::vector<float>(call), std::vector<float>(call)};
+    BlockColumn column{std::vector<float>(call), std::vector<float>(call), std::vector<float>(residual ? call : 0)};
     energy.read_rows(i, 1, column.energy.data());
     magnitude.read_rows(i, 1, column.magnitude.data());
+    if (residual) residual->read_rows(i, 1, column.residual.data());
     state.columns.push_back(std::move(column));
   }
 }
@@ -55,6 +62,11 @@ BlockState read_checked(const fs::path& path, std::int64_t number, std::uint64_t
                                   static_cast<std::uint64_t>(image.height), static_cast<std::uint64_t>(image.width)})
     throw Error(ExitCode::input, "is of another shape");
   state.chains = chains.read<float>();
+  if (file.has("/latents")) {
+    const auto latents = file.dataset("/latents");
+    if (latents.shape().size() != 2 || latents.shape()[0] != call) throw Error(ExitCode::input, "is of another shape");
+    state.latents = latents.read<float>();
+  }
   state.magnitudes = file.dataset("/magnitudes").read<double>();
   read_columns(file, state, call);
   if (file.read_text_attribute("/", "checksum") != checksum_of(state))
@@ -81,13 +93,17 @@ void write_block(const fs::path& run, const BlockState& state, const ImageShape&
               static_cast<std::uint64_t>(image.width)},
              state.chains.data());
   file.write("/magnitudes", {call}, state.magnitudes.data());
-  std::vector<float> energy, magnitude;
+  if (!state.latents.empty())
+    file.write("/latents", {call, static_cast<std::uint64_t>(state.latents.size()) / call}, state.latents.data());
+  std::vector<float> energy, magnitude, residual;
   for (const auto& column : state.columns) {
     energy.insert(energy.end(), column.energy.begin(), column.energy.end());
     magnitude.insert(magnitude.end(), column.magnitude.begin(), column.magnitude.end());
+    residual.insert(residual.end(), column.residual.begin(), column.residual.end());
   }
   file.write("/energy", {state.columns.size(), call}, energy.data());
   file.write("/gradient_magnitude", {state.columns.size(), call}, magnitude.data());
+  if (!residual.empty()) file.write("/residual", {state.columns.size(), call}, residual.data());
   file.write_attribute("/", "step", state.step);
   file.write_attribute("/", "checksum", checksum_of(state));
   file.close();

@@ -13,11 +13,13 @@ namespace langrun {
 struct BlockColumn {
   std::vector<float> energy;     ///< [call] U at that step
   std::vector<float> magnitude;  ///< [call] mean over the steps since the listed step before; NaN where there was none
+  std::vector<float> residual;   ///< [call] root mean square of the residual; empty without a hat
 };
 
 struct BlockState {
   std::int64_t number = 0, step = 0;
-  std::vector<float> chains;         ///< [call, C, H, W]
+  std::vector<float> chains;         ///< [call, C, H, W], of a hat its residuals
+  std::vector<float> latents;        ///< [call, nz] of a hat; empty without
   std::vector<double> magnitudes;    ///< [call] sums since the last listed step
   std::vector<BlockColumn> columns;  ///< one for each listed step that was reached
 };

@@ -7,9 +7,12 @@
 #include "core/error.h"
 #include "core/networks/energy.h"
 #include "core/torch.h"
+#include "data/durable.h"
 #include "data/hdf5.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/scripted_energy.h"
+#include "jobs/torchscript.h"
 
 namespace langrun {
 namespace {
@@ -30,17 +33,50 @@ SampledEnergy::SampledEnergy(const SampledEnergyConfig& config, const at::Device
     energy_.config = config.untrained;
     energy_.tau = config.untrained_tau;
     energy_.network = make_energy(config.untrained, static_cast<std::uint64_t>(config.untrained_seed));
+  } else if (std::filesystem::exists(config.file) && looks_like_torchscript(config.file.string())) {
+    open_script(config.file.string(), config.size);
   } else {
     if (std::filesystem::exists(config.file) && !h5::looks_like_hdf5(config.file))
       throw Error(ExitCode::input, fmt::format("{} is not a file of weights (HDF5)", config.file.string()),
                   "name a run folder, or a file of `langrun weights import`");
-    const WeightsFile file(config.file);
-    energy_ = read_energy(file, config.part);
-    if (file.has(kPrior)) prior_ = read_energy(file, kPrior);
+    read(WeightsFile(config.file));
   }
-  sampler_ = std::make_unique<ChainSampler>(energy_.config, config.precision, device);
-  sampler_->refresh(*energy_.network);
+  make_sampler(device);
   add_terms(device);
+}
+
+void SampledEnergy::read(const WeightsFile& file) {
+  const auto facts = file.facts(config_.part);
+  if (const auto script = facts.find("script"); script != facts.end()) {
+    // A sampling that goes on keeps of TorchScript where it is, and what it was.
+    open_script(script->second, std::stoll(facts.at("size")));
+    if (checksum(std::filesystem::path(script->second)) != facts.at("checksum"))
+      throw Error(ExitCode::input, fmt::format("{} is another file than the one this began with", script->second),
+                  "put the original back, or begin anew");
+    return;
+  }
+  energy_ = read_energy(file, config_.part);
+  if (file.has(kPrior)) prior_ = read_energy(file, kPrior);
+}
+
+void SampledEnergy::open_script(const std::string& path, std::int64_t size) {
+  if (size <= 0)
+    throw Error(ExitCode::usage, fmt::format("the size of the images that {} takes is not known", path),
+                "TorchScript does not say it: give --energy.size");
+  energy_.network = open_scripted_energy(path, {3, size, size});
+  script_ = path;
+}
+
+void SampledEnergy::make_sampler(const at::Device& device) {
+  if (script_.empty()) {
+    sampler_ = std::make_unique<ChainSampler>(energy_.config, config_.precision, device);
+    sampler_->refresh(*energy_.network);
+    return;
+  }
+  if (config_.precision != "fp32" || !device.is_cpu())
+    throw Error(ExitCode::usage, fmt::format("{} is TorchScript, which is run in fp32 on the CPU", script_),
+                "use --precision fp32 and --device cpu");
+  sampler_ = std::make_unique<ChainSampler>(energy_.network);
 }
 
 void SampledEnergy::add_terms(const at::Device& device) {
@@ -76,6 +112,16 @@ ImageShape SampledEnergy::image() const { return energy_.network->input(); }
 
 std::vector<WeightsPart> SampledEnergy::parts() const {
   std::vector<WeightsPart> parts;
+  if (!script_.empty()) {
+    const auto path = std::filesystem::absolute(script_).string();
+    parts.push_back({"energy",
+                     {{"script", path},
+                      {"size", std::to_string(image().height)},
+                      {"checksum", checksum(std::filesystem::path(path))},
+                      {"temperature", fmt::format("{}", config_.temperature)}},
+                     {}});
+    return parts;
+  }
   parts.push_back(part_of("energy", energy_, config_.temperature));
   if (prior_.network) parts.push_back(part_of(kPrior, prior_, prior_.temperature));
   return parts;

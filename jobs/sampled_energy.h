@@ -26,7 +26,6 @@ class SampledEnergy {
   ImageShape image() const;
   /// Its calls are to have the temperature of `temperature()`.
   ChainSampler& sampler() { return *sampler_; }
-  /// T J.
   /// Of T E(x): what core/curvature.h wants, with (Leaky)ReLUs as `activation` says. Its weight is that of the gradient,
   /// eta^2 / (2 T J).
   CurvatureProduct curvature(const Activation& activation) const;
@@ -34,15 +33,20 @@ class SampledEnergy {
   bool piecewise_linear() const;
   /// Whether chains feel a Gaussian term.
   bool gaussian() const { return energy_.tau > 0; }
+  /// T J.
   double temperature() const { return config_.temperature * config_.joint_temperature; }
   /// Parts `energy` and, where there is one, `prior`, with temperatures and tau: all that another SampledEnergy needs.
   std::vector<WeightsPart> parts() const;
 
  private:
+  void read(const WeightsFile& file);
+  void open_script(const std::string& path, std::int64_t size);
+  void make_sampler(const at::Device& device);
   void add_terms(const at::Device& device);
 
   SampledEnergyConfig config_;
   TrainedEnergy energy_, prior_;
+  std::string script_;  // TorchScript that the energy is; empty: a network of our own
   std::unique_ptr<ChainSampler> sampler_;
 };
 

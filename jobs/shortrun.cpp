@@ -14,6 +14,7 @@
 #include "jobs/chain_starts.h"
 #include "jobs/energy_phases.h"
 #include "jobs/learner.h"
+#include "jobs/learning_source.h"
 #include "jobs/module_weights.h"
 #include "jobs/snapshot.h"
 
@@ -23,32 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 BatchNormUse batch_norm_use(const std::string& name) { return name == "lane" ? BatchNormUse::lane : BatchNormUse::off; }
-
-/// Images of the generator that learns, with the latents they came from.
-class LearningSource final : public ChainSource {
- public:
-  explicit LearningSource(GeneratorLearner& generator) : generator_(generator) {}
-  std::int64_t latent_length() const override { return generator_.latent_length(); }
-  std::string description() const override { return "the generator"; }
-
-  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override {
-    const auto latents = fresh_latents(slots, step, key, latent_length());
-    return {generator_.images(latents), latents};
-  }
-
-  // With training-mode batch norm the generator runs on all drawn latents, new and old, and only the new images are
-  // kept: a call of any other shape would give other statistics.
-  void renew(FreshChains& chains, const at::Tensor& anew, const std::vector<std::uint64_t>& slots, std::int64_t step,
-             NoiseKey key) override {
-    const auto latents = fresh_latents(slots, step, key, latent_length());
-    chains.latents = torch::where(anew.view({-1, 1}), latents, chains.latents);
-    const auto images = generator_.images(chains.latents).to(torch::kCPU);
-    chains.images = torch::where(anew.view({-1, 1, 1, 1}), images, chains.images);
-  }
-
- private:
-  GeneratorLearner& generator_;
-};
 
 class Shortrun final : public TrainingJob {
  public:

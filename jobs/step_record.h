@@ -23,9 +23,9 @@ struct StepRecord {
   std::optional<double> energy_difference;
   /// Mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps.
   std::optional<double> gradient_magnitude;
-  std::optional<double> classifier_loss;  ///< mean cross entropy of the batch
+  std::optional<double> loss;  ///< of the batch: cross entropy, or 1000 times the mean squared error of an autoencoder
   std::optional<double> accuracy;         ///< of the batch, as the classifier stood before the step
-  double learning_rate = 0;               ///< of the energy, or of the classifier
+  double learning_rate = 0;               ///< of the energy, the classifier or the autoencoder
   std::optional<double> generator_loss;  ///< squared distance of chains and generator, summed over pixels
   std::optional<double> bank_mean_age;   ///< mean rounds since rejuvenation, over the whole bank
   double image_steps_per_second = 0;     ///< all ranks, of the sampling phase; of classify: see there

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/module_tensors.h"
+#include "core/networks/autoencoder.h"
 #include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
@@ -37,8 +38,14 @@ Built build(const std::string& part, const WeightFacts& facts, const std::string
     told.update({{"network", config.network},
                  {"width", config.width},
                  {"latent", config.latent},
+                 {"factor", config.factor},
                  {"batch_norm", norm == facts.end() ? "running" : norm->second}});
     return {make_generator(config, 0), told};
+  }
+  if (kind == "encoder") {
+    const auto config = encoder_config(facts, where);
+    told.update({{"network", config.network}, {"width", config.width}});
+    return {make_encoder(config, 0), told};
   }
   const auto config = classifier_config(facts, where);
   told.update({{"network", config.network},
@@ -50,7 +57,7 @@ Built build(const std::string& part, const WeightFacts& facts, const std::string
 }
 
 bool has_module(const std::string& part) {
-  for (const std::string kind : {"energy", "generator", "classifier"})
+  for (const std::string kind : {"energy", "generator", "classifier", "encoder"})
     if (part == kind || part == kind + "_average") return true;
   return false;
 }
@@ -69,7 +76,7 @@ std::string only_part(const WeightsFile& file) {
 ExportedWeights export_weights(const WeightsFile& file, const std::string& part) {
   if (!has_module(part))
     throw Error(ExitCode::usage, fmt::format("no module stands for weights '{}'", part),
-                "--part is energy, generator or classifier, or one of these with _average");
+                "--part is energy, generator, classifier or encoder, or one of these with _average");
   const auto [module, facts] = build(part, file.facts(part), file.path().string());
   const auto state = named_state(*module);
   read_part(file, part, state);

@@ -56,6 +56,7 @@ Built build(const WeightsImport& import, const std::string& part, const std::vec
     config.network = import.network;
     config.width = import.width;
     config.latent = import.latent;
+    config.factor = import.factor;
     auto facts = facts_of(config);
     facts["batch_norm"] = "running";
     return {make_generator(config, kSeed), std::move(facts)};

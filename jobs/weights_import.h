@@ -18,6 +18,7 @@ struct WeightsImport {
   std::string key;            ///< which dictionary of the source; empty: read_pytorch's choice
   std::int64_t width = 0;     ///< 0: the paper's
   std::int64_t latent = 128;  ///< generators
+  double factor = 1;          ///< generators: of their tanh
   std::string normalisation = "auto";  ///< classifiers: see ClassifierConfig
 };
 

@@ -76,6 +76,7 @@ int run_weights_import(Call& call) {
   table.text("key", import.key, "which dictionary of FILE, keys joined by dots; none: the outermost, or state_dict");
   table.integer("width", import.width, "channels", "base width n; 0: the paper's", {0, 1 << 16});
   table.integer("latent", import.latent, "numbers", "length of a generator's latent", {1, 1 << 20});
+  table.real("factor", import.factor, "", "of a generator's tanh: its images are in [-factor, factor]", {1e-6, 1e6});
   table.choice("normalisation", import.normalisation, {"auto", "none", "cifar10", "imagenet"},
                "of images, by which a classifier was trained; auto: the network's usual one");
   table.parse(call.arguments);

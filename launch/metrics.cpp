@@ -105,7 +105,7 @@ std::string to_json_line(const StepRecord& record) {
   };
   add_known("energy_difference", record.energy_difference);
   add_known("gradient_magnitude", record.gradient_magnitude);
-  add_known("loss", record.classifier_loss);
+  add_known("loss", record.loss);
   add_known("accuracy", record.accuracy);
   add("learning_rate", json_number(record.learning_rate));
   add_known("generator_loss", record.generator_loss);

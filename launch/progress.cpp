@@ -42,15 +42,15 @@ std::string rate_text(double rate) {
 }
 
 std::string quantities_text(const StepRecord& record) {
-  if (record.classifier_loss)
-    return fmt::format("loss {:.4f} | accuracy {:.3f}", *record.classifier_loss, record.accuracy.value_or(0));
+  if (record.loss && record.accuracy) return fmt::format("loss {:.4f} | accuracy {:.3f}", *record.loss, *record.accuracy);
+  if (record.loss) return fmt::format("loss {:.4f}", *record.loss);
   return fmt::format("energy difference {:+.4f} | gradient {:.4f}", record.energy_difference.value_or(0),
                      record.gradient_magnitude.value_or(0));
 }
 
 std::string brief_quantities_text(const StepRecord& record) {
-  if (record.classifier_loss)
-    return fmt::format("loss {:.3f} acc {:.2f}", *record.classifier_loss, record.accuracy.value_or(0));
+  if (record.loss && record.accuracy) return fmt::format("loss {:.3f} acc {:.2f}", *record.loss, *record.accuracy);
+  if (record.loss) return fmt::format("loss {:.3f}", *record.loss);
   return fmt::format("dU {:+.4f} |g| {:.3f}", record.energy_difference.value_or(0),
                      record.gradient_magnitude.value_or(0));
 }
@@ -105,13 +105,13 @@ std::string Progress::line(double now) const {
   const auto elapsed = clock_text(now - start_), remaining = clock_text(left);
   const auto speed = rate_text(latest_.image_steps_per_second);
   const auto full = fmt::format("{} | {} | {} {}/s | {} gone, {} left", step, quantities_text(latest_), speed,
-                                latest_.classifier_loss ? "images" : "image-steps", elapsed, remaining);
+                                latest_.loss ? "images" : "image-steps", elapsed, remaining);
   if (screen_ == Screen::log) return full;
   // A line that wraps cannot be rewritten in place, so a narrow terminal gets a short one.
   const auto columns = columns_of(out_);
   if (full.size() < columns) return full;
   const auto brief = fmt::format("{} {} {} {}/s, {} left", step, brief_quantities_text(latest_), speed,
-                                 latest_.classifier_loss ? "images" : "img-steps", remaining);
+                                 latest_.loss ? "images" : "img-steps", remaining);
   return brief.substr(0, columns - 1);
 }
 

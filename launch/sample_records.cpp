@@ -64,6 +64,7 @@ class SampleRecords final : public SampleObserver {
     file.write("/steps", {s}, table.steps.data());
     file.write("/energy", {n, s}, table.energy.data());
     file.write("/gradient_magnitude", {n, s}, table.magnitude.data());
+    if (!table.residual.empty()) file.write("/residual", {n, s}, table.residual.data());
     file.write_attribute("/", "weights", config_.weights);
     file.write_attribute("/", "source", config_.source);
     file.write_attribute("/", "seed", config_.seed);

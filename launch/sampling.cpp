@@ -11,6 +11,7 @@
 #include "data/hdf5.h"
 #include "data/weights_file.h"
 #include "distributed/agreement.h"
+#include "jobs/torchscript.h"
 #include "launch/trained_run.h"
 #include "launch/training_options.h"
 
@@ -39,9 +40,11 @@ Json look(const SampleRequest& o) {
     const auto step = checkpoint_step(o.run, o.at);
     seen["step"] = step;
     seen["file"] = (checkpoint_folder(o.run, step) / "weights.h5").string();
+  } else if (looks_like_torchscript(o.run)) {
+    return seen;
   } else if (!h5::looks_like_hdf5(o.run)) {
-    throw Error(ExitCode::input, fmt::format("{} is not a file of weights (HDF5)", o.run),
-                "name a run folder, or a file of `langrun weights import`");
+    throw Error(ExitCode::input, fmt::format("{} is neither a file of weights (HDF5) nor TorchScript", o.run),
+                "name a run folder, a file of `langrun weights import`, or a module saved by torch.jit.save");
   }
   const WeightsFile file(seen["file"].get<std::string>());
   seen["average"] = file.has("energy_average") && (!file.has("generator") || file.has("generator_average"));
@@ -65,7 +68,7 @@ void resolve_langevin(SampleRequest& o, const std::optional<TrainedRun>& run, co
   if (run) {
     if (o.eta == 0) o.eta = run->langevin.eta;
     if (o.temperature == 0) o.temperature = run->langevin.temperature;
-    if (o.max_norm < 0) o.max_norm = run->langevin.max_norm;
+    if (o.max_norm < 0) o.max_norm = run->hat ? 0 : run->langevin.max_norm;  // a hat's is of training alone
     if (o.steps < 0) o.steps = run->evaluation_steps > 0 ? run->evaluation_steps : run->langevin.steps;
     if (o.precision == "run") o.precision = run->precision;
     return;
@@ -113,11 +116,14 @@ SampleStartConfig start_of(Communicator& world, const SampleRequest& o, const st
                            const std::string& file) {
   SampleStartConfig start;
   start.seed = o.seed;
+  start.interpolation = o.interpolation;
   if (o.source == "run") {
     if (!run)
       throw Error(ExitCode::usage, fmt::format("{} is a file: it does not say where chains begin", o.run),
                   "give --source noise, data, generator, bank or images");
-    return own_start(*run, o.weights, file);
+    auto own = own_start(*run, o.weights, file);
+    own.interpolation = o.interpolation;
+    return own;
   }
   if (o.source == "generator") {
     start.kind = SampleStartKind::generator;
@@ -137,6 +143,27 @@ SampleStartConfig start_of(Communicator& world, const SampleRequest& o, const st
   return start;
 }
 
+PairView view_of(const std::string& name) {
+  if (name == "generated") return PairView::generated;
+  return name == "residual" ? PairView::residual : PairView::sum;
+}
+
+// What needs both: whether chains are pairs, and whether they begin at latents.
+void finish_pairs(SampleConfig& config, const SampleRequest& o, const std::optional<TrainedRun>& run) {
+  if (run && run->hat && o.source == "run") config.hat = evaluation_chains(*run->hat);
+  if (!config.hat && o.view != "sum")
+    throw Error(ExitCode::usage, fmt::format("--view {} goes with a hat's own chains", o.view),
+                run && run->hat ? "--source run" : fmt::format("{} is of no hat", o.run));
+  const auto kind = config.start.kind;
+  const bool latents = kind == SampleStartKind::generator || kind == SampleStartKind::checkpoint ||
+                       kind == SampleStartKind::untrained;
+  if (o.interpolation == 1 || (o.interpolation > 1 && !latents))
+    throw Error(ExitCode::usage,
+                fmt::format("--interpolation {}: expected at least 2, of chains that begin with a generator's images",
+                            o.interpolation),
+                latents ? "" : "name a run whose chains begin so, or --source generator");
+}
+
 std::string source_text(const SampleRequest& o) {
   if (o.source == "run") return "";
   return o.source == "noise" ? o.source
@@ -147,6 +174,7 @@ std::string source_text(const SampleRequest& o) {
 SampleConfig plain_config(const SampleRequest& o) {
   SampleConfig config;
   config.energy.precision = o.precision;
+  config.energy.size = o.size;
   config.energy.temperature = o.temperature;
   config.energy.joint_temperature = o.joint_temperature;
   config.langevin = {std::max<std::int64_t>(o.steps, 0), o.eta, o.temperature, o.max_norm};
@@ -158,13 +186,16 @@ SampleConfig plain_config(const SampleRequest& o) {
   config.weights = o.weights;
   config.checkpoint = o.at > 0 ? checkpoint_folder(o.run, o.at) : fs::path(o.run);
   config.source = source_text(o);
+  config.view = view_of(o.view);
   return config;
 }
 
 }  // namespace
 
 void bind_sampled_energy(OptionTable& table, SampleRequest& o) {
-  table.text("energy", o.run, "the energy: folder of a run, or a file of weights");
+  table.text("energy", o.run, "the energy: folder of a run, a file of weights, or TorchScript of images [b, 3, S, S] in [-1, 1] that returns "
+             "energies [b], or a score of the images' shape");
+  table.integer("energy.size", o.size, "pixels", "TorchScript: side of the images that the energy takes", {0, 65536});
   table.choice("weights", o.weights, {"best", "average", "raw", "initial"},
                "best (the moving average where it is kept), average, raw weights, or those the run began with");
   table.integer("at", o.at, "step", "of a run: checkpoint of this step; 0: the newest good one", {0});
@@ -197,6 +228,11 @@ void bind_sample_source(OptionTable& table, SampleRequest& o) {
                "which bank of it; auto: bank, or update of a longrun");
   table.text("source.images", o.images,
              "--source images: a folder or tar of images, or a store; chain i begins with image i");
+  table.choice("view", o.view, {"sum", "generated", "residual"},
+               "of a hat's samples: G(Z) + Y, G(Z) alone, or Y four times as large");
+  table.integer("interpolation", o.interpolation, "images",
+                "of a generator's chains: so many go from one latent to another, both ends included; 0: each has its own",
+                {0, 1000});
   table.flag("resize", o.resize, "--source images: fit images to the energy's size (short side, then the middle)");
 }
 
@@ -223,6 +259,7 @@ SampleConfig resolve_samples(Communicator& world, SampleRequest& o) {
   const std::string file = seen["file"];
   auto config = plain_config(o);
   config.start = start_of(world, o, run, file);
+  finish_pairs(config, o, run);
   if (o.weights == "initial") {
     config.energy.untrained = run->energy;
     config.energy.untrained_seed = run->seed;
@@ -240,6 +277,19 @@ SampleConfig resolve_samples(Communicator& world, SampleRequest& o) {
 SampleConfig resumed_samples(const SampleRequest& request, const fs::path& weights_file) {
   auto config = plain_config(request);
   config.energy.file = weights_file;
+  const WeightsFile file(weights_file);
+  if (!file.has("source")) return config;
+  // A hat's chains go through their generator at every step, or at least what they are made of does.
+  const auto facts = file.facts("source");
+  WeightFacts hat;
+  for (const auto& [key, value] : facts)
+    if (key.starts_with("hat_")) hat[key.substr(4)] = value;
+  config.hat = hat_chain_config(hat, weights_file.string());
+  config.start.kind = SampleStartKind::checkpoint;
+  config.start.path = weights_file;
+  const bool scripted = facts.contains("file");
+  if (scripted)
+    config.start.generator = {facts.at("file"), "best", std::stoll(facts.at("latent")), facts.at("range")};
   return config;
 }
 

@@ -20,6 +20,7 @@ namespace langrun::launch {
 struct SampleRequest {
   std::string run;                ///< folder of a run, or a file of weights
   std::string weights = "best";   ///< best (average where kept, else raw), average, raw, or initial
+  std::int64_t size = 0;          ///< of TorchScript: side of its images
   std::int64_t at = 0;            ///< checkpoint of this step; 0: the newest good one
   std::string precision = "run";  ///< run: as the run's (of a file: fp32), fp32, tf32, bf16
   std::int64_t count = 64;        ///< images; 0: all that the source has
@@ -30,6 +31,8 @@ struct SampleRequest {
   double joint_temperature = 0;   ///< 0: the run's evaluation.joint-temperature, or 1
   std::string source = "run";     ///< run, generator, data, noise, bank, images
   SourceConfig generator;
+  std::string view = "sum";        ///< of a hat: sum, generated, residual
+  std::int64_t interpolation = 0;  ///< chains from one latent to another; 0: none
   std::string data, bank, images;
   std::string group = "auto";
   bool resize = false;

@@ -175,7 +175,7 @@ void EventsWriter::record(const StepRecord& record) {
   };
   add("train/energy_difference", record.energy_difference);
   add("train/gradient_magnitude", record.gradient_magnitude);
-  add("train/loss", record.classifier_loss);
+  add("train/loss", record.loss);
   add("train/accuracy", record.accuracy);
   add("train/learning_rate", record.learning_rate);
   add("train/generator_loss", record.generator_loss);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "jobs/chain_start.h"
+#include "launch/hat_options.h"
 #include "launch/options.h"
 #include "launch/training_options.h"
 
@@ -37,10 +38,9 @@ double felt_tau(const TrainedRun& run) {
   return run.job == "longrun" || (run.job == "midrun" && run.prior_training) ? run.tau : 0;
 }
 
-TrainedRun read_trained_run(const std::string& text, const std::string& where) {
-  TrainedRun run;
-  OptionTable table("a run");
-  bind(table, run);
+namespace {
+
+void read_into(OptionTable& table, const std::string& text, const std::string& where) {
   for (const auto& option : table.options()) {
     const auto value = configured(text, option.key, where);
     if (!value) continue;
@@ -51,10 +51,28 @@ TrainedRun read_trained_run(const std::string& text, const std::string& where) {
                   "put it back as it was");
     }
   }
-  for (const auto* known : {"shortrun", "midrun", "longrun", "convergent"})
+}
+
+HatConfig read_hat(const std::string& text, const std::string& where) {
+  HatConfig hat;
+  OptionTable table("a hat");
+  bind_hat(table, hat);
+  read_into(table, text, where);
+  return hat;
+}
+
+}  // namespace
+
+TrainedRun read_trained_run(const std::string& text, const std::string& where) {
+  TrainedRun run;
+  OptionTable table("a run");
+  bind(table, run);
+  read_into(table, text, where);
+  if (run.job == "hat") run.hat = read_hat(text, where);
+  for (const auto* known : {"shortrun", "midrun", "longrun", "convergent", "hat"})
     if (run.job == known) return run;
   throw Error(ExitCode::input, fmt::format("{} is of a job '{}', which trains no energy", where, run.job),
-              "shortrun, midrun, longrun and convergent do");
+              "shortrun, midrun, longrun, convergent and hat do");
 }
 
 std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
@@ -79,6 +97,14 @@ std::filesystem::path checkpoint_folder(const std::string& run, std::int64_t ste
 SampleStartConfig own_start(const TrainedRun& run, const std::string& weights, const std::string& weights_file) {
   SampleStartConfig start;
   start.path = run.data;
+  if (run.hat && run.source.generator.empty()) {
+    start.kind = weights == "initial" ? SampleStartKind::untrained : SampleStartKind::generator;
+    start.generator = {weights_file, weights, 0, "-1:1"};
+    start.untrained = run.hat->generator;
+    start.batch_norm = false;
+    start.weights_seed = run.seed;
+    return start;
+  }
   if (run.job == "shortrun") {
     const auto begins = chain_start(run.init);
     if (uses_generator(begins)) {

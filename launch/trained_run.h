@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/settings.h"
+#include "jobs/hat_config.h"
 #include "jobs/sample_start.h"
 #include "jobs/source_config.h"
 
@@ -26,6 +28,7 @@ struct TrainedRun {
   GeneratorConfig generator;
   // Of the others.
   SourceConfig source;
+  std::optional<HatConfig> hat;  ///< of a hat, all that its run.cfg says
 };
 
 /// tau of the Gaussian term that the run's chains felt; 0: none.

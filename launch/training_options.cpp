@@ -114,6 +114,7 @@ void bind_generator(OptionTable& table, GeneratorConfig& c) {
   table.choice("generator.network", c.network, generator_names(), "generator");
   table.integer("generator.width", c.width, "channels", "base width n of the generator; 0: the paper's", {0, 8192});
   table.integer("generator.latent", c.latent, "numbers", "length nz of the latent", {1, 65536});
+  table.real("generator.factor", c.factor, "", "of the generator's tanh: its images are in [-factor, factor]", {1e-6, 1e6});
 }
 
 }  // namespace langrun::launch

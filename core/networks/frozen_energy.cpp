@@ -53,6 +53,17 @@ class FrozenByAutograd : public FrozenNetwork {
   std::shared_ptr<Energy> replica_;
 };
 
+/// Somebody else's: what it computes with is its own.
+class FrozenAsItIs : public FrozenNetwork {
+ public:
+  explicit FrozenAsItIs(std::shared_ptr<Energy> energy) : energy_(std::move(energy)) {}
+  void refresh(const Energy&) override {}
+  EnergyGradient energy_and_gradient(const at::Tensor& x) override { return energy_->energy_and_gradient(x); }
+
+ private:
+  std::shared_ptr<Energy> energy_;
+};
+
 at::ScalarType scalar_type(const std::string& precision, const at::Device& device) {
   if (precision == "fp32") return at::kFloat;
   if (precision == "tf32") {
@@ -120,6 +131,9 @@ FrozenEnergy::FrozenEnergy(const EnergyConfig& config, const std::string& precis
   else
     network_ = tiled ? tile_biggan(place.type) : freeze_by_autograd(config, place);
 }
+
+FrozenEnergy::FrozenEnergy(std::shared_ptr<Energy> energy)
+    : image_(energy->input()), network_(std::make_unique<FrozenAsItIs>(std::move(energy))) {}
 
 FrozenEnergy::~FrozenEnergy() = default;
 FrozenEnergy::FrozenEnergy(FrozenEnergy&&) noexcept = default;

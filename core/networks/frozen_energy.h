@@ -24,6 +24,9 @@ class FrozenEnergy {
   /// activations in bfloat16. Images, energies and gradients are float32. Throws Error(usage) for another, for bf16 on
   /// a processor without bfloat16 products, for tf32 on any processor, and as make_energy.
   FrozenEnergy(const EnergyConfig& config, const std::string& precision, const at::Device& device);
+  /// Of an energy that is no built-in network, in fp32, as its own energy_and_gradient computes: `refresh` is not
+  /// needed.
+  explicit FrozenEnergy(std::shared_ptr<Energy> energy);
   ~FrozenEnergy();
   FrozenEnergy(FrozenEnergy&&) noexcept;
   FrozenEnergy& operator=(FrozenEnergy&&) noexcept;

@@ -5,7 +5,7 @@ KNOWN = {
     "energy_difference": ("Energy difference", "", "Mean energy of data minus that of chains: the loss of the energy. "
                           "Healthy training swings about zero; growth without return is divergence."),
     "gradient_magnitude": ("Gradient magnitude", "", "How far the gradient moves an image in one Langevin step."),
-    "loss": ("Loss", "", "Mean cross entropy of the training batch."),
+    "loss": ("Loss", "", "Of the training batch: mean cross entropy of a classifier, 1000 times the mean squared error of an autoencoder."),
     "accuracy": ("Accuracy of training batches", "", "Share of the batch's images, as they were trained on, whose "
                  "largest logit is their label's, before the step."),
     "validation_accuracy": ("Validation accuracy", "", "Share of the validation images that are classified correctly."),

@@ -4,7 +4,8 @@
     network = langrun_networks.load("energy.pth")        # reads energy.pth and, beside it, energy.json
 
 `load` builds the module that the .json describes and loads the state dict strictly. Energies take images [B, 3, H, W] in
-[-1, 1] (mlp2d: points [B, 2, 1, 1]) and return energies [B]; generators take latents [B, n] and return images in [-1, 1];
+[-1, 1] (mlp2d: points [B, 2, 1, 1]) and return energies [B]; generators take latents [B, n] and return images in [-factor,
+factor], where factor is 1 unless the .json says otherwise; encoders take images and return latents on the sphere;
 classifiers take images in [-1, 1] and return logits [B, classes], their own normalisation applied inside.
 """
 import json
@@ -162,19 +163,25 @@ class BigganEnergy(nn.Module):
 # ---- generators ----
 
 
-class UpBlock(nn.Module):
-    def __init__(self, i, o, norm):
-        super().__init__()
-        self.bn1, self.conv1, self.bn2, self.conv2 = norm(i), nn.Conv2d(i, o, 3, 1, 1), norm(o), nn.Conv2d(o, o, 3, 1, 1)
-        self.shortcut = nn.Conv2d(i, o, 1)
+class GeneratorBlock(nn.Module):
+    """SNGAN's up block; a decoder's blocks may keep the size, and its stem begins with its convolution."""
 
-    @staticmethod
-    def larger(x):
-        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    def __init__(self, i, o, norm, up=True, stem=False):
+        super().__init__()
+        if not stem:
+            self.bn1 = norm(i)
+        self.conv1, self.bn2, self.conv2 = nn.Conv2d(i, o, 3, 1, 1), norm(o), nn.Conv2d(o, o, 3, 1, 1)
+        if up or i != o:
+            self.shortcut = nn.Conv2d(i, o, 1)
+        self.up, self.stem = up, stem
+
+    def larger(self, x):
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) if self.up else x
 
     def forward(self, x):
-        h = self.conv1(self.larger(F.relu(self.bn1(x))))
-        return self.conv2(F.relu(self.bn2(h))) + self.larger(self.shortcut(x))
+        h = self.conv1(self.larger(x if self.stem else F.relu(self.bn1(x))))
+        s = self.shortcut(x) if hasattr(self, "shortcut") else x
+        return self.conv2(F.relu(self.bn2(h))) + self.larger(s)
 
 
 class FixedNorm(nn.BatchNorm2d):
@@ -185,25 +192,55 @@ class FixedNorm(nn.BatchNorm2d):
         return x * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
-class SnganGenerator(nn.Module):
-    """SNGAN's generator of images in [-1, 1], of 32, 64 or 128 pixels."""
+def norm_of(batch_norm):
+    return lambda c: (nn.BatchNorm2d if batch_norm == "running" else FixedNorm)(c, eps=1e-3, momentum=0.01)
 
-    def __init__(self, size, width=0, latent=128, batch_norm="running"):
+
+class SnganGenerator(nn.Module):
+    """SNGAN's generator of images of 32, 64 or 128 pixels."""
+
+    def __init__(self, size, width=0, latent=128, batch_norm="running", factor=1):
         super().__init__()
         n = width or (256 if size == 32 else 1024)
         widths = {32: [n] * 4, 64: [n, n // 2, n // 4, n // 8, n // 16],
                   128: [n, n, n // 2, n // 4, n // 8, n // 16]}[size]
-
-        def norm(c):
-            return (nn.BatchNorm2d if batch_norm == "running" else FixedNorm)(c, eps=1e-3, momentum=0.01)
-
-        self.n, self.linear = n, nn.Linear(latent, 16 * n)
-        self.blocks = nn.Sequential(*(UpBlock(i, o, norm) for i, o in zip(widths, widths[1:])))
+        norm = norm_of(batch_norm)
+        self.n, self.linear, self.factor = n, nn.Linear(latent, 16 * n), factor
+        self.blocks = nn.Sequential(*(GeneratorBlock(i, o, norm) for i, o in zip(widths, widths[1:])))
         self.bn, self.conv = norm(widths[-1]), nn.Conv2d(widths[-1], 3, 3, 1, 1)
 
     def forward(self, z):
         h = self.blocks(self.linear(z).view(-1, self.n, 4, 4))
-        return torch.tanh(self.conv(F.relu(self.bn(h))))
+        return self.factor * torch.tanh(self.conv(F.relu(self.bn(h))))
+
+
+class Decoder(nn.Module):
+    """The second half of an autoencoder of 32x32 images; its latent [B, 256] is a map of 16x16."""
+
+    def __init__(self, width=0, batch_norm="running", factor=1):
+        super().__init__()
+        n, norm = width or 256, norm_of(batch_norm)
+        self.blocks = nn.Sequential(GeneratorBlock(1, n, norm, up=False, stem=True), GeneratorBlock(n, n, norm),
+                                    GeneratorBlock(n, n, norm, up=False), GeneratorBlock(n, n, norm, up=False))
+        self.bn, self.conv, self.factor = norm(n), nn.Conv2d(n, 3, 3, 1, 1), factor
+
+    def forward(self, z):
+        h = self.blocks(z.view(-1, 1, 16, 16))
+        return self.factor * torch.tanh(self.conv(F.relu(self.bn(h))))
+
+
+class Encoder(nn.Module):
+    """The first half: images [B, 3, 32, 32] to latents [B, 256] on the sphere of radius 16."""
+
+    def __init__(self, width=0):
+        super().__init__()
+        n = width or 256
+        self.blocks = nn.Sequential(ResBlock(3, n, False, True), ResBlock(n, n, True), ResBlock(n, n), ResBlock(n, n))
+        self.conv = nn.Conv2d(n, 1, 3, 1, 1)
+
+    def forward(self, x):
+        z = self.conv(F.relu(self.blocks(x))).flatten(1)
+        return z / z.norm(dim=1, keepdim=True) * z.shape[1] ** 0.5
 
 
 # ---- classifiers ----
@@ -322,9 +359,11 @@ def energy(network, width=0, spectral_norm=False, **_):
     raise ValueError(f"no energy is called {network}")
 
 
-def generator(network, width=0, latent=128, batch_norm="running", **_):
+def generator(network, width=0, latent=128, batch_norm="running", factor=1, **_):
     if network.startswith("sngan"):
-        return SnganGenerator(int(network[5:]), width, latent, batch_norm)
+        return SnganGenerator(int(network[5:]), width, latent, batch_norm, factor)
+    if network == "decoder32":
+        return Decoder(width, batch_norm, factor)
     raise ValueError(f"no generator is called {network}")
 
 
@@ -339,11 +378,17 @@ def classifier(network, width=0, classes=10, normalisation="none", **_):
     raise ValueError(f"no classifier is called {network}")
 
 
-BUILDERS = {"energy": energy, "generator": generator, "classifier": classifier}
+def encoder(network, width=0, **_):
+    if network == "encoder32":
+        return Encoder(width)
+    raise ValueError(f"no encoder is called {network}")
+
+
+BUILDERS = {"energy": energy, "generator": generator, "classifier": classifier, "encoder": encoder}
 
 
 def build(part, network, **facts):
-    """A module with PyTorch's first weights; `part`: energy, generator or classifier."""
+    """A module with PyTorch's first weights; `part`: energy, generator, classifier or encoder."""
     return BUILDERS[part.removesuffix("_average")](network, **facts)
 
 

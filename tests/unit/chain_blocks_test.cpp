@@ -77,7 +77,7 @@ TEST(ChainBlocks, GoOnWithTheSameBitsWhereverTheyWerePutDown) {
   ChainBlocks blocks(config, *world);
   const auto whole = walked(blocks, 2, {35});
   const auto half = walked(blocks, 2, {20});
-  auto again = blocks.take_up(2, half.step, half.chains.contiguous(), half.magnitudes);
+  auto again = blocks.take_up(2, half.step, half.chains.contiguous(), {}, half.magnitudes);
   while (again.step < 35) blocks.advance(again, 35);
   EXPECT_TRUE(torch::equal(again.chains, whole.chains));
   EXPECT_EQ(again.magnitudes, whole.magnitudes);
@@ -199,7 +199,7 @@ TEST(SampleState, ComesBackAsItWas) {
   const Scratch scratch;
   std::filesystem::create_directory(scratch / "state");
   const ImageShape image{3, 2, 2};
-  BlockState state{4, 12, std::vector<float>(24, 0.25f), {1.5, 2.5}, {{{1, 2}, {3, 4}}}};
+  BlockState state{4, 12, std::vector<float>(24, 0.25f), {5, 6, 7, 8}, {1.5, 2.5}, {{{1, 2}, {3, 4}, {9, 10}}}};
   write_block(scratch / "", state, image);
   const auto back = read_block(scratch / "", 4, 2, image);
   EXPECT_EQ(back.step, 12);
@@ -207,6 +207,8 @@ TEST(SampleState, ComesBackAsItWas) {
   EXPECT_EQ(back.magnitudes, state.magnitudes);
   ASSERT_EQ(back.columns.size(), 1u);
   EXPECT_EQ(back.columns[0].magnitude, state.columns[0].magnitude);
+  EXPECT_EQ(back.columns[0].residual, state.columns[0].residual);
+  EXPECT_EQ(back.latents, state.latents);
   // Before any listed step, and over what was there.
   state.columns.clear();
   write_block(scratch / "", state, image);

@@ -156,7 +156,7 @@ TEST_F(EventsTest, AClassifiersRecordHasNoEnergies) {
   EventsWriter writer(folder_, 0);
   StepRecord record;
   record.step = 1;
-  record.classifier_loss = 2;
+  record.loss = 2;
   record.accuracy = 0.5;
   writer.record(record);
   const auto summary = parse(bytes(parse(records_of(writer.path()).at(1)), kSummary));

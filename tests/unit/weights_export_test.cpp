@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/module_tensors.h"
+#include "core/networks/autoencoder.h"
 #include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
@@ -105,12 +106,20 @@ void add_energies(Gallery& gallery) {
 
 void add_generators(Gallery& gallery) {
   for (const auto& name : generator_names()) {
-    const GeneratorConfig config{.network = name, .width = 16, .latent = 5};
+    const bool decoder = name == "decoder32";
+    const GeneratorConfig config{.network = name, .width = 16, .latent = decoder ? 256 : 5, .factor = decoder ? 2.0 : 1.0};
     const auto generator = make_generator(config, 3);
-    const auto z = torch::randn({3, 5});
+    const auto z = torch::randn({3, config.latent});
     gallery.add("generator", config, *generator, z,
                 [&] { return generator->generate(z, BatchNormUse::running); });
   }
+}
+
+void add_encoder(Gallery& gallery) {
+  const EncoderConfig config{.width = 16};
+  const auto encoder = make_encoder(config, 3);
+  const auto x = torch::rand({2, 3, 32, 32}) * 2 - 1;
+  gallery.add("encoder", config, *encoder, x, [&] { return encoder->encode(x); });
 }
 
 void add_classifiers(Gallery& gallery) {
@@ -128,6 +137,7 @@ TEST(WeightsExport, EveryNetworkAnswersTheSameInPytorch) {
   Gallery gallery(scratch);
   add_energies(gallery);
   add_generators(gallery);
+  add_encoder(gallery);
   add_classifiers(gallery);
   EXPECT_TRUE(testing::python(scratch, "names = [" + gallery.names() + "]" + R"(
 import torch

@@ -1,0 +1,171 @@
+#include "jobs/ood.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "core/error.h"
+#include "core/permutation.h"
+#include "core/torch.h"
+#include "distributed/agreement.h"
+#include "jobs/chain_starts.h"
+#include "jobs/device.h"
+#include "jobs/finite_source.h"
+#include "jobs/sampled_energy.h"
+
+namespace langrun {
+namespace {
+
+/// Streams of uses of their own, apart by the number of the set: nothing is drawn twice.
+NoiseKey key_of(const OodConfig& config) { return noise_key(static_cast<std::uint64_t>(config.seed), Stream::sample); }
+
+/// Images of one set by number.
+class OodImages {
+ public:
+  using Make = std::function<at::Tensor(const std::vector<std::uint64_t>& numbers)>;
+  OodImages(std::int64_t count, Make make) : count_(count), make_(std::move(make)) {}
+  std::int64_t count() const { return count_; }
+  /// [b, C, H, W] float32.
+  at::Tensor images(const std::vector<std::uint64_t>& numbers) const { return make_(numbers); }
+
+ private:
+  std::int64_t count_;
+  Make make_;
+};
+
+// The first ones in an order drawn by the seed: stores are sorted by class.
+OodImages drawn(std::shared_ptr<FiniteSource> source, const OodConfig& config, const std::string& name) {
+  const auto there = source->count();
+  if (config.count > there)
+    throw Error(ExitCode::input, fmt::format("{} has {} images, --count asks for {}", name, there, config.count),
+                "--count 0 takes all of each");
+  const Permutation order(static_cast<std::uint64_t>(config.seed), 0, static_cast<std::uint64_t>(there));
+  return {config.count > 0 ? config.count : there, [source, order](const std::vector<std::uint64_t>& numbers) {
+            std::vector<std::uint64_t> places;
+            for (const auto number : numbers) places.push_back(order(number));
+            return source->fresh(places, 0, {}).images;
+          }};
+}
+
+at::Tensor constant_images(const ImageShape& image, const std::vector<std::uint64_t>& numbers, NoiseKey key) {
+  const auto colours = uniform_images({image.channels, 1, 1}, numbers, 0, key);
+  return colours.expand({std::ssize(numbers), image.channels, image.height, image.width}).contiguous();
+}
+
+at::Tensor permuted_images(const at::Tensor& images, const std::vector<std::uint64_t>& numbers, std::int64_t seed) {
+  const auto pixels = images.size(2) * images.size(3);
+  std::vector<at::Tensor> permuted;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    // Each image's own: the epoch of a permutation is free here.
+    const Permutation order(static_cast<std::uint64_t>(seed), 1 + numbers[i], static_cast<std::uint64_t>(pixels));
+    auto places = torch::empty({pixels}, torch::kInt64);
+    for (std::int64_t p = 0; p < pixels; ++p)
+      places.mutable_data_ptr<std::int64_t>()[p] = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(p)));
+    const auto one = images[static_cast<std::int64_t>(i)];
+    permuted.push_back(one.flatten(1).index_select(1, places).view(one.sizes()));
+  }
+  return torch::stack(permuted);
+}
+
+class Measure {
+ public:
+  Measure(const OodConfig& config, Communicator& world)
+      : config_(config), device_(prepare_device(device_settings(config), world)), energy_(config.energy, device_) {
+    const auto image = energy_.image();
+    const auto open = [&](const std::string& path) {
+      return drawn(make_images_source(path, config.resize, image), config, path);
+    };
+    sets_.push_back(open(config.data));
+    for (const auto& set : config.sets) sets_.push_back(synthetic(set, open));
+    for (const auto& set : sets_) all_ += set.count();
+  }
+
+  std::size_t sets() const { return sets_.size(); }
+  std::int64_t all() const { return all_; }
+  std::int64_t count(std::size_t set) const { return sets_[set].count(); }
+  std::int64_t blocks(std::size_t set) const { return (count(set) + config_.call - 1) / config_.call; }
+
+  /// Energies of a block; those of the last one that fill it up are cut off.
+  std::vector<float> score(std::size_t set, std::int64_t block) {
+    const torch::NoGradGuard constant;
+    std::vector<std::uint64_t> numbers;
+    for (std::int64_t i = 0; i < config_.call; ++i)
+      numbers.push_back(static_cast<std::uint64_t>((block * config_.call + i) % count(set)));
+    const auto images = sets_[set].images(numbers).to(device_).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto energies = energy_.sampler().gradient(images).energy.to(torch::kCPU).contiguous();
+    const auto kept = std::min(config_.call, count(set) - block * config_.call);
+    return {energies.const_data_ptr<float>(), energies.const_data_ptr<float>() + kept};
+  }
+
+ private:
+  static TrainingConfig device_settings(const OodConfig& config) {
+    TrainingConfig settings;
+    settings.threads = config.threads;
+    settings.device = config.device;
+    return settings;
+  }
+
+  template <typename Open>
+  OodImages synthetic(const OodSet& set, const Open& open) {
+    const auto image = energy_.image();
+    const auto key = key_of(config_);
+    const auto& in = sets_.front();
+    switch (set.kind) {
+      case OodSet::Kind::images: return open(set.name);
+      case OodSet::Kind::noise:
+        return {in.count(), [image, key](const auto& numbers) { return uniform_images(image, numbers, 0, key); }};
+      case OodSet::Kind::constant:
+        return {in.count(), [image, key](const auto& numbers) { return constant_images(image, numbers, key); }};
+      case OodSet::Kind::permuted:
+        return {in.count(), [in, seed = config_.seed](const auto& numbers) {
+                  return permuted_images(in.images(numbers), numbers, seed);
+                }};
+    }
+    throw Error(ExitCode::internal, "no such set");
+  }
+
+  const OodConfig& config_;
+  at::Device device_;
+  SampledEnergy energy_;
+  std::vector<OodImages> sets_;
+  std::int64_t all_ = 0;
+};
+
+void take(std::vector<float>& energies, std::int64_t first, const std::vector<std::byte>& bytes) {
+  std::memcpy(energies.data() + first, bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+OodResult measure_ood(const OodConfig& config, Communicator& world, const OodProgress& progress) {
+  std::optional<Measure> measure;
+  agree(world, "set up", [&] { measure.emplace(config, world); });
+  std::vector<std::vector<float>> energies;
+  std::int64_t done = 0;
+  for (std::size_t set = 0; set < measure->sets(); ++set) {
+    energies.emplace_back(static_cast<std::size_t>(measure->count(set)));
+    for (std::int64_t first = 0; first < measure->blocks(set); first += world.size()) {
+      std::vector<float> own;
+      agree(world, "score", [&] {
+        if (first + world.rank() < measure->blocks(set)) own = measure->score(set, first + world.rank());
+      });
+      const auto all = world.gather_all("energies", std::as_bytes(std::span(own)));
+      for (std::size_t r = 0; r < all.size(); ++r) {
+        take(energies.back(), (first + static_cast<std::int64_t>(r)) * config.call, all[r]);
+        done += static_cast<std::int64_t>(all[r].size() / sizeof(float));
+      }
+      if (world.rank() == 0) progress(done, measure->all());
+    }
+  }
+  OodResult result;
+  result.in = std::move(energies.front());
+  for (std::size_t set = 1; set < energies.size(); ++set) {
+    result.aurocs.push_back(auroc(result.in, energies[set]));
+    result.out.push_back(std::move(energies[set]));
+  }
+  return result;
+}
+
+}  // namespace langrun

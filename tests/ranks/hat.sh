@@ -1,0 +1,115 @@
+#!/bin/bash
+# hat in every mode, and autoencoder: the same bits on 1, 2 and 4 ranks, and over a stop and a resume on another number of
+# them, with the generator's run gone; samples with and without the residual; what is refused.
+. "$(dirname "$0")/../common.sh"
+data=$scratch/data.h5
+synth "$data" 128
+train short 2 --steps 2 || fail "shortrun: $(tail -n 1 "$scratch/short.err")"
+
+# hat RUN RANKS OPTIONS...
+hat() {
+  local run=$scratch/$1 n=$2
+  shift 2
+  ranks "$n" "$program" hat --data "$data" --run "$run" --energy.network light --energy.width 4 --batch 16 --langevin.steps 3 \
+    --steps 4 --seed 5 "$@" >"$run.out" 2>"$run.err"
+}
+same() { "$program" run diff "$scratch/$1" "$scratch/$2" >"$scratch/diff" 2>&1 || fail "$1 against $2: $(tail -n 1 "$scratch/diff")"; }
+differ() { "$program" run diff "$scratch/$1" "$scratch/$2" >/dev/null 2>&1 && fail "$1 and $2 are the same run"; }
+
+# in_three NAME GONE OPTIONS...: on 1, 2 and 4 ranks, then stopped on 4 and taken up on 2 with the folder GONE out of the way.
+in_three() {
+  local name=$1 gone=$2 n
+  shift 2
+  for n in 1 2 4; do hat "$name-$n" "$n" "$@" || fail "$name on $n: $(tail -n 1 "$scratch/$name-$n.err")"; done
+  same "$name-1" "$name-2"
+  same "$name-1" "$name-4"
+  cmp "$scratch/$name-1/samples/00000004.png" "$scratch/$name-4/samples/00000004.png" || fail "$name: pictures differ"
+  hat "$name-cut" 4 --stop-at 2 "$@"
+  [[ $? = 75 ]] || fail "$name: --stop-at does not exit 75: $(tail -n 1 "$scratch/$name-cut.err")"
+  [[ -z $gone ]] || mv "$scratch/$gone" "$scratch/away"
+  hat "$name-cut" 2 --resume || fail "$name: resume: $(tail -n 1 "$scratch/$name-cut.err")"
+  [[ -z $gone ]] || mv "$scratch/away" "$scratch/$gone"
+  same "$name-1" "$name-cut"
+}
+
+generator=(--generator.network sngan32 --generator.width 4 --generator.latent 8 --bank.size 60)
+from=(--source.generator "$scratch/short" --latent.eta 0.01)
+in_three synthesis '' "${generator[@]}"
+in_three current '' "${generator[@]}" --pairs current
+in_three latents '' "${generator[@]}" --residual off
+differ synthesis-1 current-1
+in_three refine short --mode refine "${from[@]}"
+in_three conditional short --mode conditional "${from[@]}"
+in_three ddls short --mode ddls "${from[@]}" --langevin.temperature 1
+in_three refine-latents short --mode refine --residual off "${from[@]}"
+grep -q '"residual_size": [0-9.e-]*[1-9]' "$scratch/refine-1/metrics.jsonl" || fail "no size of the residual is recorded"
+grep -q '"latent_gradient_magnitude": [0-9.e-]*[1-9]' "$scratch/refine-1/metrics.jsonl" || fail "latents do not move"
+grep -q '"residual_size"' "$scratch/ddls-1/metrics.jsonl" && fail "ddls records a residual"
+
+autoencode() {
+  local run=$scratch/$1 n=$2
+  shift 2
+  ranks "$n" "$program" autoencoder --data "$data" --run "$run" --encoder.width 4 --generator.width 4 --batch 16 --steps 4 --seed 3 \
+    "$@" >"$run.out" 2>"$run.err"
+}
+for n in 1 2 4; do autoencode "auto-$n" "$n" || fail "autoencoder on $n: $(tail -n 1 "$scratch/auto-$n.err")"; done
+same auto-1 auto-2
+same auto-1 auto-4
+autoencode auto-cut 4 --stop-at 2
+[[ $? = 75 ]] || fail "autoencoder: --stop-at does not exit 75: $(tail -n 1 "$scratch/auto-cut.err")"
+autoencode auto-cut 1 --resume || fail "autoencoder: resume: $(tail -n 1 "$scratch/auto-cut.err")"
+same auto-1 auto-cut
+in_three retrofit auto-1 --mode retrofit --source.generator "$scratch/auto-1" --latent.eta 0.01
+
+# Samples: of every mode, on any number of ranks; parts of the sum; from one latent to another.
+sampled() { # sampled OUT RANKS RUN OPTIONS...
+  local out=$scratch/$1 n=$2 run=$3
+  shift 3
+  ranks "$n" "$program" sample --energy "$scratch/$run" --count 6 --call 4 --out "$out" "$@" >"$scratch/out" 2>"$scratch/err" ||
+    fail "samples of $run: $(cat "$scratch/err")"
+}
+for mode in synthesis refine retrofit conditional ddls latents; do
+  sampled "$mode-s1.h5" 1 "$mode-1"
+  sampled "$mode-s2.h5" 2 "$mode-4"
+  cmp "$scratch/$mode-s1.h5" "$scratch/$mode-s2.h5" || fail "samples of $mode differ between rank counts"
+done
+sampled generated.h5 1 refine-1 --view generated
+sampled residual.h5 1 refine-1 --view residual
+cmp -s "$scratch/generated.h5" "$scratch/refine-s1.h5" && fail "--view generated shows the sum"
+cmp -s "$scratch/residual.h5" "$scratch/refine-s1.h5" && fail "--view residual shows the sum"
+sampled arc.h5 1 refine-1 --interpolation 3
+sampled initial.h5 1 synthesis-1 --weights initial --langevin.steps 0
+
+# A folder of listed steps, stopped and taken up without the generator: the same table, with the residual's size.
+list=(--energy "$scratch/refine-1" --count 6 --call 4 --steps-list 0,4,25)
+"$program" sample --run "$scratch/whole" "${list[@]}" >"$scratch/out" 2>"$scratch/err" || fail "sample --run: $(cat "$scratch/err")"
+"$program" sample --run "$scratch/parts" "${list[@]}" --stop-at 10 >"$scratch/out" 2>"$scratch/err"
+[[ $? = 75 ]] || fail "sample --stop-at does not exit 75: $(cat "$scratch/err")"
+mv "$scratch/refine-1" "$scratch/away"
+ranks 2 "$program" sample --run "$scratch/parts" --resume >"$scratch/out" 2>"$scratch/err" || fail "sample --resume: $(cat "$scratch/err")"
+mv "$scratch/away" "$scratch/refine-1"
+cmp "$scratch/whole/chains.h5" "$scratch/parts/chains.h5" || fail "a sampling that was taken up has other chains"
+cmp "$scratch/whole/step-000000025.h5" "$scratch/parts/step-000000025.h5" || fail "a sampling that was taken up has other images"
+
+refuse() { # refuse CODE WORD OPTIONS...
+  local code=$1 word=$2
+  shift 2
+  hat refused 2 "$@"
+  [[ $? = "$code" ]] || fail "not exit $code: $* ($(cat "$scratch/refused.err"))"
+  [[ $(error_lines "$scratch/refused.err") = 1 ]] || fail "not one error line: $* ($(cat "$scratch/refused.err"))"
+  grep -q "^langrun: error: .*$word" "$scratch/refused.err" || fail "no word of '$word': $(cat "$scratch/refused.err")"
+  [[ ! -e $scratch/refused ]] || fail "a refused call left its folder: $*"
+}
+refuse 2 'source.generator is missing' --mode refine
+refuse 2 'frozen one' "${from[@]}"
+refuse 2 'residual off' --mode ddls --residual off "${from[@]}"
+refuse 2 'mode' --mode sideways
+refuse 2 'makes 64x64' --generator.network sngan64 --generator.width 16
+refuse 3 'does not exist' --mode refine --source.generator "$scratch/nowhere"
+refuse 3 'bank-0.h5' --mode refine --source.generator "$scratch/synthesis-1/checkpoint/00000004/bank-0.h5"
+refuse 3 '64' --mode conditional "${from[@]}" --energy.network sngan64 --energy.width 16
+refuse 2 'source.latent' --mode refine "${from[@]}" --source.latent 9
+expect_code 2 "$program" sample --energy "$scratch/short" --view residual --out "$scratch/x.h5"
+expect_code 2 "$program" sample --energy "$scratch/refine-1" --interpolation 1 --out "$scratch/x.h5"
+expect_code 2 "$program" sample --energy "$scratch/refine-1" --source noise --interpolation 4 --out "$scratch/x.h5"
+echo "hat modes agree"
