@@ -147,7 +147,7 @@ refuse 2 '--resize' --resize
 refuse 2 '--out' --out "$scratch/o.h5"
 refuse 3 'does not exist' --energy "$scratch/none"
 refuse 3 'run.cfg' --energy "$scratch/pictures"
-refuse 3 'not a file of weights' --energy "$scratch/err"
+refuse 3 'neither a file of weights' --energy "$scratch/err"
 refuse 2 'langevin.eta' --energy "$weights" --source noise
 refuse 2 'where chains begin' --energy "$weights" --langevin.eta 0.01 --langevin.temperature 1e-4 --langevin.steps 3
 refuse 2 'langevin.steps' --energy "$weights" --langevin.eta 0.01 --langevin.temperature 1e-4 --source noise
