@@ -26,7 +26,7 @@ struct StepRecord {
   std::optional<double> loss;  ///< of the batch: cross entropy, or 1000 times the mean squared error of an autoencoder
   std::optional<double> accuracy;         ///< of the batch, as the classifier stood before the step
   double learning_rate = 0;               ///< of the energy, the classifier or the autoencoder
-  std::optional<double> generator_loss;  ///< squared distance of chains and generator, summed over pixels
+  std::optional<double> generator_loss;  ///< squared distance of chains and generator; see generator_lane_gradients
   std::optional<double> bank_mean_age;   ///< mean rounds since rejuvenation, over the whole bank
   double image_steps_per_second = 0;     ///< all ranks, of the sampling phase; of classify: see there
   Spread seconds_sample, seconds_update, seconds_exchange, seconds_checkpoint;

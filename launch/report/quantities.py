@@ -5,12 +5,16 @@ KNOWN = {
     "energy_difference": ("Energy difference", "", "Mean energy of data minus that of chains: the loss of the energy. "
                           "Healthy training swings about zero; growth without return is divergence."),
     "gradient_magnitude": ("Gradient magnitude", "", "How far the gradient moves an image in one Langevin step."),
-    "loss": ("Loss", "", "Of the training batch: mean cross entropy of a classifier, 1000 times the mean squared error of an autoencoder."),
+    "loss": ("Loss", "", "Of the training batch: mean cross entropy of a classifier, 1000 times the mean squared error of "
+             "an autoencoder."),
     "accuracy": ("Accuracy of training batches", "", "Share of the batch's images, as they were trained on, whose "
                  "largest logit is their label's, before the step."),
     "validation_accuracy": ("Validation accuracy", "", "Share of the validation images that are classified correctly."),
     "generator_loss": ("Generator loss", "", "Squared distance of the chains from what the generator made of their "
-                       "latents, summed over pixels."),
+                       "latents, summed over pixels; of a hat 1000 times the mean over pixels, on past pairs."),
+    "residual_size": ("Size of the residual", "", "Root mean square of Y at the end of a step's chains."),
+    "latent_gradient_magnitude": ("Gradient magnitude, latents", "", "How far the gradient moves a latent in one "
+                                  "Langevin step."),
     "learning_rate": ("Learning rate", "", ""),
     "generator_learning_rate": ("Learning rate, generator", "", ""),
     "attempt": ("Attempt", "", "Rises by one with each return to a checkpoint after a divergence."),

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "launch/hat_options.h"
 #include "launch/shortrun_options.h"
 
 namespace langrun::launch {
@@ -64,6 +65,81 @@ TEST(Presets, CarryThePublishedShortrunSettings) {
     EXPECT_EQ(c.rejuvenation.probability, 0.5);
     EXPECT_EQ(c.rejuvenation.max_rounds, 2);
     EXPECT_EQ(c.evaluation_steps, row.evaluation_k);
+  }
+}
+
+HatConfig hat_preset(const std::string& name) {
+  HatConfig config;
+  OptionTable table("hat");
+  bind_hat(table, config);
+  table.presets(presets_of("hat"));
+  table.parse({"--preset", name});
+  return config;
+}
+
+struct PublishedHat {
+  std::string name, mode, network;
+  std::int64_t width, steps;
+  double rate;
+  std::string drops;
+  double clip;
+  double eta, latent_eta;
+  std::int64_t k;
+  double temperature, noise;
+  std::int64_t evaluation_k;
+  double residual_tau, evaluation_tau, start;
+};
+
+TEST(Presets, CarryThePublishedHatSettings) {
+  const std::string released_drops = "230000:1e-5,260000:1e-6";
+  for (const PublishedHat& row : {
+           PublishedHat{"cifar10", "synthesis", "sngan32", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-3, 1e-3, 125, 0, 0, 0.01},
+           {"cifar10-released", "synthesis", "sngan32", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 125, 0, 0, 0.01},
+           {"celeba64", "synthesis", "sngan64", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0, 0.01},
+           {"celeba64-released", "synthesis", "sngan64", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0, 0.01},
+           {"imagenet128", "synthesis", "sngan128", 0, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-released", "synthesis", "sngan128", 0, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-scaled", "synthesis", "sngan128", 2048, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"cifar10-refine", "refine", "sngan32", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 350, 0, 0.25, 0},
+           {"cifar10-refine-released", "refine", "sngan32", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 250, 1e-3, 1e-3, 350, 0, 0.25, 0},
+           {"celeba64-refine", "refine", "sngan64", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-6, 2e-2, 125, 0, 0, 0},
+           {"cifar10-retrofit", "retrofit", "sngan32", 0, 100000, 1e-4, "", 0, 5e-3, 5e-3, 100, 1e-3, 1e-3, 125, 0.1, 0.1, 0.01},
+           {"cifar10-retrofit-released", "retrofit", "sngan32", 0, 25000, 1e-4, "", 0, 5e-4, 1e-3, 100, 1e-3, 1e-2, 125, 0.1, 0.1, 0.01}}) {
+    SCOPED_TRACE(row.name);
+    const auto c = hat_preset(row.name);
+    EXPECT_EQ(c.mode, row.mode);
+    EXPECT_EQ(c.training.steps, row.steps);
+    EXPECT_EQ(c.training.batch, 128);
+    EXPECT_EQ(c.energy.network, row.network);
+    EXPECT_EQ(c.energy.width, row.width);
+    const auto& learning = c.energy_learning;
+    EXPECT_EQ(learning.optimizer.kind, "adam");
+    EXPECT_EQ(learning.optimizer.epsilon, 1e-7);
+    EXPECT_EQ(learning.average, 0.9999);
+    EXPECT_EQ(learning.learning_rate, row.rate);
+    EXPECT_EQ(learning.drops, row.drops);
+    EXPECT_EQ(learning.max_norm, row.clip);
+    EXPECT_EQ(c.data_noise, row.noise);
+    const auto chains = training_chains(c), evaluation = evaluation_chains(c);
+    EXPECT_EQ(chains.pair.steps, row.k);
+    EXPECT_EQ(chains.pair.residual_eta, row.eta);
+    EXPECT_EQ(chains.pair.latent_eta, row.latent_eta);
+    EXPECT_EQ(chains.pair.temperature, row.temperature);
+    EXPECT_EQ(chains.pair.max_norm, 2.5);
+    EXPECT_EQ(chains.pair.residual_tau, row.residual_tau);
+    EXPECT_EQ(evaluation.pair.steps, row.evaluation_k);
+    EXPECT_EQ(evaluation.pair.residual_tau, row.evaluation_tau);
+    EXPECT_EQ(evaluation.residual_start, row.start);
+    EXPECT_EQ(chains.sphere, row.mode == "retrofit");
+    if (row.mode != "synthesis") continue;
+    EXPECT_EQ(c.generator.network, row.network);
+    EXPECT_EQ(c.generator.width, row.width);
+    EXPECT_EQ(c.generator.factor, 2);
+    EXPECT_EQ(c.bank_size, 10000);
+    EXPECT_EQ(c.pairs, "historical");
+    EXPECT_EQ(c.generator_learning.learning_rate, row.clip > 0 ? 5e-5 : 1e-4);
+    EXPECT_EQ(c.generator_learning.max_norm, 0);
+    EXPECT_EQ(c.generator_learning.average, 0.9999);
   }
 }
 
