@@ -176,9 +176,11 @@ class Evaluation::Parts {
 
   // Phases of a round, in the same order on every rank.
   ExitCode round() {
+    world_.enter(fmt::format("round {}, chains", ++rounds_));
     admit();                            // 1 images enter
     place();                            // 2 replicates get a rank
     agree(world_, "evaluate", [&] { advance(); });  // 3 this rank's chains move
+    world_.enter(fmt::format("round {}, answers", rounds_));
     answer();                           // 4 whose replicates are all at their end: exchanged, and the image goes on
     leave();                            // 5 images that are through
     return agreed_stop();               // 6 stop?
@@ -457,7 +459,7 @@ class Evaluation::Parts {
   std::deque<std::size_t> waiting_;  ///< places in config_.images
   std::vector<std::unique_ptr<Flight>> flights_;
   std::vector<ImageRecord> done_;
-  std::int64_t entered_ = 0, finished_ = 0;
+  std::int64_t entered_ = 0, finished_ = 0, rounds_ = 0;
   std::uint64_t images_done_ = 0;
   double seconds_ = 0;
 };

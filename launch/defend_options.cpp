@@ -235,6 +235,8 @@ void bind_defend(OptionTable& table, DefendOptions& o) {
   table.text("run", o.run, "folder of the evaluation; made if it is missing", Keep::transient);
   table.flag("resume", o.resume, "go on with what is in --run; an empty or missing folder starts anew", Keep::transient);
   table.integer("stop-at", o.stop_at, "images", "exit 75 once so many images are finished; 0: never", {0}, Keep::transient);
+  table.real("deadline", o.deadline, "seconds since 1970",
+             "when the job is ended from outside: exit 75 early enough before it; 0: none", {0}, Keep::transient);
   table.real("stop-after", o.stop_after, "seconds", "exit 75 once this much time has passed; 0: never", {0}, Keep::transient);
   table.text("rescore", o.rescore, "score the records of this folder again by --protocols, without a new chain", Keep::transient);
   table.text("json", o.json, "of --rescore: file for the figures; must not exist", Keep::transient);

@@ -17,7 +17,7 @@ struct DefendOptions {
   std::string run;
   bool resume = false;
   std::int64_t stop_at = 0;
-  double stop_after = 0, watchdog_limit = 1800;
+  double stop_after = 0, deadline = 0, watchdog_limit = 1800;
   std::string images = "all", images_file;
   std::string protocols = "auto", leaving = "on";
   SampleRequest energy;

@@ -18,10 +18,12 @@
 #include "jobs/evaluation.h"
 #include "jobs/evaluation_file.h"
 #include "jobs/evaluation_result.h"
+#include "jobs/stop_clock.h"
 #include "launch/defend_result.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
+#include "launch/run_watch.h"
 #include "launch/signals.h"
 
 namespace langrun::launch {
@@ -31,7 +33,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-fs::path journal_of(const fs::path& run) { return run / "state" / "images.journal"; }
+constexpr const char* kState = "state";  // folder of the journal (data/generation_folder.h)
 
 /// Options whose automatic or fixed values run.cfg replaces by those they stand for.
 constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weights", "best"},
@@ -104,7 +106,9 @@ class FolderEvaluation {
     say_start();
     claim(run_cfg);
     read_finished();
+    RunWatch watch(world_, run_, generation_);
     const auto code = evaluate();
+    watch.end();
     finish(code);
     return static_cast<int>(code);
   }
@@ -149,12 +153,11 @@ class FolderEvaluation {
     const auto hosts = by_rank(world_, "hosts", host_name());
     const auto devices = by_rank(world_, "devices", evaluation_->device());
     generation_ = std::stoll(on_root(world_, "claim the folder", [&] {
-      make_folder(run_ / "state");
       text_ = table_.run_cfg();
-      const auto number = record_start(run_, {call_.command_line, hosts, devices, 1});
+      const auto home = begin_generation(run_, kState, {call_.command_line, hosts, devices, 1});
       if (run_cfg != text_) write_durably(run_ / "run.cfg", text_);
       if (config_.defended && !fs::exists(run_ / "energy.h5")) evaluation_->keep_energy(run_ / "energy.h5");
-      return std::to_string(number);
+      return std::to_string(home.generation);
     }));
     text_ = table_.run_cfg();
   }
@@ -162,7 +165,7 @@ class FolderEvaluation {
   // Rank 0 holds the records; all ranks know whose are there.
   void read_finished() {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
-      const auto path = journal_of(run_);
+      const auto path = generation_folder(run_, kState, generation_).path / "images.journal";
       const auto known = read_journal(path);
       const auto head = text_ + fmt::format("[classifier]\nchecksum = {}\n", evaluation_->judge().checksum);
       std::string list;
@@ -183,21 +186,18 @@ class FolderEvaluation {
   }
 
   ExitCode evaluate() {
-    const auto start = Clock::now();
+    const StopClock clock(options_.stop_after, options_.deadline);
     EvaluationObserver observer;
     observer.finished = [this](const ImageRecord& record) {
       journal_->add(packed(record));
       records_.push_back(record);
     };
     observer.progress = [this](std::int64_t in_flight) { progress(in_flight); };
-    observer.stop_asked = [this, start] {
-      return stop_asked() ||
-             (options_.stop_after > 0 && std::chrono::duration<double>(Clock::now() - start).count() > options_.stop_after);
-    };
+    observer.stop_asked = [clock] { return stop_asked() || clock.asks(); };
     observer.overtaken = [this] {
       if (Clock::now() < look_again_) return false;
       look_again_ = Clock::now() + std::chrono::seconds(3);
-      return newest_generation(run_) > generation_;
+      return overtaken();
     };
     const auto code = evaluation_->run(state_, observer);
     const auto counts = evaluation_->counts();
@@ -208,6 +208,8 @@ class FolderEvaluation {
     });
     return code;
   }
+
+  bool overtaken() const { return newest_generation_folder(run_, kState).generation > generation_; }
 
   void progress(std::int64_t in_flight) {
     if (Clock::now() < next_line_) return;
@@ -230,6 +232,9 @@ class FolderEvaluation {
   void finish(ExitCode code) {
     agree(world_, "write the result", [&] {
       if (world_.rank() != 0) return;
+      if (overtaken())
+        throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", run_.string()),
+                    "only one start of an evaluation goes on: the newest");
       if (code == ExitCode::stopped) {
         fmt::print("stopped as asked; {} of {} images are kept. Run again with --resume to go on.\n", records_.size(),
                    config_.images.size());

@@ -153,6 +153,7 @@ class Sweep {
     }
     const auto folder = (run_ / folder_of(i)).string();
     words.insert(words.end(), {"--run", folder, "--resume"});
+    if (options_.deadline > 0) words.insert(words.end(), {"--deadline", fmt::format("{}", options_.deadline)});
     if (options_.stop_after > 0) {
       // Of what the points before have left.
       const std::chrono::duration<double> gone = Clock::now() - start_;

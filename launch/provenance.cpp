@@ -61,9 +61,8 @@ Json libraries() {
 
 }  // namespace
 
-std::int64_t record_start(const std::filesystem::path& run_dir, const Start& start) {
+void record_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start) {
   auto generations = generations_of(file_of(run_dir));
-  const auto number = newest(generations) + 1;
   generations.push_back({{"generation", number},
                          {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
                          {"first_step", start.first_step},
@@ -76,7 +75,15 @@ std::int64_t record_start(const std::filesystem::path& run_dir, const Start& sta
                   {"hosts", start.hosts},      {"devices", start.devices}, {"libraries", libraries()},
                   {"generations", generations}};
   write_durably(file_of(run_dir), text_of(file));
-  return number;
+}
+
+GenerationFolder begin_generation(const std::filesystem::path& run_dir, const std::string& state, const Start& start) {
+  make_folder(run_dir);
+  // Looked at first: a record that is damaged is to stop a start before it has taken anything.
+  const auto folder = take_generation(run_dir, state, newest_generation(run_dir) + 1);
+  record_start(run_dir, folder.generation, start);
+  link_generation(run_dir, state, folder);
+  return folder;
 }
 
 std::int64_t newest_generation(const std::filesystem::path& run_dir) {
