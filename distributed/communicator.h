@@ -45,6 +45,8 @@ class Communicator {
   /// Every rank's `own` block, by rank: `all` holds size() blocks of own.size() floats.
   virtual void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) = 0;
 
+  static constexpr double kUnstatedLimit = 7200;
+
   /// A sum in flight.
   using Ticket = std::uint64_t;
 
@@ -68,7 +70,8 @@ class Communicator {
   };
   virtual Traffic traffic() const = 0;
 
-  /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever.
+  /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever. Until this is called
+  /// it is `kUnstatedLimit`: commands that have no such option, and what comes before options are read.
   virtual void set_limit(double seconds) = 0;
 
   /// What the job does from now on ("step 12, sampling"), for who asks where this rank was last. Local.

@@ -236,7 +236,7 @@ class MpiCommunicator final : public Communicator {
   MpiSession::Say say_;
   RollCall roll_;
   std::uint64_t sequence_ = 0;  // collectives begun
-  std::atomic<double> limit_ = 0;  // the heartbeat's thread reads it
+  std::atomic<double> limit_ = kUnstatedLimit;  // the heartbeat's thread reads it
   FlightRecorder recorder_;
   std::optional<Heartbeat> heartbeat_;
   std::vector<std::unique_ptr<MpiSum>> flying_, idle_;

@@ -80,7 +80,8 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
       throw Error(ExitCode::usage,
                   fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(),
                               (run / "run.cfg").string(), kept.get()),
-                  "a resumed run keeps its configuration; start a new run for another one");
+                  option.key == "lanes" ? "`langrun run relane` makes a run with other lanes from a checkpoint"
+                                        : "a resumed run keeps its configuration; start a new run for another one");
   }
 }
 

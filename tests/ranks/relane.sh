@@ -24,4 +24,4 @@ expect_code 3 "$program" run relane "$scratch" "$scratch/bad" --lanes 4
 [[ $(find "$scratch/eight" -type f -exec md5sum {} + | sort | md5sum) = "$before" ]] || fail "the run that was read has changed"
 # A resume with other lanes is refused, and says what to do.
 expect_code 2 "$program" shortrun --run "$scratch/eight" --resume --lanes 4
-grep -q 'lanes' "$scratch/err" || fail "the key is not named: $(cat "$scratch/err")"
+grep -q 'run relane' "$scratch/err" || fail "run relane is not named: $(cat "$scratch/err")"
