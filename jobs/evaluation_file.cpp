@@ -231,7 +231,7 @@ EvaluationFile read_evaluation(const fs::path& path) {
   }
   read_judge(file, records);
   read_small(file, records);
-  return {std::move(records), file.read_texts_attribute("/", "classes")};
+  return {std::move(records), file.read_texts_attribute("/", "classes"), file.read_text_attribute("/", "configuration")};
 }
 
 }  // namespace langrun

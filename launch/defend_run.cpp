@@ -7,7 +7,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <sstream>
 
 #include "core/error.h"
@@ -19,6 +18,7 @@
 #include "jobs/evaluation_file.h"
 #include "jobs/evaluation_result.h"
 #include "launch/defend_result.h"
+#include "launch/evaluation_head.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
@@ -34,7 +34,7 @@ using Json = nlohmann::json;
 fs::path journal_of(const fs::path& run) { return run / "state" / "images.journal"; }
 
 /// Options whose automatic or fixed values run.cfg replaces by those they stand for.
-constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weights", "best"},
+constexpr std::array<std::pair<const char*, const char*>, 12> kAutomatic{{{"weights", "best"},
                                                                           {"at", "0"},
                                                                           {"precision", "run"},
                                                                           {"langevin.steps", "-1"},
@@ -44,7 +44,8 @@ constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weig
                                                                           {"joint-temperature", "0"},
                                                                           {"images", "all"},
                                                                           {"protocols", "auto"},
-                                                                          {"attack.average", "same"}}};
+                                                                          {"attack.average", "same"},
+                                                                          {"attack.alpha", "0"}}};
 
 void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
   for (const auto& [key, automatic] : kAutomatic) {
@@ -58,35 +59,6 @@ std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
   return on_root(world, "look into the folder", [&]() -> std::string {
     return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg") : "";
   });
-}
-
-/// Of a run.cfg: "section.key = value" of all that is part of the records.
-std::vector<std::string> lines_of(const std::string& text) {
-  static const std::set<std::string> changeable{"engine.calls", "engine.images", "engine.order", "watchdog.limit"};
-  std::vector<std::string> lines;
-  std::string section;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("[")) section = line.substr(1, line.find(']') - 1) + ".";
-    if (line.empty() || line.starts_with("[")) continue;
-    const auto key = section + line.substr(0, line.find(" ="));
-    if (!changeable.contains(key)) lines.push_back(section + line);
-  }
-  return lines;
-}
-
-/// Throws, naming the first key that differs, where a journal was written under another configuration.
-void check_journal(const std::string& written, const std::string& now, const fs::path& path) {
-  const auto a = lines_of(written), b = lines_of(now);
-  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    const auto one = i < a.size() ? a[i] : "nothing", other = i < b.size() ? b[i] : "nothing";
-    if (one == other) continue;
-    const auto key = (i < b.size() ? other : one).substr(0, (i < b.size() ? other : one).find(" ="));
-    throw Error(ExitCode::usage,
-                fmt::format("{} was written under another configuration: {} differs ({} there, {} in run.cfg)",
-                            path.string(), key, one, other),
-                "records of two configurations cannot be one evaluation: use another folder");
-  }
 }
 
 class FolderEvaluation {
@@ -164,10 +136,10 @@ class FolderEvaluation {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
       const auto path = journal_of(run_);
       const auto known = read_journal(path);
-      const auto head = text_ + fmt::format("[classifier]\nchecksum = {}\n", evaluation_->judge().checksum);
+      const auto head = evaluation_head(text_, evaluation_->judge(), config_);
       std::string list;
       if (!known.empty()) {
-        check_journal({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
+        check_same_evaluation({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
         for (std::size_t i = 1; i < known.size(); ++i) {
           records_.push_back(unpacked(known[i]));
           list += fmt::format("{} ", records_.back().index);
@@ -281,6 +253,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
                    const std::map<std::uint64_t, JudgeCheck>& naturals, bool report) {
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
+  settle_defend(asked, asked_table);
   agree_with_automatic(asked_table, run_cfg, asked.run + "/run.cfg");
   DefendOptions options;
   OptionTable table("defend");
