@@ -189,6 +189,18 @@ void check_numbers(const DefendOptions& o) {
                 "leave it out, or use bpda-eot");
 }
 
+// Checks of the null control are numbered within a chain's identity.
+void check_counts(const DefendOptions& o) {
+  const auto& a = o.evaluation.attack;
+  const auto checks = (a.steps + 1) * a.restarts;
+  if (o.evaluation.rules.null_control && checks > static_cast<std::int64_t>(kMostCounted))
+    throw Error(ExitCode::usage,
+                fmt::format("--attack.steps {} in --attack.restarts {}: null_control can repeat {} checks of an image, there "
+                            "may be {}",
+                            a.steps, a.restarts, kMostCounted, checks),
+                "fewer steps or restarts, or --protocols without null_control");
+}
+
 /// Data, images and energy; the classifier as it is named.
 EvaluationConfig resolve_parts(Communicator& world, DefendOptions& o, const std::filesystem::path& kept_energy) {
   auto& e = o.evaluation;
@@ -287,6 +299,7 @@ void check_defend(DefendOptions& o, const OptionTable& table) {
     o.protocols = defended ? "verified_any_step,any_step,null_control" : "final_step,any_step";
   o.evaluation.rules = rules_from(o.protocols);
   o.protocols = list_of(o.evaluation.rules);
+  check_counts(o);
   if (!o.images_file.empty() && o.images != "all")
     throw Error(ExitCode::usage, "both --images and --images-file are given", "give one of them");
 }

@@ -93,8 +93,15 @@ class FolderEvaluation {
     std::vector<std::string> notes;
     if (config_.attack.kind == "full" && evaluation_->piecewise_linear())
       notes.push_back(
-          "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
-          "bpda-eot; full-smooth is the stronger check");
+          evaluation_->gaussian()
+              ? "this energy is piecewise linear but for its Gaussian term: the chain's Jacobian is a multiple of the "
+                "identity, and full's gradient points where that of bpda-eot does; full-smooth is the stronger check"
+              : "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
+                "bpda-eot; full-smooth is the stronger check");
+    if (!evaluation_->energy_place_free())
+      notes.push_back(
+          "what the energy gives for a chain depends on its place in a call: chains are called one by one, so that "
+          "verdicts do not depend on ranks");
     if (!evaluation_->judge().place_free)
       notes.push_back(
           "the classifier's logits depend on an image's place in a call: it is called image by image, so that verdicts "
