@@ -44,7 +44,7 @@ struct ImageRecord {
   std::vector<JudgeCheck> judge;  ///< in the order they were made
   std::vector<SmallCheck> small;
   // Of images of the gallery, else empty; each [C, H, W]: where the last restart's attack ended (empty: not attacked),
-  // replicate 0 of the natural check, and replicate 0 of the last small sample.
+  // replicate 0 of the natural check, and replicate 0 of the last small sample, or without any of the last judge's check.
   std::vector<float> adversarial, purified, purified_adversarial;
 };
 

@@ -106,7 +106,8 @@ class ImageEvaluation {
     seen.first_energy = result.first_energy[0].item<float>();
     seen.last_energy = result.last_energy.mean().item<float>();
     record_.judge.push_back(std::move(seen));
-    if (pictured && result.purified.defined()) record_.purified = values_of(result.purified);
+    if (pictured && result.purified.defined())
+      (purpose == Purpose::natural ? record_.purified : record_.purified_adversarial) = values_of(result.purified);
   }
 
   /// One restart [SS Alg. 1]: for n = 0 .. N the small sample's label, verification where it is wrong, a step.
@@ -222,7 +223,9 @@ class ImageEvaluation {
 
   StageTask final_checks(std::uint32_t restart, const AttackWalk& walk) {
     if (config_.rules.final_step && still_wanted(Rule::final_step)) {
-      auto last = check(Purpose::final_judge, restart, 0, walk.last(), false);
+      // Small samples have shown where it goes.
+      const bool pictured = image_.pictured && !wants_small_samples();
+      auto last = check(Purpose::final_judge, restart, 0, walk.last(), pictured);
       co_await last;
     }
     if (!config_.rules.resubmission || !still_wanted(Rule::resubmission)) co_return;

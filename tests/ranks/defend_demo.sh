@@ -68,7 +68,9 @@ grep -qx 'alpha = 0.0625' "$scratch/sweep/points/002/run.cfg" || fail "the step 
 if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
   "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/sweep" || fail "page of a sweep over two norms"
   must last --protocols final_step --attack.steps 2
-  "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/last" || fail "page of final_step alone"
+  for page in last bare; do
+    "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
+  done
 else
   echo "pages not checked: LANGRUN_PYTHON names no interpreter with h5py, matplotlib and Pillow"
 fi
