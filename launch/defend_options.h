@@ -35,6 +35,10 @@ void bind_defend(OptionTable& table, DefendOptions& options);
 EvaluationConfig resolve_defend(Communicator& world, DefendOptions& options, const OptionTable& table,
                                 const std::filesystem::path& kept_energy);
 
+/// What one option means for others: values that the kind of attack fixes, and --images-file, which stands before a
+/// preset's range. Throws Error(usage) where another value was asked for.
+void settle_defend(DefendOptions& options, const OptionTable& table);
+
 /// Checks of options alone, before any file is looked at.
 void check_defend(DefendOptions& options, const OptionTable& table);
 

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <sstream>
 
 #include "core/error.h"
@@ -20,6 +19,7 @@
 #include "jobs/evaluation_result.h"
 #include "jobs/stop_clock.h"
 #include "launch/defend_result.h"
+#include "launch/evaluation_head.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
@@ -36,7 +36,7 @@ using Json = nlohmann::json;
 constexpr const char* kState = "state";  // folder of the journal (data/generation_folder.h)
 
 /// Options whose automatic or fixed values run.cfg replaces by those they stand for.
-constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weights", "best"},
+constexpr std::array<std::pair<const char*, const char*>, 12> kAutomatic{{{"weights", "best"},
                                                                           {"at", "0"},
                                                                           {"precision", "run"},
                                                                           {"langevin.steps", "-1"},
@@ -46,7 +46,8 @@ constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weig
                                                                           {"joint-temperature", "0"},
                                                                           {"images", "all"},
                                                                           {"protocols", "auto"},
-                                                                          {"attack.average", "same"}}};
+                                                                          {"attack.average", "same"},
+                                                                          {"attack.alpha", "0"}}};
 
 void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
   for (const auto& [key, automatic] : kAutomatic) {
@@ -60,35 +61,6 @@ std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
   return on_root(world, "look into the folder", [&]() -> std::string {
     return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg") : "";
   });
-}
-
-/// Of a run.cfg: "section.key = value" of all that is part of the records.
-std::vector<std::string> lines_of(const std::string& text) {
-  static const std::set<std::string> changeable{"engine.calls", "engine.images", "engine.order", "watchdog.limit"};
-  std::vector<std::string> lines;
-  std::string section;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("[")) section = line.substr(1, line.find(']') - 1) + ".";
-    if (line.empty() || line.starts_with("[")) continue;
-    const auto key = section + line.substr(0, line.find(" ="));
-    if (!changeable.contains(key)) lines.push_back(section + line);
-  }
-  return lines;
-}
-
-/// Throws, naming the first key that differs, where a journal was written under another configuration.
-void check_journal(const std::string& written, const std::string& now, const fs::path& path) {
-  const auto a = lines_of(written), b = lines_of(now);
-  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    const auto one = i < a.size() ? a[i] : "nothing", other = i < b.size() ? b[i] : "nothing";
-    if (one == other) continue;
-    const auto key = (i < b.size() ? other : one).substr(0, (i < b.size() ? other : one).find(" ="));
-    throw Error(ExitCode::usage,
-                fmt::format("{} was written under another configuration: {} differs ({} there, {} in run.cfg)",
-                            path.string(), key, one, other),
-                "records of two configurations cannot be one evaluation: use another folder");
-  }
 }
 
 class FolderEvaluation {
@@ -125,8 +97,15 @@ class FolderEvaluation {
     std::vector<std::string> notes;
     if (config_.attack.kind == "full" && evaluation_->piecewise_linear())
       notes.push_back(
-          "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
-          "bpda-eot; full-smooth is the stronger check");
+          evaluation_->gaussian()
+              ? "this energy is piecewise linear but for its Gaussian term: the chain's Jacobian is a multiple of the "
+                "identity, and full's gradient points where that of bpda-eot does; full-smooth is the stronger check"
+              : "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
+                "bpda-eot; full-smooth is the stronger check");
+    if (!evaluation_->energy_place_free())
+      notes.push_back(
+          "what the energy gives for a chain depends on its place in a call: chains are called one by one, so that "
+          "verdicts do not depend on ranks");
     if (!evaluation_->judge().place_free)
       notes.push_back(
           "the classifier's logits depend on an image's place in a call: it is called image by image, so that verdicts "
@@ -167,10 +146,10 @@ class FolderEvaluation {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
       const auto path = generation_folder(run_, kState, generation_).path / "images.journal";
       const auto known = read_journal(path);
-      const auto head = text_ + fmt::format("[classifier]\nchecksum = {}\n", evaluation_->judge().checksum);
+      const auto head = evaluation_head(text_, evaluation_->judge(), config_);
       std::string list;
       if (!known.empty()) {
-        check_journal({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
+        check_same_evaluation({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
         for (std::size_t i = 1; i < known.size(); ++i) {
           records_.push_back(unpacked(known[i]));
           list += fmt::format("{} ", records_.back().index);
@@ -286,6 +265,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
                    const std::map<std::uint64_t, JudgeCheck>& naturals, bool report) {
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
+  settle_defend(asked, asked_table);
   agree_with_automatic(asked_table, run_cfg, asked.run + "/run.cfg");
   DefendOptions options;
   OptionTable table("defend");

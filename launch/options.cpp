@@ -163,6 +163,10 @@ bool OptionTable::given(const std::string& key) const {
   return std::find(given_.begin(), given_.end(), key) != given_.end();
 }
 
+bool OptionTable::asked(const std::string& key) const {
+  return std::find(asked_.begin(), asked_.end(), key) != asked_.end();
+}
+
 void OptionTable::unknown(const std::string& key, const std::string& where) const {
   std::vector<std::string> keys{"preset", "config", "help", "presets", "dry-run"};
   for (const auto& option : options_) keys.push_back(option.key);
@@ -182,6 +186,7 @@ void OptionTable::assign(const std::string& key, const std::string& value, const
                   fmt::format("{}{}", option.help, option.unit.empty() ? "" : " [" + option.unit + "]"));
     }
     if (!given(key)) given_.push_back(key);
+    if (!asked(key)) asked_.push_back(key);
     return;
   }
   unknown(key, where);
@@ -271,7 +276,10 @@ void OptionTable::apply_preset(const std::string& name) {
         ExitCode::usage, fmt::format("langrun {} has no preset '{}'", command_, name),
         close.empty() ? fmt::format("presets: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
+  const auto asked = asked_;
   read_config(presets_[static_cast<std::size_t>(found - names.begin())].text, "preset " + name);
+  asked_ = asked;
+  preset_ = name;
 }
 
 void OptionTable::parse(const std::vector<std::string>& arguments) {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "launch/defend_options.h"
 #include "launch/hat_options.h"
 #include "launch/shortrun_options.h"
 
@@ -140,6 +141,69 @@ TEST(Presets, CarryThePublishedHatSettings) {
     EXPECT_EQ(c.generator_learning.learning_rate, row.clip > 0 ? 5e-5 : 1e-4);
     EXPECT_EQ(c.generator_learning.max_norm, 0);
     EXPECT_EQ(c.generator_learning.average, 0.9999);
+  }
+}
+
+DefendOptions defend_preset(const std::string& name) {
+  DefendOptions options;
+  OptionTable table("defend");
+  bind_defend(table, options);
+  table.presets(presets_of("defend"));
+  table.parse({"--preset", name});
+  return options;
+}
+
+struct PublishedDefense {
+  std::string name;
+  double eps, alpha;
+  std::int64_t attack_replicates, defense_replicates, k;
+  double eta, temperature;
+  std::string images;
+  std::int64_t restarts;
+  std::string average;
+};
+
+TEST(Presets, CarryThePublishedEvaluations) {
+  for (const PublishedDefense& row : {
+           PublishedDefense{"cifar10", 8, 2, 15, 150, 1500, 1e-2, 1e-2 * 1e-2 / 2, "all", 5, "logits"},
+           {"cifar10-midrun", 8, 2, 48, 128, 2000, 1e-2, 1e-4, "0:5000", 1, "logits"},
+           // The authors' ImageNet network ended in a softmax.
+           {"imagenet224", 2, 1, 16, 64, 200, 2e-2, 1e-5, "0:10000", 1, "softmax"}}) {
+    SCOPED_TRACE(row.name);
+    const auto o = defend_preset(row.name);
+    const auto& attack = o.evaluation.attack;
+    EXPECT_EQ(attack.kind, "bpda-eot");
+    EXPECT_EQ(attack.norm, "linf");
+    EXPECT_EQ(attack.eps, row.eps);
+    EXPECT_EQ(attack.alpha, row.alpha);
+    EXPECT_EQ(attack.steps, 50);
+    EXPECT_EQ(attack.start, "random");
+    EXPECT_EQ(attack.restarts, row.restarts);
+    EXPECT_EQ(attack.replicates, row.attack_replicates);
+    EXPECT_EQ(attack.average, "same");
+    EXPECT_EQ(o.evaluation.defense.replicates, row.defense_replicates);
+    EXPECT_EQ(o.evaluation.defense.average, row.average);
+    EXPECT_EQ(o.energy.steps, row.k);
+    EXPECT_DOUBLE_EQ(o.energy.eta, row.eta);
+    EXPECT_DOUBLE_EQ(o.energy.temperature, row.temperature);
+    EXPECT_EQ(o.energy.precision, "fp32");
+    EXPECT_EQ(o.images, row.images);
+    EXPECT_EQ(o.protocols, "auto") << "the papers' rule and its controls";
+  }
+}
+
+TEST(Presets, AllOfDefendAreWhole) {
+  const auto all = presets_of("defend");
+  EXPECT_GE(all.size(), 5u);
+  for (const auto& each : all) {
+    SCOPED_TRACE(each.name);
+    EXPECT_EQ(each.text.substr(0, 2), "# ") << "the first line says what it is for";
+    DefendOptions options;
+    OptionTable table("defend");
+    bind_defend(table, options);
+    table.presets(all);
+    table.parse({"--preset", each.name, "--data", "d.h5", "--classifier", "c.h5", "--energy", "runs/e"});
+    EXPECT_NO_THROW(check_defend(options, table));
   }
 }
 
