@@ -53,9 +53,10 @@ void check_extent(hid_t file, hid_t dataset, const Shape& shape, Type type, cons
   const bool elsewhere = H5Pget_layout(creation.id()) == H5D_VIRTUAL, packed = H5Pget_nfilters(creation.id()) > 0;
   const auto most = size * (packed ? kMostPacking : 1) + kMostUnwritten;
   if (!fits || (!elsewhere && bytes * bytes_of(type) > most))
-    throw Error(ExitCode::input,
-                fmt::format("{} states an extent of {}, which a file of {} bytes cannot hold", where, to_text(shape), size),
-                "the file is damaged; make it again");
+    throw Error(
+        ExitCode::input,
+        fmt::format("{} states an extent of {}, which a file of {} bytes cannot hold", where, to_text(shape), size),
+        "the file is damaged; make it again");
 }
 
 }  // namespace
@@ -180,8 +181,8 @@ File File::create_with(const std::filesystem::path& path, const Handle& access) 
   if (std::filesystem::exists(path, ignored))
     throw Error(ExitCode::storage, fmt::format("{} exists already", path.string()),
                 "nothing is written over; remove it or choose another name");
-  file.file_ = std::make_shared<Handle>(H5Fcreate(path.c_str(), H5F_ACC_EXCL, timeless(H5P_FILE_CREATE).id(), access.id()),
-                                        close_file);
+  file.file_ = std::make_shared<Handle>(
+      H5Fcreate(path.c_str(), H5F_ACC_EXCL, timeless(H5P_FILE_CREATE).id(), access.id()), close_file);
   if (!*file.file_)
     fail(ExitCode::storage, fmt::format("cannot create {}", path.string()),
          "does the folder exist, and is it writable?");

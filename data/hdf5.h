@@ -160,8 +160,8 @@ class File {
   bool is_group(const std::string& name) const;
   void create_group(const std::string& name);
 
-  /// Throws Error(input) where there is none, or it states an extent that the file cannot fill: sizes are checked before
-  /// memory is taken.
+  /// Throws Error(input) where there is none, or it states an extent that the file cannot fill: sizes are checked
+  /// before memory is taken.
   Dataset dataset(const std::string& name) const;
   /// New dataset of fixed shape, contiguous; missing groups on the way are made.
   Dataset create_dataset(const std::string& name, Type type, const Shape& shape);

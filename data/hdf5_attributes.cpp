@@ -150,8 +150,9 @@ std::vector<std::string> File::read_texts_attribute(const std::string& object, c
   if (count == 0) return values;
   const std::uint64_t width = H5Tget_size(stored.id()), texts_wanted = static_cast<std::uint64_t>(count);
   if (width == 0 || texts_wanted > kMostTexts || width > kMostTextBytes / texts_wanted)
-    throw Error(ExitCode::input, fmt::format("{}: attribute {} states {} texts of {} bytes, expected at most {} in all",
-                                             path_.string(), name, count, width, kMostTextBytes),
+    throw Error(ExitCode::input,
+                fmt::format("{}: attribute {} states {} texts of {} bytes, expected at most {} in all", path_.string(),
+                            name, count, width, kMostTextBytes),
                 "the file is damaged; make it again");
   if (H5Tis_variable_str(stored.id()) > 0) {
     Handle type = text_type();

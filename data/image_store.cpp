@@ -155,8 +155,8 @@ void ImageStore::take_checksums(const h5::File& file, const h5::File& part, std:
   if (checksums.has_value() != guarded_)
     throw Error(ExitCode::input,
                 fmt::format("{} has {}, but {} has no {}", (guarded_ ? file : part).path().string(),
-                            guarded_ ? "an attribute `content`" : "/checksums", (guarded_ ? part : file).path().string(),
-                            guarded_ ? "/checksums" : "attribute `content`"),
+                            guarded_ ? "an attribute `content`" : "/checksums",
+                            (guarded_ ? part : file).path().string(), guarded_ ? "/checksums" : "attribute `content`"),
                 kChanged);
   if (checksums) checksums_.insert(checksums_.end(), checksums->begin(), checksums->end());
 }

@@ -49,8 +49,9 @@ enum class Accept {
 class ImageStore {
  public:
   /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is
-  /// missing or damaged (labels, classes and attributes of a guarded one are checked here), /images is not [N, H, W, C] with N > 0 of uint8 (C 1 or 3) or float32 (C 1, 2 or 3), or
-  /// /labels not int64 [N] with values 0 .. classes-1; and for float32 unless it is accepted.
+  /// missing or damaged (labels, classes and attributes of a guarded one are checked here), /images is not [N, H, W, C]
+  /// with N > 0 of uint8 (C 1 or 3) or float32 (C 1, 2 or 3), or /labels not int64 [N] with values 0 .. classes-1; and
+  /// for float32 unless it is accepted.
   static ImageStore open(const std::filesystem::path& path, Accept accept = Accept::bytes);
 
   const std::filesystem::path& path() const { return path_; }

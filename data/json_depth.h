@@ -1,5 +1,5 @@
-// How deep a JSON text is nested. Parsing it takes no stack, but copying and writing out what was parsed recurses: a text
-// of brackets alone would end the program.
+// How deep a JSON text is nested. Parsing it takes no stack, but copying and writing out what was parsed recurses: a
+// text of brackets alone would end the program.
 #pragma once
 
 #include <string_view>

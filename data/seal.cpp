@@ -54,7 +54,8 @@ bool check_seal(const std::filesystem::path& path) {
   if (!found.starts_with(kWord)) return false;
   const auto content = size - kSealBytes;
   if (found != seal_of(content, checksum_of_first(in, content)))
-    throw Error(ExitCode::input, fmt::format("{} is damaged: it is not what was sealed when it was written", path.string()),
+    throw Error(ExitCode::input,
+                fmt::format("{} is damaged: it is not what was sealed when it was written", path.string()),
                 "make it again, or take it from a copy");
   return true;
 }

@@ -1,6 +1,6 @@
 // What guards the content of an image store: a checksum of each image, in /checksums, and one of everything else that
-// the store says, in its attribute `content`. Stores are too large to be read whole when they are opened, so an image is
-// checked when it is read, and the rest at once.
+// the store says, in its attribute `content`. Stores are too large to be read whole when they are opened, so an image
+// is checked when it is read, and the rest at once.
 #pragma once
 
 #include <cstdint>

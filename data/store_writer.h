@@ -83,7 +83,7 @@ class ShardWriter {
   std::size_t image_bytes_ = 0;
   std::vector<bool> present_;
   std::vector<std::uint64_t> checksums_;  ///< of each row that was put
-  std::vector<std::uint8_t> buffer_;  ///< consecutive rows on their way to the file
+  std::vector<std::uint8_t> buffer_;      ///< consecutive rows on their way to the file
   std::uint64_t buffer_first_ = 0, buffer_rows_ = 0, buffer_most_ = 1;
 };
 

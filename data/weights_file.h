@@ -25,8 +25,8 @@ struct WeightsPart {
   std::vector<NamedArray> arrays;
 };
 
-/// Adds a part to a file that is being laid out, and will be sealed. The part must be there, unchanged, until the file is written. Throws
-/// Error(storage).
+/// Adds a part to a file that is being laid out, and will be sealed. The part must be there, unchanged, until the file
+/// is written. Throws Error(storage).
 void add_weights(StreamedFile& file, const WeightsPart& part);
 
 /// Writes a new file of these parts: to PATH.partial, synced, then renamed. Throws Error(usage) where PATH

@@ -1,4 +1,5 @@
-// What the targets share: an input as a stream of pieces, files of it in a folder of this process, and what may be thrown.
+// What the targets share: an input as a stream of pieces, files of it in a folder of this process, and what may be
+// thrown.
 #pragma once
 
 #include <unistd.h>
@@ -57,7 +58,8 @@ inline std::uint8_t take_choice(Octets& input) {
 class Folder {
  public:
   Folder() {
-    const std::string parent = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
+    const std::string parent =
+        std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
     auto name = parent + "/langrun-fuzz.XXXXXX";
     require(::mkdtemp(name.data()) != nullptr, "a folder can be made");
     path_ = name;
@@ -74,7 +76,8 @@ class Folder {
   std::filesystem::path put(std::string_view name, Octets bytes) const {
     const auto path = path_ / name;
     std::FILE* file = std::fopen(path.c_str(), "wb");
-    require(file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size(), "a file can be written");
+    require(file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size(),
+            "a file can be written");
     std::fclose(file);
     return path;
   }

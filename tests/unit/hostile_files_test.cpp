@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <functional>
 
 #include "data/archive_walk.h"
@@ -14,6 +16,8 @@
 #include "data/image_source.h"
 #include "data/image_store.h"
 #include "data/json_depth.h"
+#include "data/pickle_machine.h"
+#include "data/pickle_tree.h"
 #include "data/seal.h"
 #include "data/store_writer.h"
 #include "data/weights_file.h"
@@ -49,6 +53,16 @@ int import_of(const ScratchFolder& scratch, const Octets& tar, Octets* first = n
   });
 }
 
+/// Puts the checksum of a tar's first header right.
+void write_checksum(Octets& tar) {
+  std::fill_n(tar.begin() + 148, 8, ' ');
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < 512; ++i) sum += tar[i];
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%06o", sum);
+  std::copy_n(text.begin(), 7, tar.begin() + 148);
+}
+
 TEST(HostileTars, NothingIsReadOrWrittenOutside) {
   const ScratchFolder scratch;
   write_file(scratch / "secret.png", marked_png(7));
@@ -82,16 +96,52 @@ TEST(HostileTars, AbsoluteNamesAreNamesWithin) {
 TEST(HostileTars, SizesThatTheFileDoesNotHave) {
   const ScratchFolder scratch;
   auto tar = TarMaker().add("a/1.png", marked_png(1)).finish();
-  // The size's place with the largest that eleven octal digits say, and the checksum that this makes.
+  // The largest that eleven octal digits say.
   const std::string most = "77777777777";
   std::copy(most.begin(), most.end(), tar.begin() + 124);
-  std::fill_n(tar.begin() + 148, 8, ' ');
-  unsigned sum = 0;
-  for (std::size_t i = 0; i < 512; ++i) sum += tar[i];
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%06o", sum);
-  std::copy_n(text.begin(), 7, tar.begin() + 148);
+  write_checksum(tar);
   EXPECT_EQ(import_of(scratch, tar), kInput);
+}
+
+/// Most address space that this process has had, bytes.
+std::uint64_t peak_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmPeak:")) return std::stoull(line.substr(7)) * 1024;
+  return 0;
+}
+
+// Within compression nobody knows where a member ends before it has been read.
+TEST(HostileTars, ACompressedHeaderTakesNoMemory) {
+  const ScratchFolder scratch;
+  auto tar = TarMaker().add("a/1.bin", Octets(600, 1)).finish();
+  const std::string size = "17777777777";  // 2 GiB - 1
+  std::copy(size.begin(), size.end(), tar.begin() + 124);
+  write_checksum(tar);
+  write_file(scratch / "set.tar", tar);
+  ASSERT_EQ(std::system(("gzip " + (scratch / "set.tar").string()).c_str()), 0);
+  const auto before = peak_memory();
+  EXPECT_EQ(code_of([&] { find_images(scratch / "set.tar.gz"); }), kInput);
+  EXPECT_LT(peak_memory() - before, std::uint64_t{1} << 29);
+}
+
+// ---- pickles -------------------------------------------------------------------------------------------------------
+
+// A stride of an extent of 1 leads nowhere; added up all the same, it would leave the numbers that there are.
+TEST(HostilePickles, StridesThatAreNotWalkedMayBeAnything) {
+  using namespace std::string_literals;
+  const auto text = [](const std::string& word) { return "X"s + static_cast<char>(word.size()) + "\0\0\0"s + word; };
+  const auto storage = "("s + text("storage") + "ctorch\nFloatStorage\n" + text("0") + text("cpu") + "K\x04tQ";
+  const auto tensor = "ctorch._utils\n_rebuild_tensor_v2\n("s + storage + "K\x03K\x01\x85" +
+                      "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89N"s + "tR";
+  const auto program = "\x80\x02}"s + text("a") + tensor + "s.";
+  pickle::Machine machine(std::as_bytes(std::span(program)), "here");
+  const auto found = pickle::find_state_dict(machine, machine.run(), "", "here");
+  ASSERT_EQ(found.tensors.size(), 1U);
+  const auto& made = machine.tensors()[found.tensors[0].second];
+  const std::array<float, 4> numbers{1, 2, 3, 4};
+  EXPECT_EQ(pickle::decode("a", made, machine.storages()[0], std::as_bytes(std::span(numbers))).reals,
+            std::vector<float>{4});
 }
 
 // ---- JSON and options ----------------------------------------------------------------------------------------------
@@ -138,7 +188,8 @@ TEST(HostileHdf5, AttributesOfSeveralValuesAreNoNumber) {
   const hsize_t many = 4096;
   const auto space = H5Screate_simple(1, &many, nullptr);
   for (const char* name : {"whole", "real"})
-    H5Aclose(H5Acreate2(raw, name, name[0] == 'w' ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT));
+    H5Aclose(
+        H5Acreate2(raw, name, name[0] == 'w' ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT));
   H5Sclose(space);
   H5Fclose(raw);
   const auto file = h5::File::open(path);
@@ -200,14 +251,17 @@ TEST(HostileHdf5, RecordsOfOtherExtentsAreRefused) {
         const auto from = good.dataset(name);
         const auto shape = name == "/judge/votes" ? votes : from.shape();
         const std::vector<std::byte> zeros(h5::elements(shape) * h5::bytes_of(from.type()));
-        if (!zeros.empty()) other.create_dataset(name, from.type(), shape).write_all(from.type(), zeros.data());
-        else other.create_dataset(name, from.type(), shape);
+        if (!zeros.empty())
+          other.create_dataset(name, from.type(), shape).write_all(from.type(), zeros.data());
+        else
+          other.create_dataset(name, from.type(), shape);
       }
     };
     copy("/");
     other.write_attribute("/", "classes", std::vector<std::string>{"a", "b"});
     other.close();
-    EXPECT_EQ(code_of([&] { read_evaluation(path); }), votes == h5::Shape{1, 2} ? kTaken : kInput) << h5::to_text(votes);
+    EXPECT_EQ(code_of([&] { read_evaluation(path); }), votes == h5::Shape{1, 2} ? kTaken : kInput)
+        << h5::to_text(votes);
   }
 }
 

@@ -50,7 +50,8 @@ class Damage {
   }
   /// Extents, counts and addresses that lead far away.
   void set_number() {
-    constexpr std::uint64_t far[] = {~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1} << 40, 0xffffffffu, 0x7fffffffu, 0x10000u, 0, 1};
+    constexpr std::uint64_t far[] = {
+        ~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1} << 40, 0xffffffffu, 0x7fffffffu, 0x10000u, 0, 1};
     const auto value = far[below(std::size(far))];
     const auto n = std::size_t{1} << below(4), at = below(bytes_.size() - 8);
     std::memcpy(bytes_.data() + at, &value, n);

@@ -98,7 +98,17 @@ std::string weights_content(const fs::path& path) {
 
 StoredStatistics some_statistics() {
   StoredStatistics s;
-  s.images = {"set.h5", kImages, 3, 8, 8, kImages, "random", 5, 100, 1, {{"source", std::string("pictures")}, {"seed", std::int64_t{3}}, {"eta", 0.5}}};
+  s.images = {"set.h5",
+              kImages,
+              3,
+              8,
+              8,
+              kImages,
+              "random",
+              5,
+              100,
+              1,
+              {{"source", std::string("pictures")}, {"seed", std::int64_t{3}}, {"eta", 0.5}}};
   s.net = {"resnet20", "net.h5", "0123456789abcdef", "-1:1", kFeatures, 32, 32};
   s.mean = {1, 2, 3, 4};
   s.scatter.resize(kFeatures * kFeatures);
@@ -110,9 +120,9 @@ std::string statistics_content(const fs::path& path) {
   if (!is_statistics_file(path)) throw Error(ExitCode::input, "is no file of statistics");
   const auto s = read_statistics_file(path);
   const auto &i = s.images, &n = std::as_const(i);
-  auto text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", i.path, i.images, i.channels, i.height, i.width, i.count,
-                          i.choice, i.seed, i.block, n.threads, s.net.network, s.net.file, s.net.checksum, s.net.range,
-                          s.net.input_height, s.net.input_width);
+  auto text = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}", i.path, i.images, i.channels, i.height,
+                          i.width, i.count, i.choice, i.seed, i.block, n.threads, s.net.network, s.net.file,
+                          s.net.checksum, s.net.range, s.net.input_height, s.net.input_width);
   add<double>(text, s.mean);
   add<double>(text, s.scatter);
   for (const auto& [name, value] : i.attributes)
@@ -174,7 +184,8 @@ std::string bank_content(const fs::path& folder) {
   const auto lane = read_bank_lane(folder, 0, 1, kRows, kShape, kLatent);
   std::string text;
   add(text, std::span<const float>(lane.images.const_data_ptr<float>(), static_cast<std::size_t>(lane.images.numel())));
-  add(text, std::span<const float>(lane.latents.const_data_ptr<float>(), static_cast<std::size_t>(lane.latents.numel())));
+  add(text,
+      std::span<const float>(lane.latents.const_data_ptr<float>(), static_cast<std::size_t>(lane.latents.numel())));
   add<std::int64_t>(text, lane.updates);
   add<std::int64_t>(text, lane.visits);
   return text;
@@ -203,7 +214,9 @@ std::vector<Subject> make_subjects(const fs::path& scratch) {
                    {"seed = 1\n", {"cat", "dog", "frog"}, kShape, scratch / "store.h5"});
   const std::string step = checkpoint_name(5), shard = "shards.h5.d/shard-0000", manifest = step + "/manifest.json";
   write_checkpoint(scratch / step);
-  const auto at = [](const char* file, auto content) { return [=](const fs::path& folder) { return content(folder / file); }; };
+  const auto at = [](const char* file, auto content) {
+    return [=](const fs::path& folder) { return content(folder / file); };
+  };
   const auto in_step = [step](auto content) { return [=](const fs::path& folder) { return content(folder / step); }; };
   const auto checkpoint_weights = [](const fs::path& folder) {
     check_manifest(folder);
@@ -212,11 +225,13 @@ std::vector<Subject> make_subjects(const fs::path& scratch) {
   return {
       subject("store", scratch, "store.h5", {}, at("store.h5", store_content)),
       subject("shard", scratch, shard + "1.h5", {"shards.h5", shard + "0.h5"}, at("shards.h5", store_content)),
-      subject("index of shards", scratch, "shards.h5", {shard + "0.h5", shard + "1.h5"}, at("shards.h5", store_content)),
+      subject("index of shards", scratch, "shards.h5", {shard + "0.h5", shard + "1.h5"},
+              at("shards.h5", store_content)),
       subject("weights", scratch, "weights.h5", {}, at("weights.h5", weights_content)),
       subject("statistics", scratch, "statistics.h5", {}, at("statistics.h5", statistics_content)),
       subject("records", scratch, "records.h5", {}, at("records.h5", records_content)),
-      subject("bank in a checkpoint", scratch, step + "/bank-0.h5", {manifest, step + "/weights.h5"}, in_step(bank_content)),
+      subject("bank in a checkpoint", scratch, step + "/bank-0.h5", {manifest, step + "/weights.h5"},
+              in_step(bank_content)),
       subject("weights in a checkpoint", scratch, step + "/weights.h5", {manifest, step + "/bank-0.h5"},
               in_step(checkpoint_weights)),
   };

@@ -1,4 +1,5 @@
-// The HDF5 files that are mutated: small ones of every kind, by langrun's own writers, and what its readers say of them.
+// The HDF5 files that are mutated: small ones of every kind, by langrun's own writers, and what its readers say of
+// them.
 #pragma once
 
 #include <filesystem>

@@ -83,9 +83,10 @@ void put(const fs::path& path, const std::string& bytes) {
 }
 
 std::string damaged(const Subject& subject, const Plan& plan, std::uint64_t number) {
-  const bool sealed = subject.bytes.size() > kSealBytes &&
-                      subject.bytes.ends_with(seal_of(subject.bytes.size() - kSealBytes,
-                                                      checksum_of_text(subject.bytes.substr(0, subject.bytes.size() - kSealBytes))));
+  const bool sealed =
+      subject.bytes.size() > kSealBytes &&
+      subject.bytes.ends_with(seal_of(subject.bytes.size() - kSealBytes,
+                                      checksum_of_text(subject.bytes.substr(0, subject.bytes.size() - kSealBytes))));
   if (!plan.below_seal || !sealed) return mutated(subject.bytes, plan.seed, number);
   const auto content = mutated(subject.bytes.substr(0, subject.bytes.size() - kSealBytes), plan.seed, number);
   return content + seal_of(content.size(), checksum_of_text(content));
@@ -131,9 +132,11 @@ std::string place_of(const Shared& shared, int signal) {
     if (::dladdr(shared.trace[i], &info) == 0 || info.dli_fname == nullptr) continue;
     const auto library = fs::path(info.dli_fname).filename().string();
     const auto offset = static_cast<const char*>(shared.trace[i]) - static_cast<const char*>(info.dli_fbase);
-    const auto place = fmt::format("{} {}", library, info.dli_sname == nullptr ? fmt::format("+{:#x}", offset) : info.dli_sname);
+    const auto place =
+        fmt::format("{} {}", library, info.dli_sname == nullptr ? fmt::format("+{:#x}", offset) : info.dli_sname);
     if (library.find("hdf5") != std::string::npos) return fmt::format("{}, {}", place, strsignal(signal));
-    if (first.empty() && library.find("libc.") == std::string::npos && place.find("on_signal") == std::string::npos) first = place;
+    if (first.empty() && library.find("libc.") == std::string::npos && place.find("on_signal") == std::string::npos)
+      first = place;
   }
   return fmt::format("outside HDF5: {}, {}", first.empty() ? "unknown" : first, strsignal(signal));
 }

@@ -1,6 +1,5 @@
 // Tars, compressed and nested, as sources of images. Paths stay within the source, and bytes within the file.
 #include "data/archive_walk.h"
-
 #include "data/image_source.h"
 #include "tests/fuzz/fuzz.h"
 

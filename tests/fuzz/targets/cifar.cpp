@@ -1,6 +1,5 @@
 // CIFAR's binary files and the lists of class names beside them.
 #include "data/cifar_binary.h"
-
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -12,7 +12,8 @@ using namespace langrun;
 
 void read(const std::filesystem::path& checkpoint) {
   fuzz::taken({ExitCode::input}, [&] {
-    for (const auto& file : read_manifest(checkpoint).files) fuzz::require(file.name.size() < (1u << 30), "names are read");
+    for (const auto& file : read_manifest(checkpoint).files)
+      fuzz::require(file.name.size() < (1u << 30), "names are read");
   });
   problems_of(checkpoint);
 }
@@ -32,7 +33,8 @@ std::string mended(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const fuzz::Folder folder;
   const auto checkpoint = folder / "00000005";
-  static const bool made = std::filesystem::create_directory(checkpoint) && !folder.put("00000005/weights.h5", {}).empty();
+  static const bool made =
+      std::filesystem::create_directory(checkpoint) && !folder.put("00000005/weights.h5", {}).empty();
   fuzz::require(made, "a checkpoint's folder can be made");
   const auto text = mended(fuzz::text_of({data, size}));
   folder.put("00000005/manifest.json", {data, size});

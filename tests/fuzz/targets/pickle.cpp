@@ -19,8 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (bytes > kMostBytes) continue;
       const std::vector<std::byte> zeros(bytes);
       const auto decoded = pickle::decode(name, tensor, storage, zeros);
-      fuzz::require(decoded.reals.size() + decoded.integers.size() ==
-                        static_cast<std::size_t>(elements(decoded.shape)),
+      fuzz::require(decoded.reals.size() + decoded.integers.size() == static_cast<std::size_t>(elements(decoded.shape)),
                     "a tensor has as many numbers as its shape says");
     }
   });

@@ -1,6 +1,5 @@
 // Lists of numbers on the command line.
 #include "launch/steps_list.h"
-
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
