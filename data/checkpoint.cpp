@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "data/durable.h"
+#include "data/json_depth.h"
 
 namespace langrun {
 namespace fs = std::filesystem;
@@ -32,27 +33,41 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
   write_durably(folder / "manifest.json", document.dump(1) + "\n");
 }
 
+namespace {
+
+/// A whole number of a document. A real one may not fit where whole ones do.
+std::int64_t whole(const json& document, const char* key) {
+  const auto& value = document.at(key);
+  if (!value.is_number_integer()) throw Error(ExitCode::input, fmt::format("{} is no whole number", key));
+  return value.get<std::int64_t>();
+}
+
+}  // namespace
+
 Manifest read_manifest(const fs::path& folder) {
   const auto path = folder / "manifest.json";
   try {
-    auto document = json::parse(read_text(path));
-    if (document.at("format").get<int>() != Manifest::kFormat)
+    const auto text = read_text(path);
+    if (nested_too_deep(text))
+      throw Error(ExitCode::input, fmt::format("{} is damaged: no manifest is nested so deep", path.string()));
+    auto document = json::parse(text);
+    if (whole(document, "format") != Manifest::kFormat)
       throw Error(ExitCode::input, fmt::format("{} has format {}, this langrun reads {}", path.string(),
-                                               document.at("format").get<int>(), Manifest::kFormat));
+                                               whole(document, "format"), Manifest::kFormat));
     // The manifest guards the other files; its own words are guarded by a checksum of themselves.
     const auto own = document.at("xxh3_128").get<std::string>();
     document.erase("xxh3_128");
     if (checksum_of_text(document.dump()) != own)
       throw Error(ExitCode::input, fmt::format("{} is damaged: its checksum differs", path.string()));
     Manifest manifest;
-    manifest.step = document.at("step").get<std::int64_t>();
-    manifest.generation = document.at("generation").get<std::int64_t>();
-    manifest.lanes = document.at("lanes").get<std::int64_t>();
-    manifest.attempt = document.at("attempt").get<std::int64_t>();
+    manifest.step = whole(document, "step");
+    manifest.generation = whole(document, "generation");
+    manifest.lanes = whole(document, "lanes");
+    manifest.attempt = whole(document, "attempt");
     if (document.contains("watch")) manifest.watch = document.at("watch").get<std::vector<double>>();
     manifest.configuration = document.at("configuration").get<std::string>();
     for (const auto& file : document.at("files"))
-      manifest.files.push_back({file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(),
+      manifest.files.push_back({file.at("name").get<std::string>(), static_cast<std::uint64_t>(whole(file, "bytes")),
                                 file.at("xxh3_128").get<std::string>()});
     return manifest;
   } catch (const json::exception& failure) {

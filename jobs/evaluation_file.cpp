@@ -172,6 +172,13 @@ void read_field(const h5::File& file, const std::string& name, std::vector<Check
   for (std::size_t i = 0; i < checks.size(); ++i) checks[i].*field = values[i];
 }
 
+/// Throws unless the dataset is a row of `rank - 1` extents for each of `count` checks.
+void check_rows(const h5::File& file, const h5::Dataset& dataset, std::size_t rank, std::size_t count) {
+  if (dataset.shape().size() == rank && dataset.shape()[0] == count) return;
+  throw Error(ExitCode::input, fmt::format("{}: {} is {}, expected {} extents, the first {}", file.path().string(),
+                                           dataset.name(), h5::to_text(dataset.shape()), rank, count));
+}
+
 void read_judge(const h5::File& file, std::vector<ImageRecord>& records) {
   std::vector<std::int64_t> images;
   auto checks = read_places<JudgeCheck>(file, "/judge", images);
@@ -180,6 +187,8 @@ void read_judge(const h5::File& file, std::vector<ImageRecord>& records) {
     read_field(file, "/judge/last_energy", checks, &JudgeCheck::last_energy);
   }
   const auto votes = file.dataset("/judge/votes"), logits = file.dataset("/judge/logits");
+  check_rows(file, votes, 2, checks.size());
+  check_rows(file, logits, 3, checks.size());
   for (std::size_t i = 0; i < checks.size(); ++i) {
     checks[i].votes.resize(votes.shape().at(1));
     checks[i].logits.resize(logits.shape().at(1) * logits.shape().at(2));
@@ -219,7 +228,7 @@ void write_evaluation(const fs::path& path, const std::vector<ImageRecord>& reco
   write_gallery(file, records, facts);
   file.write_attribute("/", "configuration", facts.configuration);
   file.write_attribute("/", "classes", facts.classes);
-  file.close();
+  file.seal();
   sync_path(partial);
   rename_durably(partial, path);
 }

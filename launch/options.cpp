@@ -21,6 +21,8 @@ namespace {
 constexpr auto kStyle = po::command_line_style::allow_long | po::command_line_style::long_allow_adjacent |
                         po::command_line_style::long_allow_next;
 
+constexpr std::size_t kMostConfiguration = std::size_t{1} << 20;
+
 template <typename T>
 T parse_number(const std::string& text, const char* kind) {
   T value{};
@@ -43,9 +45,14 @@ std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in || std::filesystem::is_directory(path))
     throw Error(ExitCode::usage, fmt::format("cannot read configuration file {}", path), "check the path");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  // A device gives without end, and a file of another kind may be of any size.
+  std::string text(kMostConfiguration + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMostConfiguration)
+    throw Error(ExitCode::usage, fmt::format("configuration file {} holds over {} bytes", path, kMostConfiguration),
+                "expected lines such as 'steps = 100' under '[langevin]'");
+  return text;
 }
 
 bool is_utf8(const std::string& text) {

@@ -6,12 +6,14 @@
 
 #include <ctime>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/versions.h"
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "data/json_depth.h"
 #include "distributed/communicator.h"
 #include "distributed/versions.h"
 #include "launch/version.h"
@@ -35,7 +37,8 @@ Json generations_of(const std::filesystem::path& path) {
                 "check the disk that holds the run");
   if (!there) return Json::array();
   std::ifstream in(path, std::ios::binary);
-  const auto file = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto file = nested_too_deep(text) ? Json() : Json::parse(text, nullptr, /*allow_exceptions=*/false);
   bool good = file.is_object() && file.contains("generations") && file["generations"].is_array();
   for (std::size_t i = 0; good && i < file["generations"].size(); ++i) {
     const auto& entry = file["generations"][i];

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "data/hdf5.h"
+#include "data/json_depth.h"
 
 namespace langrun::launch {
 namespace {
@@ -29,10 +30,10 @@ void require_run(const fs::path& run) {
 
 json parse_line(const std::string& line, const fs::path& path) {
   try {
-    return json::parse(line);
+    if (!nested_too_deep(line)) return json::parse(line);
   } catch (const json::exception&) {
-    throw Error(ExitCode::input, fmt::format("{}: a line is damaged: {}", path.string(), line.substr(0, 80)));
   }
+  throw Error(ExitCode::input, fmt::format("{}: a line is damaged: {}", path.string(), line.substr(0, 80)));
 }
 
 std::string show(const json& object, const std::string& key) {
