@@ -12,6 +12,7 @@
 #include "launch/options.h"
 #include "launch/run_diff.h"
 #include "launch/run_relane.h"
+#include "launch/run_status.h"
 #include "launch/training_command.h"
 
 namespace langrun::launch {
@@ -43,16 +44,36 @@ std::string setting(const std::string& configuration, const std::string& key) {
   return configuration.substr(begin, configuration.find('\n', begin) - begin);
 }
 
+/// Of whatever is no training.
+void print_other(const std::string& dir, const RunStatus& status) {
+  fmt::print("run          {}\n", dir);
+  if (status.images)
+    fmt::print("images       {}{}\n", *status.images,
+               status.images_in_all ? fmt::format(" of {}", *status.images_in_all) : "");
+  if (status.step && status.steps) fmt::print("steps        {} of {}\n", *status.step, *status.steps);
+  fmt::print("state        {}\n", status.done ? "done" : "unfinished");
+}
+
 }  // namespace
 
 int run_status(Call& call) {
   std::string dir;
+  bool json = false;
   OptionTable table("run status");
-  table.positional("DIR", dir, "folder of a run");
+  table.positional("DIR", dir, "folder of a run, or of a sweep");
+  table.flag("json", json, "one JSON object on one line, for scripts; checkpoints by name, their files are not read");
   table.parse(call.arguments);
   if (answer_questions(call, table, "How far a run is, and which checkpoints it has.")) return 0;
   if (call.world.rank() != 0) return 0;
-  require_run(dir);
+  const auto status = status_of(dir);
+  if (json) {
+    fmt::print("{}\n", status_json(dir, status));
+    return 0;
+  }
+  if (status.kind != "training") {
+    print_other(dir, status);
+    return 0;
+  }
   const auto configuration = read_text(fs::path(dir) / "run.cfg");
   const auto last = last_record(dir);
   const auto finished = last.is_null() ? 0 : last.at("step").get<std::int64_t>();
