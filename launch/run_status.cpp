@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "data/durable.h"
+#include "data/generation_folder.h"
 #include "data/hdf5.h"
 #include "data/journal.h"
 #include "launch/options.h"
@@ -21,6 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kState = "state";  // of evaluations and samplings (data/generation_folder.h)
 
 /// What a file says is worth telling where it can be read; where it cannot, the rest still is.
 template <typename Look>
@@ -45,7 +48,7 @@ std::string setting(const std::string& configuration, const std::string& key) {
 void see_training(const fs::path& run, const std::string& configuration, RunStatus& status) {
   status.kind = "training";
   status.steps = number(setting(configuration, "steps"));
-  status.checkpoints = checkpoint_steps(run);
+  status.checkpoints = checkpoint_steps(checkpoint_home(run));
   status.step = 0;
   std::ifstream in(run / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
@@ -78,7 +81,7 @@ void see_evaluation(const fs::path& run, const std::string& configuration, RunSt
   status.images = 0;
   look([&] {
     // The first record says which configuration the others are of.
-    const auto records = read_journal(run / "state" / "images.journal").size();
+    const auto records = read_journal(newest_generation_folder(run, kState).path / "images.journal").size();
     status.images = records > 0 ? static_cast<std::int64_t>(records) - 1 : 0;
   });
   status.done = fs::exists(run / "result.json") && fs::exists(run / "records.h5");
@@ -99,7 +102,7 @@ void see_sampling(const fs::path& run, const std::string& configuration, RunStat
   });
   std::int64_t blocks = 0, sum = 0;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run / "state", none)) {
+  for (const auto& entry : fs::directory_iterator(newest_generation_folder(run, kState).path, none)) {
     if (entry.path().extension() != ".h5") continue;
     ++blocks;
     look([&] { sum += h5::File::open(entry.path()).read_int_attribute("/", "step"); });
@@ -118,7 +121,7 @@ RunStatus status_of_run(const fs::path& run) {
     see_evaluation(run, configuration, status);
   else if (status.job == "sample")
     see_sampling(run, configuration, status);
-  else if (fs::exists(run / "checkpoint") || fs::exists(run / "metrics.jsonl"))
+  else if (fs::exists(checkpoint_home(run)) || fs::exists(run / "metrics.jsonl"))
     see_training(run, configuration, status);
   else
     status.kind = "other", status.done = fs::exists(run / "result.json");
