@@ -31,7 +31,9 @@ same whole chain
 # A rank that is killed, then a signal, then the same line to the end, which a file of settings moves.
 echo 'steps = 100000' >"$scratch/steps.cfg"
 long=("${small[@]}" --checkpoint.every 5 --config "$scratch/steps.cfg")
-again hurt --ranks 2 "${long[@]}" & job=$!
+# Not by `again`, whose shell would get the signal.
+"$source_root/launch/run-until-done" --pause 0 --ranks 2 "${long[@]}" --run "$scratch/hurt" >"$scratch/hurt.out" 2>"$scratch/hurt.err" & job=$!
+trap 'kill $job 2>/dev/null; wait; rm -rf "$scratch"' EXIT
 wait_lines hurt 12
 for pid in $(pgrep -f -- "--run $scratch/hurt "); do [[ $(cat "/proc/$pid/comm") = langrun ]] && victim=$pid; done
 kill -KILL "${victim:?no rank is there to kill}"
@@ -78,7 +80,7 @@ refused() { # refused WHAT WORDS...
   local what=$1
   shift
   expect_code 2 "$source_root/launch/run-until-done" "$@"
-  grep -q "$what" "$scratch/err" || fail "not told of $what: $(cat "$scratch/err")"
+  grep -q -- "$what" "$scratch/err" || fail "not told of $what: $(cat "$scratch/err")"
 }
 refused 'no command'
 refused '--ranks none' --ranks none shortrun --run "$scratch/x"
