@@ -32,6 +32,8 @@ NcclSetting on(int ranks) {
 
 INSTANTIATE_TEST_SUITE_P(Gpu, NcclCases, testing::Values(on(1), on(2), on(4)),
                          [](const auto& setting) { return setting.param.name; });
+INSTANTIATE_TEST_SUITE_P(Gpu, NcclPeers, testing::Values(on(2), on(4)),
+                         [](const auto& setting) { return setting.param.name; });
 
 class BindingTest : public GpuTest {};
 

@@ -42,4 +42,7 @@ class NcclCases : public testing::TestWithParam<NcclSetting> {
   int ranks = 1;
 };
 
+/// Those that one rank alone has no use for.
+class NcclPeers : public NcclCases {};
+
 }  // namespace langrun

@@ -20,7 +20,7 @@ namespace {
 using What = NcclFault::What;
 using Texts = std::vector<std::string>;
 
-constexpr double kShort = 3;   // seconds, for what is to run into its limit
+constexpr double kShort = 2;   // seconds, for what is to run into its limit
 constexpr double kLong = 120;  // for what is not
 
 ExitCode code_of(const std::function<void()>& part) {
@@ -81,7 +81,7 @@ TEST(NcclStart, ARankWithoutAStreamIsEveryRanksError) {
 TEST(NcclStart, IsRefusedOnOneRank) {
   NcclHost host({{What::start_refused, 1}});
   const auto texts = sum(2, kShort, host.functions());
-  expect_parts(texts[0], {"'start of NCCL' (number 1) on rank 0 of 2", "has waited 3 s"});
+  expect_parts(texts[0], {"'start of NCCL' (number 1) on rank 0 of 2", "has waited 2 s"});
   expect_parts(texts[1], {"'start of NCCL' (number 1) on rank 1 of 2", "failed: unhandled system error"});
   EXPECT_EQ(host.leftovers(), "");
 }
@@ -97,14 +97,14 @@ TEST(NcclStart, FailsAfterItWasAccepted) {
 TEST(NcclStart, HasTheLimitToo) {
   NcclHost host({{What::start_endless, 1}});
   const auto texts = sum(2, kShort, host.functions());
-  expect_parts(texts[1], {"'start of NCCL' (number 1) on rank 1 of 2", "has waited 3 s"});
+  expect_parts(texts[1], {"'start of NCCL' (number 1) on rank 1 of 2", "has waited 2 s"});
   EXPECT_EQ(host.leftovers(), "");  // aborted while it was in progress
 }
 
 TEST(NcclErrors, OfOneRankNameTheCollective) {
   NcclHost host({{What::kernel_fails, 1, 2, ncclRemoteError}});
   const auto texts = sum(2, kShort, host.functions());
-  expect_parts(texts[0], {"'sum 1' (number 3) on rank 0 of 2", "has waited 3 s"});
+  expect_parts(texts[0], {"'sum 1' (number 3) on rank 0 of 2", "has waited 2 s"});
   expect_parts(texts[1], {"'sum 1' (number 3) on rank 1 of 2", "failed: remote process exited", "kernel fails"});
   EXPECT_EQ(host.leftovers(), "");
 }
@@ -201,7 +201,7 @@ TEST(NcclOrder, RanksThatDifferAreFoundOut) {
 TEST(NcclLimit, HoldsForTheHostsPartToo) {
   NcclHost host({{What::host_endless, 0, 2}});
   const auto texts = sum(1, kShort, host.functions());
-  expect_parts(texts[0], {"'sum 1' (number 3) on rank 0 of 1", "has waited 3 s"});
+  expect_parts(texts[0], {"'sum 1' (number 3) on rank 0 of 1", "has waited 2 s"});
   EXPECT_EQ(host.leftovers(), "");
 }
 
@@ -217,7 +217,7 @@ TEST(NcclEnd, IsWaitedForNoLongerThanTheLimit) {
   const auto texts = run(2, kShort, host.functions(), [](NcclCommunicator& nccl) {
     if (nccl.rank() == 0) nccl.finish();
   });
-  expect_parts(texts[0], {"'end of NCCL' (number 2) on rank 0 of 2", "has waited 3 s"});
+  expect_parts(texts[0], {"'end of NCCL' (number 2) on rank 0 of 2", "has waited 2 s"});
   EXPECT_EQ(texts[1], "");
   EXPECT_EQ(host.leftovers(), "");
 }
@@ -254,7 +254,7 @@ TEST(NcclEnd, AnAbortThatDoesNotReturnHoldsNothingUp) {
       throw;
     }
   });
-  expect_parts(texts[0], {"'gradients: slices' (number 2) on rank 0 of 2", "has waited 3 s"});
+  expect_parts(texts[0], {"'gradients: slices' (number 2) on rank 0 of 2", "has waited 2 s"});
   EXPECT_EQ(texts[1], "");
   EXPECT_EQ(host.leftovers(), "1 communicators, 3 blocks of memory");  // given up on purpose
 }

@@ -25,6 +25,8 @@ NcclSetting on(int ranks) {
 
 INSTANTIATE_TEST_SUITE_P(Host, NcclCases, testing::Values(on(1), on(2), on(4)),
                          [](const auto& setting) { return setting.param.name; });
+INSTANTIATE_TEST_SUITE_P(Host, NcclPeers, testing::Values(on(2), on(4)),
+                         [](const auto& setting) { return setting.param.name; });
 
 // The table that the program uses is complete, whether or not there is a GPU.
 TEST(NcclFunctions, RealOnesAreAllThere) {
