@@ -396,7 +396,7 @@ TEST(GuardedStores, AShardOfAnotherStoreIsNoticed) {
 TEST(GuardedStores, ShardsElsewhereAreRefused) {
   const ScratchFolder scratch;
   write_store(scratch / "real.h5", 1, 1);
-  for (const std::string name : {"../real.h5", (scratch / "real.h5").string()}) {
+  for (const auto& name : {std::string("../real.h5"), (scratch / "real.h5").string()}) {
     fs::create_directories(scratch / "in");
     fs::remove(scratch / "in/s.h5");
     auto file = h5::File::create(scratch / "in/s.h5");
