@@ -84,7 +84,7 @@ class Answers {
 class ImageEvaluationTest : public ::testing::Test {
  protected:
   ImageEvaluationTest() {
-    testing::make_weights(scratch_ / "w.h5");
+    write_classifier(scratch_ / "w.h5");
     JudgeNetConfig net;
     net.file = (scratch_ / "w.h5").string();
     judge_ = open_judge_net(net, {3, 32, 32}, kCall, true, at::kCPU);
@@ -101,6 +101,20 @@ class ImageEvaluationTest : public ::testing::Test {
     image_.index = 12;
     image_.pixels = (some_images(1, 32, 3)[0] * 0.5).clamp(-0.4, 0.4);
     image_.label = natural_label();
+  }
+
+  /// ResNet-20 of drawn weights, whose logits are about one: a sure classifier's gradients would vanish.
+  static void write_classifier(const std::filesystem::path& path) {
+    const ClassifierConfig config;
+    const auto net = make_classifier(config, 3);
+    const torch::NoGradGuard constant;
+    net->eval();
+    const auto size = net->logits(some_images(kCall, 32)).abs().max().item<double>();
+    for (auto& weight : net->named_parameters())
+      if (weight.key().starts_with("linear.")) weight.value().div_(size);
+    std::vector<WeightsPart> parts;
+    parts.push_back({"classifier", {{"network", "resnet20"}}, arrays_of(named_state(*net))});
+    write_weights_file(path, parts);
   }
 
   /// [H, classes] of chains of one stage, with a graph where x has one.

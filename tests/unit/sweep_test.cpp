@@ -72,12 +72,12 @@ TEST(SweepWarnings, AccuracyThatRisesOrStays) {
 TEST(SweepWarnings, ComparesWhatIsAlike) {
   // Two norms and their own radii are two curves; steps that grow with eps belong to it.
   const auto words = words_of("attack.norm:attack.eps:attack.alpha=linf:2:1,linf:8:2,l2:0.25:0.1,l2:1:0.2");
-  const std::vector<std::string> keys{"attack.norm", "attack.eps", "attack.alpha"};
   std::vector<SweepPoint> points;
   const std::vector<double> shares{0.6, 0.2, 0.5, 0.55};
+  const auto settings = combinations(words);
   for (std::size_t i = 0; i < shares.size(); ++i) {
     std::map<std::string, std::string> values;
-    for (const auto& [key, value] : combinations(words)[i]) values[key] = value;
+    for (const auto& [key, value] : settings.at(i)) values[key] = value;
     points.push_back(point(std::move(values), shares[i]));
   }
   const auto found = warnings(points, words);
