@@ -62,7 +62,11 @@ std::vector<std::string> File::attributes(const std::string& object) const {
 
 bool File::has_attribute(const std::string& object, const std::string& name) const {
   Lock lock;
-  return H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+  const auto there = H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT);
+  // What cannot be looked up is not what is not there.
+  if (there < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot look for attribute {} of {}", path_.string(), name, object));
+  return there > 0;
 }
 
 void File::write_attribute(const std::string& object, const std::string& name, const std::string& value) {

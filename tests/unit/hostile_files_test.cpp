@@ -139,6 +139,7 @@ TEST(HostilePickles, StridesThatAreNotWalkedMayBeAnything) {
   const auto found = pickle::find_state_dict(machine, machine.run(), "", "here");
   ASSERT_EQ(found.tensors.size(), 1U);
   const auto& made = machine.tensors()[found.tensors[0].second];
+  EXPECT_EQ(made.stride, std::vector<std::int64_t>{0});
   const std::array<float, 4> numbers{1, 2, 3, 4};
   EXPECT_EQ(pickle::decode("a", made, machine.storages()[0], std::as_bytes(std::span(numbers))).reals,
             std::vector<float>{4});
