@@ -261,7 +261,7 @@ TEST(HostileHdf5, RecordsOfOtherExtentsAreRefused) {
     copy("/");
     other.write_attribute("/", "classes", std::vector<std::string>{"a", "b"});
     other.close();
-    EXPECT_EQ(code_of([&] { read_evaluation(path); }), votes == h5::Shape{1, 2} ? kTaken : kInput)
+    EXPECT_EQ(code_of([&] { read_evaluation(path); }), (votes == h5::Shape{1, 2} ? kTaken : kInput))
         << h5::to_text(votes);
   }
 }
@@ -396,7 +396,7 @@ TEST(GuardedStores, AShardOfAnotherStoreIsNoticed) {
 TEST(GuardedStores, ShardsElsewhereAreRefused) {
   const ScratchFolder scratch;
   write_store(scratch / "real.h5", 1, 1);
-  for (const std::string name : {"../real.h5", (scratch / "real.h5").string()}) {
+  for (const std::string& name : std::vector<std::string>{"../real.h5", (scratch / "real.h5").string()}) {
     fs::create_directories(scratch / "in");
     fs::remove(scratch / "in/s.h5");
     auto file = h5::File::create(scratch / "in/s.h5");
