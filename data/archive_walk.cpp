@@ -92,9 +92,9 @@ struct ArchiveWalk::Level {
   /// Appends up to `count` bytes of the current member to `content`; fewer only at its end. -1 where damaged.
   bool pull(std::size_t count) {
     while (count > 0) {
-      const auto before = content.size(), piece = std::min(count, kPiece);
-      content.resize(before + piece);
-      const auto n = archive_read_data(reader.get(), content.data() + before, piece);
+      const auto before = content.size(), most = std::min(count, kPiece);
+      content.resize(before + most);
+      const auto n = archive_read_data(reader.get(), content.data() + before, most);
       content.resize(before + static_cast<std::size_t>(std::max<la_ssize_t>(n, 0)));
       if (n < 0) return false;
       if (n == 0) return true;

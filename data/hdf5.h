@@ -179,6 +179,7 @@ class File {
 
   /// Attributes of the object `name` ("/" is the file itself).
   std::vector<std::string> attributes(const std::string& object) const;
+  /// Throws Error(input) where there is no such object, or its attributes cannot be read.
   bool has_attribute(const std::string& object, const std::string& name) const;
   void write_attribute(const std::string& object, const std::string& name, const std::string& value);
   void write_attribute(const std::string& object, const std::string& name, std::int64_t value);

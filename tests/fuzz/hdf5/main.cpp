@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "core/torch.h"
 #include "tests/fuzz/hdf5/trial.h"
 
 namespace {
@@ -86,7 +85,6 @@ int run(const Plan& plan) {
 
 int main(int count, char** words) {
   try {
-    at::set_num_threads(1);
     return run(plan_of(count, words));
   } catch (const std::exception& error) {
     fmt::print(stderr, "hdf5_mutations: error: {}\n", error.what());
