@@ -56,9 +56,11 @@ requeue_by_signal() {
 
 # A node is cut off with a run on it, and its rank wakes up when the job has started elsewhere: two at once.
 endless lost
-lost=$(submit mpirun langrun lost --ntasks-per-node=2 -- --config "$scratch/lost.cfg" --checkpoint.every 5)
+lost=$(submit mpirun langrun lost --exclusive --ntasks-per-node=2 -- --config "$scratch/lost.cfg" --checkpoint.every 5)
 # A step a start, over two nodes; every requeue is the run's own.
 chain=$(submit srun many-nodes chain --nodes=2 --ntasks-per-node=1 -- --steps $((requeues + 1)) --stop-after 0.001)
+# An array: a run a task, each requeued by itself.
+seeds=$(submit srun array seed --array=0-1 --ntasks-per-node=1 -- --run "$scratch/seed-{task}" --seed '2{task}' --steps 2 --stop-after 0.001)
 until_true 60 "a checkpoint of lost" has_checkpoint lost
 node=$(field "$lost" NodeList)
 mapfile -t old < <(ranks_on "$node")
@@ -75,20 +77,11 @@ if "$program" shortrun --help | grep -q -- '--deadline '; then
   grep -q -- '--deadline' "$scratch/chain/provenance.json" || fail "the job's end is not handed on"
 fi
 
-# An array: a run a task, each requeued by itself.
-seeds=$(submit srun array seed --array=0-1 --ntasks-per-node=1 -- --run "$scratch/seed-{task}" --seed '2{task}' --steps 2 --stop-after 0.001)
-# USR1 to the script, which hands it on to mpirun.
-endless signal
-signal=$(submit mpirun many-nodes signal --nodes=2 --ntasks-per-node=1 -- --config "$scratch/signal.cfg" --checkpoint.every 1000)
 for task in 0 1; do
   finished "${seeds}_$task" seed 1
   train "seed-whole-$task" 1 --seed "2$task" --steps 2 || fail "undisturbed: $(tail -n 1 "$scratch/seed-whole-$task.err")"
   same "seed-whole-$task" "seed-$task"
 done
-requeue_by_signal "$signal" signal "$requeues"
-finished "$signal" signal "$requeues"
-whole signal-whole "$(newest signal)"
-same signal-whole signal
 
 # By now the lost job has begun elsewhere.
 until_true 120 "the lost job elsewhere" running "$lost" 1
@@ -102,10 +95,19 @@ running "$lost" 1 || fail "the old start has taken the job from the new one"
 on hc scancel --signal=USR1 --batch "$lost"
 until_true 120 "requeue 2 of lost" restarted "$lost" 2
 ends_at lost "$(further lost)"
-finished "$lost" lost 2
 "$lab" mend "$node"
+
+# USR1 to the script, which hands it on to mpirun.
+endless signal
+signal=$(submit mpirun many-nodes signal --nodes=2 --ntasks-per-node=1 -- --config "$scratch/signal.cfg" --checkpoint.every 1000)
+requeue_by_signal "$signal" signal "$requeues"
+finished "$lost" lost 2
 whole lost-whole "$(newest lost)"
 same lost-whole lost
+finished "$signal" signal "$requeues"
+whole signal-whole "$(newest signal)"
+same signal-whole signal
+
 echo "$requeues requeues by srun and by mpirun, an array, two starts at once: same bits"
 ((requeues > 2)) || exit 0
 
