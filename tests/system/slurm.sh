@@ -18,7 +18,7 @@ submit() {
   shift 3
   while [[ $1 != -- ]]; do words+=("$1"); shift; done
   shift
-  LANGRUN_PROGRAM=$program LANGRUN_LAUNCHER=$launcher on hc sbatch --parsable --chdir="$scratch" --output="$scratch/$run.log" \
+  LANGRUN_PROGRAM=${job_program:-$program} LANGRUN_LAUNCHER=$launcher on hc sbatch --parsable --chdir="$scratch" --output="$scratch/$run.log" \
     --time=10 "${words[@]}" "$template" "${small[@]}" --run "$scratch/$run" "$@" 2>"$scratch/sbatch.err" ||
     fail "sbatch: $(cat "$scratch/sbatch.err")"
 }
@@ -61,6 +61,10 @@ lost=$(submit mpirun langrun lost --exclusive --ntasks-per-node=2 -- --config "$
 chain=$(submit srun many-nodes chain --nodes=2 --ntasks-per-node=1 -- --steps $((requeues + 1)) --stop-after 0.001)
 # An array: a run a task, each requeued by itself.
 seeds=$(submit srun array seed --array=0-1 --ntasks-per-node=1 -- --run "$scratch/seed-{task}" --seed '2{task}' --steps 2 --stop-after 0.001)
+# A job whose every start asks for another and gets nowhere: a stand-in for the program, that answers what scripts ask.
+printf '#!/bin/bash\ncase " $* " in *" --help "* | " run status "*) exec "%s" "$@" ;; esac\nexit 75\n' "$program" >"$scratch/stand-in"
+chmod +x "$scratch/stand-in"
+stuck=$(job_program=$scratch/stand-in submit srun langrun stuck --ntasks-per-node=1 --)
 until_true 60 "a checkpoint of lost" has_checkpoint lost
 node=$(field "$lost" NodeList)
 mapfile -t old < <(ranks_on "$node")
@@ -82,6 +86,11 @@ for task in 0 1; do
   train "seed-whole-$task" 1 --seed "2$task" --steps 2 || fail "undisturbed: $(tail -n 1 "$scratch/seed-whole-$task.err")"
   same "seed-whole-$task" "seed-$task"
 done
+
+until_true 120 "the end of stuck" ended "$stuck"
+[[ $(field "$stuck" JobState) = FAILED && $(field "$stuck" ExitCode) = 1:0 && $(grep -c "$(printf '\tstart\t')" "$scratch/stuck.restarts") = 3 ]] ||
+  fail "three starts without a step: $(field "$stuck" JobState) $(field "$stuck" ExitCode), $(cat "$scratch/stuck.restarts" "$scratch/stuck.log")"
+grep -q 'have finished no step and no image' "$scratch/stuck.log" || fail "not said why: $(cat "$scratch/stuck.log")"
 
 # By now the lost job has begun elsewhere.
 until_true 120 "the lost job elsewhere" running "$lost" 1
