@@ -2,7 +2,7 @@
 # The shipped job templates on a real Slurm of four nodes: requeued again and again, by srun and by mpirun, over nodes; an array;
 # a node that is cut off and whose rank runs on beside the job's new start. All end with the bits of undisturbed runs.
 # `tests/system/slurm.sh [--requeues N]`: how often a run is requeued (2); from 3 on also what takes minutes: a time
-# limit that comes true, a rank on a cut-off node that is never held up, one of two nodes lost, a job that is cancelled.
+# limit that comes true, a rank on a cut-off node that is never held up, one of two nodes lost.
 . "$(dirname "$0")/../lab/common.sh"
 requeues=2
 if [[ ${1:-} = --requeues ]]; then requeues=$2; fi
@@ -106,6 +106,12 @@ until_true 120 "requeue 2 of lost" restarted "$lost" 2
 ends_at lost "$(further lost)"
 "$lab" mend "$node"
 
+# Who cancels a job does not want it back.
+endless gone
+gone=$(submit srun langrun gone --ntasks-per-node=2 -- --config "$scratch/gone.cfg")
+until_true 60 "a step of gone" has_lines "$scratch/gone/metrics.jsonl" 3
+on hc scancel "$gone"
+
 # USR1 to the script, which hands it on to mpirun.
 endless signal
 signal=$(submit mpirun many-nodes signal --nodes=2 --ntasks-per-node=1 -- --config "$scratch/signal.cfg" --checkpoint.every 1000)
@@ -117,6 +123,9 @@ finished "$signal" signal "$requeues"
 whole signal-whole "$(newest signal)"
 same signal-whole signal
 
+[[ $(field "$gone" JobState) = CANCELLED* && $(field "$gone" Restarts) = 0 ]] ||
+  fail "a cancelled job is $(field "$gone" JobState): $(cat "$scratch/gone.log")"
+"$program" run verify "$scratch/gone" >"$scratch/verify" 2>&1 || fail "a cancelled job left no checkpoint: $(cat "$scratch/verify" "$scratch/gone.log")"
 echo "$requeues requeues by srun and by mpirun, an array, two starts at once: same bits"
 ((requeues > 2)) || exit 0
 
@@ -167,13 +176,3 @@ for launcher in mpirun srun; do
   same "half-whole-$launcher" "half-$launcher"
   echo "one of two nodes lost under $launcher: same bits"
 done
-
-# Who cancels a job does not want it back.
-endless gone
-gone=$(submit srun langrun gone --ntasks-per-node=2 -- --config "$scratch/gone.cfg")
-until_true 60 "a step of gone" has_lines "$scratch/gone/metrics.jsonl" 3
-on hc scancel "$gone"
-until_true 60 "the cancelled job's end" ended "$gone"
-sleep 15
-[[ $(field "$gone" JobState) = CANCELLED* ]] || fail "a cancelled job is $(field "$gone" JobState): $(cat "$scratch/gone.log")"
-echo "a cancelled job stays away"
