@@ -23,7 +23,7 @@ until_true() {
   shift 2
   until "$@"; do
     ((SECONDS < end)) || fail "waited in vain: $what"
-    sleep 0.1
+    sleep 0.2
   done
 }
 

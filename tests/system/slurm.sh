@@ -2,7 +2,7 @@
 # The shipped job templates on a real Slurm of four nodes: requeued again and again, by srun and by mpirun, over nodes; an array;
 # a node that is cut off and whose rank runs on beside the job's new start. All end with the bits of undisturbed runs.
 # `tests/system/slurm.sh [--requeues N]`: how often a run is requeued (2); from 3 on also what takes minutes: a time
-# limit that comes true, a rank on a cut-off node that is never held up, one of two nodes lost, a job that is cancelled.
+# limit that comes true, a rank on a cut-off node that is never held up, one of two nodes lost.
 . "$(dirname "$0")/../lab/common.sh"
 requeues=2
 if [[ ${1:-} = --requeues ]]; then requeues=$2; fi
@@ -18,7 +18,7 @@ submit() {
   shift 3
   while [[ $1 != -- ]]; do words+=("$1"); shift; done
   shift
-  LANGRUN_PROGRAM=$program LANGRUN_LAUNCHER=$launcher on hc sbatch --parsable --chdir="$scratch" --output="$scratch/$run.log" \
+  LANGRUN_PROGRAM=${job_program:-$program} LANGRUN_LAUNCHER=$launcher on hc sbatch --parsable --chdir="$scratch" --output="$scratch/$run.log" \
     --time=10 "${words[@]}" "$template" "${small[@]}" --run "$scratch/$run" "$@" 2>"$scratch/sbatch.err" ||
     fail "sbatch: $(cat "$scratch/sbatch.err")"
 }
@@ -56,9 +56,15 @@ requeue_by_signal() {
 
 # A node is cut off with a run on it, and its rank wakes up when the job has started elsewhere: two at once.
 endless lost
-lost=$(submit mpirun langrun lost --ntasks-per-node=2 -- --config "$scratch/lost.cfg" --checkpoint.every 5)
+lost=$(submit mpirun langrun lost --exclusive --ntasks-per-node=2 -- --config "$scratch/lost.cfg" --checkpoint.every 5)
 # A step a start, over two nodes; every requeue is the run's own.
 chain=$(submit srun many-nodes chain --nodes=2 --ntasks-per-node=1 -- --steps $((requeues + 1)) --stop-after 0.001)
+# An array: a run a task, each requeued by itself.
+seeds=$(submit srun array seed --array=0-1 --ntasks-per-node=1 -- --run "$scratch/seed-{task}" --seed '2{task}' --steps 2 --stop-after 0.001)
+# A job whose every start asks for another and gets nowhere: a stand-in for the program, that answers what scripts ask.
+printf '#!/bin/bash\ncase " $* " in *" --help "* | " run status "*) exec "%s" "$@" ;; esac\nexit 75\n' "$program" >"$scratch/stand-in"
+chmod +x "$scratch/stand-in"
+stuck=$(job_program=$scratch/stand-in submit srun langrun stuck --ntasks-per-node=1 --)
 until_true 60 "a checkpoint of lost" has_checkpoint lost
 node=$(field "$lost" NodeList)
 mapfile -t old < <(ranks_on "$node")
@@ -75,20 +81,16 @@ if "$program" shortrun --help | grep -q -- '--deadline '; then
   grep -q -- '--deadline' "$scratch/chain/provenance.json" || fail "the job's end is not handed on"
 fi
 
-# An array: a run a task, each requeued by itself.
-seeds=$(submit srun array seed --array=0-1 --ntasks-per-node=1 -- --run "$scratch/seed-{task}" --seed '2{task}' --steps 2 --stop-after 0.001)
-# USR1 to the script, which hands it on to mpirun.
-endless signal
-signal=$(submit mpirun many-nodes signal --nodes=2 --ntasks-per-node=1 -- --config "$scratch/signal.cfg" --checkpoint.every 1000)
 for task in 0 1; do
   finished "${seeds}_$task" seed 1
   train "seed-whole-$task" 1 --seed "2$task" --steps 2 || fail "undisturbed: $(tail -n 1 "$scratch/seed-whole-$task.err")"
   same "seed-whole-$task" "seed-$task"
 done
-requeue_by_signal "$signal" signal "$requeues"
-finished "$signal" signal "$requeues"
-whole signal-whole "$(newest signal)"
-same signal-whole signal
+
+until_true 120 "the end of stuck" ended "$stuck"
+[[ $(field "$stuck" JobState) = FAILED && $(field "$stuck" ExitCode) = 1:0 && $(grep -c "$(printf '\tstart\t')" "$scratch/stuck.restarts") = 3 ]] ||
+  fail "three starts without a step: $(field "$stuck" JobState) $(field "$stuck" ExitCode), $(cat "$scratch/stuck.restarts" "$scratch/stuck.log")"
+grep -q 'have finished no step and no image' "$scratch/stuck.log" || fail "not said why: $(cat "$scratch/stuck.log")"
 
 # By now the lost job has begun elsewhere.
 until_true 120 "the lost job elsewhere" running "$lost" 1
@@ -102,10 +104,28 @@ running "$lost" 1 || fail "the old start has taken the job from the new one"
 on hc scancel --signal=USR1 --batch "$lost"
 until_true 120 "requeue 2 of lost" restarted "$lost" 2
 ends_at lost "$(further lost)"
-finished "$lost" lost 2
 "$lab" mend "$node"
+
+# Who cancels a job does not want it back.
+endless gone
+gone=$(submit srun langrun gone --ntasks-per-node=2 -- --config "$scratch/gone.cfg")
+until_true 60 "a step of gone" has_lines "$scratch/gone/metrics.jsonl" 3
+on hc scancel "$gone"
+
+# USR1 to the script, which hands it on to mpirun.
+endless signal
+signal=$(submit mpirun many-nodes signal --nodes=2 --ntasks-per-node=1 -- --config "$scratch/signal.cfg" --checkpoint.every 1000)
+requeue_by_signal "$signal" signal "$requeues"
+finished "$lost" lost 2
 whole lost-whole "$(newest lost)"
 same lost-whole lost
+finished "$signal" signal "$requeues"
+whole signal-whole "$(newest signal)"
+same signal-whole signal
+
+[[ $(field "$gone" JobState) = CANCELLED* && $(field "$gone" Restarts) = 0 ]] ||
+  fail "a cancelled job is $(field "$gone" JobState): $(cat "$scratch/gone.log")"
+"$program" run verify "$scratch/gone" >"$scratch/verify" 2>&1 || fail "a cancelled job left no checkpoint: $(cat "$scratch/verify" "$scratch/gone.log")"
 echo "$requeues requeues by srun and by mpirun, an array, two starts at once: same bits"
 ((requeues > 2)) || exit 0
 
@@ -156,13 +176,3 @@ for launcher in mpirun srun; do
   same "half-whole-$launcher" "half-$launcher"
   echo "one of two nodes lost under $launcher: same bits"
 done
-
-# Who cancels a job does not want it back.
-endless gone
-gone=$(submit srun langrun gone --ntasks-per-node=2 -- --config "$scratch/gone.cfg")
-until_true 60 "a step of gone" has_lines "$scratch/gone/metrics.jsonl" 3
-on hc scancel "$gone"
-until_true 60 "the cancelled job's end" ended "$gone"
-sleep 15
-[[ $(field "$gone" JobState) = CANCELLED* ]] || fail "a cancelled job is $(field "$gone" JobState): $(cat "$scratch/gone.log")"
-echo "a cancelled job stays away"
