@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "distributed/communicator.h"
@@ -30,6 +31,8 @@ struct NcclSetting {
   int ranks = 1;
   std::function<std::unique_ptr<NcclPlace>()> open;
 };
+/// How messages and names of tests show a setting.
+inline void PrintTo(const NcclSetting& setting, std::ostream* out) { *out << setting.name; }
 
 class NcclCases : public testing::TestWithParam<NcclSetting> {
  protected:
