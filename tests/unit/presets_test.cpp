@@ -246,7 +246,7 @@ TEST(HatOptions, WhatAModeDoesNotUseIsRefused) {
     SCOPED_TRACE(mode);
     EXPECT_EQ(of(mode, {}), "");
     const bool synthesis = mode == "synthesis", ddls = mode == "ddls";
-    for (const std::vector<std::string> words :
+    for (const std::vector<std::string>& words :
          {std::vector<std::string>{"--pairs", "historical"}, {"--bank.size", "64"}, {"--generator.width", "4"}})
       EXPECT_EQ(of(mode, words).empty(), synthesis) << words[0];
     EXPECT_EQ(of(mode, {"--latent.eta", "0.1"}).empty(), !synthesis && mode != "conditional");
