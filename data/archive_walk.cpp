@@ -23,6 +23,8 @@ constexpr std::size_t kHeadBytes = 512;
 // ImageNet is a tar of tars: two levels. One more for a wrapper; beyond that somebody is playing tricks.
 constexpr std::size_t kMostLevels = 3;
 constexpr std::uint64_t kMostMemberBytes = std::uint64_t{1} << 31;
+// Memory is taken as bytes come: a header may state more than there is.
+constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 bool begins(std::span<const std::uint8_t> bytes, std::string_view magic) {
   return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
@@ -90,9 +92,9 @@ struct ArchiveWalk::Level {
   /// Appends up to `count` bytes of the current member to `content`; fewer only at its end. -1 where damaged.
   bool pull(std::size_t count) {
     while (count > 0) {
-      const auto before = content.size();
-      content.resize(before + count);
-      const auto n = archive_read_data(reader.get(), content.data() + before, count);
+      const auto before = content.size(), piece = std::min(count, kPiece);
+      content.resize(before + piece);
+      const auto n = archive_read_data(reader.get(), content.data() + before, piece);
       content.resize(before + static_cast<std::size_t>(std::max<la_ssize_t>(n, 0)));
       if (n < 0) return false;
       if (n == 0) return true;

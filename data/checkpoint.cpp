@@ -7,10 +7,13 @@
 
 #include "core/error.h"
 #include "data/durable.h"
+#include "data/json_depth.h"
 
 namespace langrun {
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+fs::path checkpoint_home(const fs::path& run) { return newest_generation_folder(run, kCheckpointHome).path; }
 
 std::string checkpoint_name(std::int64_t step) { return fmt::format("{:08}", step); }
 
@@ -30,27 +33,41 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
   write_durably(folder / "manifest.json", document.dump(1) + "\n");
 }
 
+namespace {
+
+/// A whole number of a document. A real one may not fit where whole ones do.
+std::int64_t whole(const json& document, const char* key) {
+  const auto& value = document.at(key);
+  if (!value.is_number_integer()) throw Error(ExitCode::input, fmt::format("{} is no whole number", key));
+  return value.get<std::int64_t>();
+}
+
+}  // namespace
+
 Manifest read_manifest(const fs::path& folder) {
   const auto path = folder / "manifest.json";
   try {
-    auto document = json::parse(read_text(path));
-    if (document.at("format").get<int>() != Manifest::kFormat)
+    const auto text = read_text(path);
+    if (nested_too_deep(text))
+      throw Error(ExitCode::input, fmt::format("{} is damaged: no manifest is nested so deep", path.string()));
+    auto document = json::parse(text);
+    if (whole(document, "format") != Manifest::kFormat)
       throw Error(ExitCode::input, fmt::format("{} has format {}, this langrun reads {}", path.string(),
-                                               document.at("format").get<int>(), Manifest::kFormat));
+                                               whole(document, "format"), Manifest::kFormat));
     // The manifest guards the other files; its own words are guarded by a checksum of themselves.
     const auto own = document.at("xxh3_128").get<std::string>();
     document.erase("xxh3_128");
     if (checksum_of_text(document.dump()) != own)
       throw Error(ExitCode::input, fmt::format("{} is damaged: its checksum differs", path.string()));
     Manifest manifest;
-    manifest.step = document.at("step").get<std::int64_t>();
-    manifest.generation = document.at("generation").get<std::int64_t>();
-    manifest.lanes = document.at("lanes").get<std::int64_t>();
-    manifest.attempt = document.at("attempt").get<std::int64_t>();
+    manifest.step = whole(document, "step");
+    manifest.generation = whole(document, "generation");
+    manifest.lanes = whole(document, "lanes");
+    manifest.attempt = whole(document, "attempt");
     if (document.contains("watch")) manifest.watch = document.at("watch").get<std::vector<double>>();
     manifest.configuration = document.at("configuration").get<std::string>();
     for (const auto& file : document.at("files"))
-      manifest.files.push_back({file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(),
+      manifest.files.push_back({file.at("name").get<std::string>(), static_cast<std::uint64_t>(whole(file, "bytes")),
                                 file.at("xxh3_128").get<std::string>()});
     return manifest;
   } catch (const json::exception& failure) {
@@ -87,10 +104,10 @@ std::vector<std::string> problems_of(const fs::path& folder) {
   return problems;
 }
 
-std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
+std::vector<std::int64_t> checkpoint_steps(const fs::path& home) {
   std::vector<std::int64_t> steps;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run / "checkpoint", none)) {
+  for (const auto& entry : fs::directory_iterator(home, none)) {
     const auto name = entry.path().filename().string();
     const bool digits = name.size() >= 8 && name.find_first_not_of("0123456789") == std::string::npos;
     if (digits && name.size() <= 18 && entry.is_directory(none)) steps.push_back(std::stoll(name));
@@ -99,59 +116,66 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
   return steps;
 }
 
-std::optional<std::int64_t> newest_good_checkpoint(const fs::path& run, std::vector<std::string>& damaged) {
-  auto steps = checkpoint_steps(run);
+std::optional<std::int64_t> newest_good_checkpoint(const fs::path& home, std::vector<std::string>& damaged) {
+  auto steps = checkpoint_steps(home);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    const auto problems = problems_of(run / "checkpoint" / checkpoint_name(*step));
+    const auto problems = problems_of(home / checkpoint_name(*step));
     if (problems.empty()) return *step;
     damaged.insert(damaged.end(), problems.begin(), problems.end());
   }
   if (steps.empty()) return std::nullopt;
   throw Error(ExitCode::storage,
-              fmt::format("no good checkpoint left in {}: {}", (run / "checkpoint").string(), damaged.front()),
+              fmt::format("no good checkpoint left in {}: {}", home.string(), damaged.front()),
               "`langrun run verify DIR` lists all that is damaged");
 }
 
 namespace {
 
 /// Takes a checkpoint's name away; what is left of it is for the caller to remove.
-fs::path retire(const fs::path& folder, std::int64_t step) {
+fs::path retire(const fs::path& home, std::int64_t step) {
   const auto name = checkpoint_name(step);
-  const auto renamed = folder / (name + ".old.partial");
+  const auto renamed = home / (name + ".old.partial");
   std::error_code ignored;
   fs::remove_all(renamed, ignored);
-  fs::rename(folder / name, renamed, ignored);
+  fs::rename(home / name, renamed, ignored);
   return renamed;
 }
 
 }  // namespace
 
-std::vector<fs::path> return_to_checkpoint(const fs::path& run, std::int64_t step) {
-  const auto folder = run / "checkpoint";
+void clear_checkpoints_after(const fs::path& home, std::int64_t step) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(home, ignored))
+    if (entry.path().extension() == ".partial") fs::remove_all(entry.path(), ignored);
+  for (const auto later : checkpoint_steps(home))
+    if (later > step && problems_of(home / checkpoint_name(later)).empty())
+      fs::remove_all(retire(home, later), ignored);
+}
+
+std::vector<fs::path> return_to_checkpoint(const fs::path& home, std::int64_t step) {
   // Whoever is cut off amid this goes on from a checkpoint of the course that diverged, and comes here again.
-  point_link(folder / "latest", checkpoint_name(step));
+  point_link(home / "latest", checkpoint_name(step));
   std::vector<fs::path> gone;
-  for (const auto later : checkpoint_steps(run))
-    if (later > step) gone.push_back(retire(folder, later));
+  for (const auto later : checkpoint_steps(home))
+    if (later > step) gone.push_back(retire(home, later));
   return gone;
 }
 
-std::vector<fs::path> publish_checkpoint(const fs::path& run, const fs::path& partial, std::int64_t step,
+std::vector<fs::path> publish_checkpoint(const fs::path& home, const fs::path& partial, std::int64_t step,
                                          std::int64_t keep, std::int64_t spared) {
-  const auto folder = run / "checkpoint";
   const auto name = checkpoint_name(step);
   std::error_code ignored;
   // The same step can be there from a generation that was cut off between the rename and `latest`.
-  fs::remove_all(folder / name, ignored);
-  rename_durably(partial, folder / name);
-  point_link(folder / "latest", name);
+  fs::remove_all(home / name, ignored);
+  rename_durably(partial, home / name);
+  point_link(home / "latest", name);
   // Later steps are damaged ones that a resume passed over: they do not count.
-  auto steps = checkpoint_steps(run);
+  auto steps = checkpoint_steps(home);
   steps.erase(std::upper_bound(steps.begin(), steps.end(), step), steps.end());
   const auto older = static_cast<std::ptrdiff_t>(steps.size()) - keep;
   std::vector<fs::path> old;
   for (std::ptrdiff_t i = 0; i < older; ++i)
-    if (const auto each = steps[static_cast<std::size_t>(i)]; each != spared) old.push_back(retire(folder, each));
+    if (const auto each = steps[static_cast<std::size_t>(i)]; each != spared) old.push_back(retire(home, each));
   return old;
 }
 

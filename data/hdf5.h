@@ -141,7 +141,8 @@ using AttributeValue = std::variant<std::string, std::int64_t, double>;
 /// An HDF5 file. Not thread-safe itself; different files may be used from different threads.
 class File {
  public:
-  /// Opens for reading. Throws Error(input), naming the path, where it is missing, truncated or not HDF5.
+  /// Opens for reading; of a sealed file all bytes are checked before HDF5 sees any. Throws Error(input), naming the
+  /// path, where it is missing, truncated, not HDF5, or not what was sealed.
   static File open(const std::filesystem::path& path);
   /// Opens a file of our own making to write more into it. Throws Error(storage) where that cannot be done.
   static File open_to_add(const std::filesystem::path& path);
@@ -159,6 +160,8 @@ class File {
   bool is_group(const std::string& name) const;
   void create_group(const std::string& name);
 
+  /// Throws Error(input) where there is none, or it states an extent that the file cannot fill: sizes are checked
+  /// before memory is taken.
   Dataset dataset(const std::string& name) const;
   /// New dataset of fixed shape, contiguous; missing groups on the way are made.
   Dataset create_dataset(const std::string& name, Type type, const Shape& shape);
@@ -192,8 +195,14 @@ class File {
   /// Hands everything to the operating system and closes. Throws Error(storage) where that fails (full disk); without
   /// this call the destructor closes silently, so writers call it.
   void close();
+  /// close(), and a seal (data/seal.h) for `open` to check: for files that are read whole anyway. No dataset of it may
+  /// be alive.
+  void seal();
+  /// The part of it that is within the file: that a seal follows.
+  void mark_sealed();
 
  private:
+  void make_parents(const std::string& name);
   static File create_with(const std::filesystem::path& path, const Handle& access);
   Dataset create_with(const std::string& name, Type type, const Shape& shape, const Handle& creation);
 

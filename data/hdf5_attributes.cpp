@@ -9,6 +9,9 @@
 namespace langrun::h5 {
 namespace {
 
+// Names of classes of the largest sets take a megabyte; these bound what a damaged file can ask for.
+constexpr std::uint64_t kMostTexts = std::uint64_t{1} << 22, kMostTextBytes = std::uint64_t{1} << 26;
+
 Handle make_attribute(hid_t file, const std::string& object, const std::string& name, hid_t type, hid_t space,
                       const std::string& path) {
   Handle attribute(
@@ -21,6 +24,15 @@ Handle make_attribute(hid_t file, const std::string& object, const std::string& 
 Handle open_attribute(hid_t file, const std::string& object, const std::string& name, const std::string& path) {
   Handle attribute(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), close_attribute);
   if (!attribute) fail(ExitCode::input, fmt::format("{}: {} has no attribute {}", path, object, name));
+  return attribute;
+}
+
+/// Opens an attribute of one value: HDF5 would write all that it holds to where one has room.
+Handle open_single(hid_t file, const std::string& object, const std::string& name, const std::string& path) {
+  Handle attribute = open_attribute(file, object, name, path);
+  const Handle space(H5Aget_space(attribute.id()), close_space);
+  if (H5Sget_simple_extent_npoints(space.id()) != 1)
+    throw Error(ExitCode::input, fmt::format("{}: attribute {} of {} is not one number", path, name, object));
   return attribute;
 }
 
@@ -50,7 +62,11 @@ std::vector<std::string> File::attributes(const std::string& object) const {
 
 bool File::has_attribute(const std::string& object, const std::string& name) const {
   Lock lock;
-  return H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+  const auto there = H5Aexists_by_name(file_->id(), object.c_str(), name.c_str(), H5P_DEFAULT);
+  // What cannot be looked up is not what is not there.
+  if (there < 0)
+    fail(ExitCode::input, fmt::format("{}: cannot look for attribute {} of {}", path_.string(), name, object));
+  return there > 0;
 }
 
 void File::write_attribute(const std::string& object, const std::string& name, const std::string& value) {
@@ -110,7 +126,7 @@ std::string File::read_text_attribute(const std::string& object, const std::stri
 
 std::int64_t File::read_int_attribute(const std::string& object, const std::string& name) const {
   Lock lock;
-  Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+  const Handle attribute = open_single(file_->id(), object, name, path_.string());
   std::int64_t value = 0;
   if (H5Aread(attribute.id(), H5T_NATIVE_INT64, &value) < 0)
     fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
@@ -119,7 +135,7 @@ std::int64_t File::read_int_attribute(const std::string& object, const std::stri
 
 double File::read_real_attribute(const std::string& object, const std::string& name) const {
   Lock lock;
-  Handle attribute = open_attribute(file_->id(), object, name, path_.string());
+  const Handle attribute = open_single(file_->id(), object, name, path_.string());
   double value = 0;
   if (H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value) < 0)
     fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));
@@ -136,6 +152,12 @@ std::vector<std::string> File::read_texts_attribute(const std::string& object, c
     throw Error(ExitCode::input, fmt::format("{}: attribute {} is not text", path_.string(), name));
   std::vector<std::string> values;
   if (count == 0) return values;
+  const std::uint64_t width = H5Tget_size(stored.id()), texts_wanted = static_cast<std::uint64_t>(count);
+  if (width == 0 || texts_wanted > kMostTexts || width > kMostTextBytes / texts_wanted)
+    throw Error(ExitCode::input,
+                fmt::format("{}: attribute {} states {} texts of {} bytes, expected at most {} in all", path_.string(),
+                            name, count, width, kMostTextBytes),
+                "the file is damaged; make it again");
   if (H5Tis_variable_str(stored.id()) > 0) {
     Handle type = text_type();
     H5Tset_cset(type.id(), H5Tget_cset(stored.id()));
@@ -146,7 +168,6 @@ std::vector<std::string> File::read_texts_attribute(const std::string& object, c
     H5Dvlen_reclaim(type.id(), space.id(), H5P_DEFAULT, texts.data());
     return values;
   }
-  const std::size_t width = H5Tget_size(stored.id());
   std::vector<char> raw(width * static_cast<std::size_t>(count));
   if (H5Aread(attribute.id(), stored.id(), raw.data()) < 0)
     fail(ExitCode::input, fmt::format("{}: cannot read attribute {}", path_.string(), name));

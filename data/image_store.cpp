@@ -5,16 +5,26 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/codecs.h"
+#include "data/store_guard.h"
 
 namespace langrun {
 namespace {
 
 constexpr const char* kExpected =
     "expected /images uint8 [N, H, W, C] with C 1 or 3, /labels int64 [N]; `langrun data import` makes one";
+constexpr const char* kChanged =
+    "the store is damaged, make it again; one that was changed on purpose is taken as it is without its attribute "
+    "`content` and its /checksums";
 constexpr std::uint64_t kLabelPiece = std::uint64_t{1} << 17;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
   throw Error(ExitCode::input, fmt::format("{}: {}", path.string(), what), kExpected);
+}
+
+/// True where a shard's name is not that of a file below the store's own folder.
+bool leads_out(const std::filesystem::path& name) {
+  return name.is_absolute() || std::find(name.begin(), name.end(), "..") != name.end();
 }
 
 }  // namespace
@@ -78,10 +88,12 @@ ImageStore ImageStore::open(const std::filesystem::path& path, Accept accept) {
                               store_names::kFormatVersion),
                   "use a newer langrun");
   }
+  store.guarded_ = file.has_attribute("/", store_names::kContent);
   const auto images = file.dataset(store_names::kImages);
   store.check_images(images, accept);
   store.open_parts(file, images);
   store.check_labels(file);
+  store.check_content(file);
   store.record_ = read_record(file);
   return store;
 }
@@ -94,6 +106,9 @@ void ImageStore::check_images(const h5::Dataset& images, Accept accept) {
   if (shape.size() != 4) fail(path_, found + ", expected four extents [N, H, W, C]");
   if (shape[0] == 0) fail(path_, found + ", expected at least one image");
   if (shape[1] == 0 || shape[2] == 0) fail(path_, found + ", expected at least one pixel");
+  constexpr auto kMost = static_cast<std::uint64_t>(kMostImagePixels);
+  if (shape[1] > kMost || shape[2] > kMost / shape[1])
+    fail(path_, fmt::format("{}, expected at most {} pixels an image", found, kMost));
   if (floats && (shape[3] < 1 || shape[3] > 3)) fail(path_, found + ", expected 1, 2 or 3 channels, last");
   if (!floats && shape[3] != 1 && shape[3] != 3) fail(path_, found + ", expected 1 or 3 channels, last");
   if (floats && accept == Accept::bytes)
@@ -108,26 +123,59 @@ void ImageStore::check_images(const h5::Dataset& images, Accept accept) {
 void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
   if (!file.has_attribute("/", store_names::kShards)) {
     parts_.push_back({0, count_, file.dataset(store_names::kImages)});
+    take_checksums(file, file, count_);
     return;
   }
   // Shards are read directly: through the index HDF5 would give black images for a shard that is missing.
   std::uint64_t first = 0;
   for (const auto& name : file.read_texts_attribute("/", store_names::kShards)) {
+    if (leads_out(name)) fail(path_, fmt::format("its shard '{}' lies elsewhere", name));
     const auto shard_path = path_.parent_path() / name;
     std::error_code ignored;
     if (!std::filesystem::exists(shard_path, ignored))
       throw Error(ExitCode::input, fmt::format("{}: shard {} is missing", path_.string(), shard_path.string()),
                   "the folder of shards must stay beside the store, under its name");
-    auto part = h5::File::open(shard_path).dataset(store_names::kImages);
+    const auto shard = h5::File::open(shard_path);
+    auto part = shard.dataset(store_names::kImages);
     auto expected = images.shape();
     expected[0] = part.shape().empty() ? 0 : part.shape()[0];
     if (part.type() != images.type() || part.shape() != expected)
       fail(shard_path, fmt::format("/images is {} {}, expected {} {}", h5::name_of(part.type()),
                                    h5::to_text(part.shape()), h5::name_of(images.type()), h5::to_text(expected)));
     parts_.push_back({first, expected[0], std::move(part)});
+    take_checksums(file, shard, expected[0]);
     first += expected[0];
   }
   if (first != count_) fail(path_, fmt::format("its shards hold {} images, expected {}", first, count_));
+}
+
+// Checksums without `content` are those of a store that has lost it.
+void ImageStore::take_checksums(const h5::File& file, const h5::File& part, std::uint64_t rows) {
+  const auto checksums = read_image_checksums(part, rows);
+  if (checksums.has_value() != guarded_)
+    throw Error(ExitCode::input,
+                fmt::format("{} has {}, but {} has no {}", (guarded_ ? file : part).path().string(),
+                            guarded_ ? "an attribute `content`" : "/checksums",
+                            (guarded_ ? part : file).path().string(), guarded_ ? "/checksums" : "attribute `content`"),
+                kChanged);
+  if (checksums) checksums_.insert(checksums_.end(), checksums->begin(), checksums->end());
+}
+
+void ImageStore::check_content(const h5::File& file) {
+  if (!guarded_) return;
+  if (store_content(file, checksums_) != file.read_text_attribute("/", store_names::kContent))
+    throw Error(ExitCode::input,
+                fmt::format("{}: labels, attributes or checksums are not those that were written", path_.string()),
+                kChanged);
+}
+
+void ImageStore::check_read(std::span<const std::uint64_t> indices, std::span<const std::uint8_t> images) const {
+  if (!guarded_) return;
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    if (image_checksum(images.subspan(i * image_bytes(), image_bytes())) != checksums_[indices[i]])
+      throw Error(ExitCode::input,
+                  fmt::format("{}: image {} is not what was written: its checksum differs", path_.string(), indices[i]),
+                  kChanged);
 }
 
 void ImageStore::check_labels(const h5::File& file) {
@@ -166,6 +214,11 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
   if (out.size() != indices.size() * image_bytes())
     throw Error(ExitCode::internal,
                 fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
+  read_stored(indices, out);
+  check_read(indices, out);
+}
+
+void ImageStore::read_stored(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const {
   const h5::Hold hold;
   for (std::size_t i = 0; i < indices.size();) {
     const auto& part = part_of(indices[i]);

@@ -1,5 +1,6 @@
 // Image stores (HDF5): /images uint8 or float32 [N, H, W, C], /labels int64 [N], attribute `classes`. A store is one
-// file, or an index of shards that h5py reads as one file.
+// file, or an index of shards that h5py reads as one file. Those that langrun makes guard what they hold
+// (data/store_guard.h); others, and older ones, are taken as they are.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,9 @@ enum class Accept {
 class ImageStore {
  public:
   /// Opens and checks a store and all its shards. Throws Error(input), saying what was found and expected, where it is
-  /// missing or damaged, /images is not [N, H, W, C] with N > 0 of uint8 (C 1 or 3) or float32 (C 1, 2 or 3), or
-  /// /labels not int64 [N] with values 0 .. classes-1; and for float32 unless it is accepted.
+  /// missing or damaged (labels, classes and attributes of a guarded one are checked here), /images is not [N, H, W, C]
+  /// with N > 0 of uint8 (C 1 or 3) or float32 (C 1, 2 or 3), or /labels not int64 [N] with values 0 .. classes-1; and
+  /// for float32 unless it is accepted.
   static ImageStore open(const std::filesystem::path& path, Accept accept = Accept::bytes);
 
   const std::filesystem::path& path() const { return path_; }
@@ -65,7 +67,7 @@ class ImageStore {
   std::size_t shards() const { return parts_.size(); }
 
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
-  /// Error(input) where one cannot be read.
+  /// Error(input) where one cannot be read, or of a guarded store is not what was written.
   void read(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const;
   /// Their labels.
   void read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const;
@@ -80,6 +82,10 @@ class ImageStore {
   void check_images(const h5::Dataset& images, Accept accept);
   void open_parts(const h5::File& file, const h5::Dataset& images);
   void check_labels(const h5::File& file);
+  void take_checksums(const h5::File& file, const h5::File& part, std::uint64_t rows);
+  void check_content(const h5::File& file);
+  void read_stored(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const;
+  void check_read(std::span<const std::uint64_t> indices, std::span<const std::uint8_t> images) const;
   const Part& part_of(std::uint64_t index) const;
 
   std::filesystem::path path_;
@@ -90,6 +96,8 @@ class ImageStore {
   StoreRecord record_;
   std::vector<Part> parts_;
   h5::Dataset labels_;
+  bool guarded_ = false;
+  std::vector<std::uint64_t> checksums_;  ///< of each image, where guarded
 };
 
 /// Names of what a store's files carry; reader and writer share them.
@@ -98,6 +106,8 @@ inline constexpr const char* kImages = "/images";
 inline constexpr const char* kLabels = "/labels";
 inline constexpr const char* kClasses = "classes";
 inline constexpr const char* kShards = "shards";
+inline constexpr const char* kChecksums = "/checksums";
+inline constexpr const char* kContent = "content";
 inline constexpr const char* kFormat = "format_version";
 inline constexpr std::int64_t kFormatVersion = 1;
 }  // namespace store_names

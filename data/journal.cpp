@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -63,10 +64,12 @@ std::vector<std::vector<std::byte>> read_journal(const std::filesystem::path& pa
 }
 
 Journal::Journal(const std::filesystem::path& path) : path_(path) {
-  if (std::filesystem::exists(path)) end_ = whole_records(read_text(path), [](std::span<const std::byte>) {});
-  file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  std::string whole;
+  if (std::filesystem::exists(path)) whole = read_text(path);
+  end_ = whole_records(whole, [](std::span<const std::byte>) {});
+  write_durably(path, std::string_view(whole).substr(0, end_));
+  file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file_ < 0) throw_storage("cannot write", path);
-  if (::ftruncate(file_, static_cast<off_t>(end_)) != 0) throw_storage("cannot write", path);
 }
 
 Journal::~Journal() {

@@ -16,7 +16,8 @@ std::vector<std::vector<std::byte>> read_journal(const std::filesystem::path& pa
 /// Adds records behind the whole ones of a file.
 class Journal {
  public:
-  /// Opens or makes the file and cuts off what is not whole. Throws Error(storage).
+  /// Makes the file, or one anew of the whole records of the one that is there: a start that was overtaken goes on
+  /// writing into the old one until it knows. Throws Error(storage); then the old one is untouched.
   explicit Journal(const std::filesystem::path& path);
   ~Journal();
   Journal(const Journal&) = delete;

@@ -187,6 +187,8 @@ Ref Machine::rebuild_tensor(const Value& arguments) {
     overflow |= __builtin_mul_overflow(count, tensor.shape[i], &count);
     overflow |= __builtin_mul_overflow(std::max<std::int64_t>(tensor.shape[i] - 1, 0), tensor.stride[i], &step);
     overflow |= __builtin_add_overflow(last, step, &last);
+    // Where there is nothing to step to, a stride may be anything: it is not walked with.
+    if (tensor.shape[i] < 2) tensor.stride[i] = 0;
   }
   if (overflow || count > room || (count > 0 && last >= room)) damaged("a tensor that does not fit its storage");
   tensors_.push_back(std::move(tensor));

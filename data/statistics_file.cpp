@@ -113,7 +113,7 @@ void write_statistics_file(const fs::path& path, const StoredStatistics& statist
   try {
     auto file = h5::File::create(partial);
     write(file, statistics);
-    file.close();
+    file.seal();
     sync_path(partial);
     rename_durably(partial, path);
   } catch (...) {
@@ -145,7 +145,7 @@ StoredStatistics read_statistics_file(const fs::path& path) {
 
 std::map<std::string, h5::AttributeValue> making_of(const fs::path& store) {
   auto attributes = attributes_of(h5::File::open(store), "/");
-  for (const char* name : {"classes", "shards", "format_version"}) attributes.erase(name);
+  for (const char* name : {"classes", "shards", "format_version", "content"}) attributes.erase(name);
   return attributes;
 }
 

@@ -48,8 +48,8 @@ bool is_statistics_file(const std::filesystem::path& path);
 /// Writes PATH, whole or not at all. Throws Error(usage) where it exists, Error(storage) where it cannot be written.
 void write_statistics_file(const std::filesystem::path& path, const StoredStatistics& statistics);
 
-/// Throws Error(input), naming the file, where it is damaged (a checksum over mean, scatter and count guards them) or
-/// not of this form. Sizes are checked before memory is taken.
+/// Throws Error(input), naming the file, where it is damaged (its seal guards all of it, a checksum mean, scatter and
+/// count) or not of this form. Sizes are checked before memory is taken.
 StoredStatistics read_statistics_file(const std::filesystem::path& path);
 
 /// The attributes of a store's root that say how it came to be, but for names of classes and the like.

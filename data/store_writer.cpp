@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "data/durable.h"
+#include "data/store_guard.h"
 
 namespace langrun {
 namespace {
@@ -75,6 +76,18 @@ void StoreTarget::prepare() const {
   if (sharded()) make_folder(partial_folder());
 }
 
+std::vector<std::uint64_t> StoreTarget::checksums(const Contents& contents) const {
+  std::vector<std::uint64_t> all;
+  for (int w = 0; w < writers_; ++w) {
+    const auto rows = contents.rows[static_cast<std::size_t>(w)];
+    if (rows == 0) continue;
+    const auto part = read_image_checksums(h5::File::open(shard_path(w)), rows);
+    if (!part) throw Error(ExitCode::internal, fmt::format("{} has no checksums", shard_path(w).string()));
+    all.insert(all.end(), part->begin(), part->end());
+  }
+  return all;
+}
+
 void StoreTarget::publish(const Contents& contents) const {
   if (sharded()) {
     auto index = h5::File::create(partial());
@@ -94,10 +107,12 @@ void StoreTarget::publish(const Contents& contents) const {
     index.write_attribute("/", store_names::kShards, names);
     index.close();
   }
+  const auto guard = checksums(contents);
   auto file = h5::File::open_to_add(partial());
   file.write(store_names::kLabels, {contents.labels.size()}, contents.labels.data());
   file.write_attribute("/", store_names::kClasses, contents.classes);
   write_record(file, contents.record);
+  file.write_attribute("/", store_names::kContent, store_content(file, guard));
   file.close();
   sync_path(partial());
   // Shards first: a store that has its name is whole.
@@ -121,7 +136,7 @@ void StoreTarget::discard() const noexcept {
 }
 
 ShardWriter::ShardWriter(fs::path path, std::uint64_t rows, Pixels pixels)
-    : path_(std::move(path)), rows_(rows), type_(pixels), present_(rows, false) {}
+    : path_(std::move(path)), rows_(rows), type_(pixels), present_(rows, false), checksums_(rows) {}
 
 void ShardWriter::create(const ImageShape& shape) {
   shape_ = shape;
@@ -147,6 +162,7 @@ void ShardWriter::put(std::uint64_t row, const ImageShape& shape, std::span<cons
   std::memcpy(buffer_.data() + buffer_rows_ * pixels.size(), pixels.data(), pixels.size());
   ++buffer_rows_;
   present_[row] = true;
+  checksums_[row] = image_checksum(pixels);
 }
 
 void ShardWriter::flush() {
@@ -176,6 +192,9 @@ std::vector<std::uint64_t> ShardWriter::finish() {
   close_up();
   // A dataset keeps its file open, so it goes first.
   images_.reset();
+  std::vector<std::uint64_t> checksums;
+  for (const auto row : put_rows) checksums.push_back(checksums_[row]);
+  write_image_checksums(*file_, checksums);
   file_->close();
   file_.reset();
   sync_path(path_);

@@ -47,6 +47,8 @@ class StoreTarget {
   std::filesystem::path folder() const { return out_.string() + ".d"; }
   std::filesystem::path partial_folder() const { return folder().string() + ".partial"; }
   bool sharded() const { return writers_ > 1; }
+  /// Of all images, in order, out of the files that the writers have finished.
+  std::vector<std::uint64_t> checksums(const Contents& contents) const;
   static std::string shard_name(int writer);
 
   std::filesystem::path out_;
@@ -80,7 +82,8 @@ class ShardWriter {
   std::optional<h5::Dataset> images_;
   std::size_t image_bytes_ = 0;
   std::vector<bool> present_;
-  std::vector<std::uint8_t> buffer_;  ///< consecutive rows on their way to the file
+  std::vector<std::uint64_t> checksums_;  ///< of each row that was put
+  std::vector<std::uint8_t> buffer_;      ///< consecutive rows on their way to the file
   std::uint64_t buffer_first_ = 0, buffer_rows_ = 0, buffer_most_ = 1;
 };
 

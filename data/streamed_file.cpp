@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 
 #include "core/error.h"
 #include "data/durable.h"
 #include "data/piece_writer.h"
+#include "data/seal.h"
 
 namespace langrun {
 namespace {
@@ -49,6 +51,15 @@ class Stream {
     filled_ -= writer_.piece_bytes();
     writer_.next(filled_);
   }
+  void append(std::string_view text) {
+    while (!text.empty()) {
+      const auto bytes = std::min<std::uint64_t>(room(), text.size());
+      std::memcpy(end(), text.data(), bytes);
+      filled(bytes);
+      text.remove_prefix(bytes);
+    }
+  }
+  void seal() { append(seal_of(position_, checksum_.text())); }
   WrittenFile finish() {
     writer_.finish(filled_);
     return {position_, checksum_.text()};
@@ -75,6 +86,11 @@ void StreamedFile::add_bytes(const std::string& name, h5::Type type, const h5::S
   place(dataset, size, [values, size](std::uint64_t first, std::uint64_t count, std::byte* out) {
     std::memcpy(out, values + first * size, count * size);
   });
+}
+
+void StreamedFile::seal() {
+  if (!sealed_) layout_.mark_sealed();
+  sealed_ = true;
 }
 
 void StreamedFile::place(const h5::Dataset& dataset, std::uint64_t grain, RowSource source) {
@@ -118,6 +134,7 @@ std::optional<WrittenFile> StreamedFile::write(std::size_t memory, const std::fu
     }
   }
   copy_layout(whole);
+  if (sealed_) stream.seal();
   return stream.finish();
 }
 

@@ -44,6 +44,9 @@ class StreamedFile {
     add_bytes(name, h5::type_of<T>(), shape, reinterpret_cast<const std::byte*>(values));
   }
 
+  /// The file will end in a seal (data/seal.h): for files that are read whole anyway. Before `write`; again is nothing.
+  void seal();
+
   /// Writes everything and flushes it to the disk; the last call. Nothing where `stop` said so between two pieces: then
   /// the file is incomplete. `memory` bounds the pieces held, bytes,
   /// but for rows larger than a piece. Throws Error(storage), naming the file.
@@ -60,6 +63,7 @@ class StreamedFile {
 
   h5::File layout_;
   std::vector<Part> parts_;  // by offset
+  bool sealed_ = false;
 };
 
 }  // namespace langrun

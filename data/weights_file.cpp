@@ -16,6 +16,7 @@ std::string dataset_name(const std::string& part, const std::string& name) { ret
 }  // namespace
 
 void add_weights(StreamedFile& file, const WeightsPart& part) {
+  file.seal();
   const auto group = "/" + part.part;
   file.create_group(group);
   for (const auto& [key, value] : part.facts) file.write_attribute(group, key, value);

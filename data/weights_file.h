@@ -25,8 +25,8 @@ struct WeightsPart {
   std::vector<NamedArray> arrays;
 };
 
-/// Adds a part to a file that is being laid out. The part must be there, unchanged, until the file is written. Throws
-/// Error(storage).
+/// Adds a part to a file that is being laid out, and will be sealed. The part must be there, unchanged, until the file
+/// is written. Throws Error(storage).
 void add_weights(StreamedFile& file, const WeightsPart& part);
 
 /// Writes a new file of these parts: to PATH.partial, synced, then renamed. Throws Error(usage) where PATH
@@ -36,7 +36,7 @@ void write_weights_file(const std::filesystem::path& path, const std::vector<Wei
 /// A file of weights, open for reading; nothing is read before it is asked for.
 class WeightsFile {
  public:
-  /// Throws Error(input) for a missing or damaged file.
+  /// Throws Error(input) for a missing or damaged file: its seal guards all of it.
   explicit WeightsFile(const std::filesystem::path& path);
 
   struct Entry {

@@ -3,16 +3,18 @@
 // Rules (design invariant 4): every rank calls the same collectives, with the same names, in the same order. Each call
 // blocks until all ranks have made it, but for sums: those are begun in the same order, and may be in flight while a
 // rank computes or calls other collectives. Once the time limit of the communicator has passed, the program ends with
-// exit code 5, naming the collective, its sequence number and the ranks that are missing. Nothing here runs in a
-// destructor.
+// exit code 5, naming the collective, its sequence number and the ranks that are missing, with the last place they were
+// seen at. Nothing here runs in a destructor.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
@@ -43,6 +45,8 @@ class Communicator {
   /// Every rank's `own` block, by rank: `all` holds size() blocks of own.size() floats.
   virtual void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) = 0;
 
+  static constexpr double kUnstatedLimit = 7200;
+
   /// A sum in flight.
   using Ticket = std::uint64_t;
 
@@ -66,8 +70,17 @@ class Communicator {
   };
   virtual Traffic traffic() const = 0;
 
-  /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever.
+  /// Seconds a collective may take before the program is ended (see MpiSession); 0 waits for ever. Until this is called
+  /// it is `kUnstatedLimit`: commands that have no such option, and what comes before options are read.
   virtual void set_limit(double seconds) = 0;
+
+  /// What the job does from now on ("step 12, sampling"), for who asks where this rank was last. Local.
+  virtual void enter(std::string_view /*phase*/) {}
+  /// From now on this rank leaves signs of life and its flight recorder in `folder`, which is there and which all ranks
+  /// see. Local, on every rank; with one rank nothing is written.
+  virtual void watch(const std::filesystem::path& /*folder*/) {}
+  /// The orderly end of it: this rank's file goes. Local.
+  virtual void unwatch() {}
 };
 
 /// The communicator of a program that runs alone: every collective is a copy.

@@ -3,12 +3,17 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 
 #include "core/error.h"
+#include "distributed/agreement.h"
 #include "distributed/communicator.h"
+#include "distributed/flight_recorder.h"
+#include "distributed/heartbeat.h"
 #include "distributed/mpi_sum.h"
 #include "distributed/roll_call.h"
 
@@ -47,13 +52,13 @@ class MpiCommunicator final : public Communicator {
   void barrier(const char* name) override {
     MPI_Request request;
     check_mpi(MPI_Ibarrier(comm_, &request), name);
-    wait(name, request);
+    wait(name, request, 0);
   }
 
   void broadcast(const char* name, std::span<std::byte> bytes, int root) override {
     MPI_Request request;
     check_mpi(MPI_Ibcast(bytes.data(), as_count(bytes.size(), name), MPI_BYTE, root, comm_, &request), name);
-    wait(name, request);
+    wait(name, request, bytes.size());
   }
 
   std::vector<std::vector<std::byte>> gather_all(const char* name, std::span<const std::byte> bytes) override {
@@ -61,7 +66,7 @@ class MpiCommunicator final : public Communicator {
     const int own = as_count(bytes.size(), name);
     MPI_Request request;
     check_mpi(MPI_Iallgather(&own, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, &request), name);
-    wait(name, request);
+    wait(name, request, sizeof own);
     const auto total = std::accumulate(lengths.begin(), lengths.end(), std::size_t{0});
     as_count(total, name);
     std::exclusive_scan(lengths.begin(), lengths.end(), starts.begin(), 0);
@@ -69,7 +74,7 @@ class MpiCommunicator final : public Communicator {
     check_mpi(MPI_Iallgatherv(bytes.data(), own, MPI_BYTE, all.data(), lengths.data(), starts.data(), MPI_BYTE, comm_,
                               &request),
               name);
-    wait(name, request);
+    wait(name, request, bytes.size());
     std::vector<std::vector<std::byte>> parts;
     for (std::size_t r = 0; r < lengths.size(); ++r)
       parts.emplace_back(all.begin() + starts[r], all.begin() + starts[r] + lengths[r]);
@@ -81,14 +86,14 @@ class MpiCommunicator final : public Communicator {
     check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_INT64_T, MPI_MAX, comm_,
                              &request),
               name);
-    wait(name, request);
+    wait(name, request, values.size_bytes());
   }
 
   void gather_blocks(const char* name, std::span<const float> own, std::span<float> all) override {
     MPI_Request request;
     const int n = as_count(own.size(), name);
     check_mpi(MPI_Iallgather(own.data(), n, MPI_FLOAT, all.data(), n, MPI_FLOAT, comm_, &request), name);
-    wait(name, request);
+    wait(name, request, own.size_bytes());
   }
 
   bool in_flight() const { return !flying_.empty(); }
@@ -99,7 +104,8 @@ class MpiCommunicator final : public Communicator {
     auto sum = std::move(idle_.back());
     idle_.pop_back();
     // The place in the order of collectives is taken here, where ranks agree, and not when a message moves.
-    traffic_.bytes_sent += sum->begin(name, ++sequence_, values);
+    recorder_.begin(++sequence_, name, values.size_bytes());
+    traffic_.bytes_sent += sum->begin(name, sequence_, values);
     ++traffic_.sums;
     flying_.push_back(std::move(sum));
     return sequence_;
@@ -111,6 +117,7 @@ class MpiCommunicator final : public Communicator {
         ++i;
         continue;
       }
+      recorder_.end(flying_[i]->number());
       idle_.push_back(std::move(flying_[i]));
       flying_.erase(flying_.begin() + static_cast<std::ptrdiff_t>(i));
     }
@@ -128,18 +135,36 @@ class MpiCommunicator final : public Communicator {
   }
 
   void sum_in_library_order(const char* name, std::span<float> values) override {
-    ++sequence_;
+    recorder_.begin(++sequence_, name, values.size_bytes());
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, values.data(), as_count(values.size(), name), MPI_FLOAT, MPI_SUM, comm_),
               name);
+    recorder_.end(sequence_);
   }
 
   Traffic traffic() const override { return traffic_; }
 
   void set_limit(double seconds) override { limit_ = seconds; }
 
+  void enter(std::string_view phase) override { recorder_.enter(phase); }
+
+  void watch(const std::filesystem::path& folder) override {
+    if (size_ == 1) return;
+    // A beat of all ranks is one small write each: the more there are, the rarer, for the file server's sake.
+    const auto seconds = std::max(kBeatSeconds, static_cast<double>(size_) / kBeatsPerSecond);
+    heartbeat_.emplace(recorder_, Heartbeat::Config{folder, rank_, size_, host_name(), seconds},
+                       [this] { return limit_.load(); }, [this](std::uint64_t number) { stuck(number); });
+  }
+
+  void unwatch() override {
+    if (!heartbeat_) return;
+    heartbeat_->remove();
+    heartbeat_.reset();
+  }
+
  private:
-  void wait(const char* name, MPI_Request& request) {
-    wait(name, ++sequence_, [&] {
+  void wait(const char* name, MPI_Request& request, std::size_t bytes) {
+    recorder_.begin(++sequence_, name, bytes);
+    wait(name, sequence_, [&] {
       int done = 0;
       check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), name);
       return done != 0;
@@ -150,6 +175,7 @@ class MpiCommunicator final : public Communicator {
   // Yielding lets ranks that share a core make progress instead of burning each other's time slices.
   template <typename Done>
   void wait(const char* name, std::uint64_t number, Done done) {
+    recorder_.wait_for(number);
     const auto start = Clock::now();
     for (std::uint64_t polls = 0; !done(); ++polls) {
       if (polls > 100) sched_yield();
@@ -158,22 +184,46 @@ class MpiCommunicator final : public Communicator {
       // Who came later waits too, and must not be taken for missing because its own limit has not passed yet.
       if (waited > limit_ || (waited > 1 && roll_.called())) give_up(name, number, waited);
     }
+    recorder_.end(number);
+  }
+
+  std::string missing_rank(std::size_t rank) const {
+    const auto name = roll_.name(rank);
+    const auto place = heartbeat_ ? Heartbeat::last_place(heartbeat_->folder(), static_cast<int>(rank)) : "";
+    return place.empty() ? name : fmt::format("{} ({})", name, place);
+  }
+
+  std::string advice(const std::string& first) const {
+    if (!heartbeat_) return first;
+    return fmt::format("{}; what each rank did last is in {}", first, heartbeat_->folder().string());
+  }
+
+  // On the heartbeat's thread, where the rank's own hangs inside MPI and gives nothing up. MPI must not be called here.
+  [[noreturn]] void stuck(std::uint64_t number) {
+    say_(Error(ExitCode::rank,
+               fmt::format("rank {} of {} is stuck inside MPI in collective number {}; {}", rank_, size_, number,
+                           place_text(recorder_.state())),
+               advice("look at the network between the hosts")));
+    std::_Exit(static_cast<int>(ExitCode::rank));
   }
 
   [[noreturn]] void give_up(const char* name, std::uint64_t number, double waited) {
+    if (heartbeat_) heartbeat_->write();
     const auto begun = roll_.answer(sequence_, kRollCallSeconds);
+    // Who answers from an earlier collective waits there for one of those that say nothing, and is not to blame.
+    const bool silent = std::any_of(begun.begin(), begun.end(), [](auto collectives) { return collectives == 0; });
     std::string missing;
     std::size_t speaker = begun.size();
     for (std::size_t rank = begun.size(); rank-- > 0;) {
       if (begun[rank] != 0) speaker = rank;
-      if (begun[rank] >= number) continue;
-      missing = roll_.name(rank) + (missing.empty() ? "" : ", ") + missing;
+      if (silent ? begun[rank] != 0 : begun[rank] >= number) continue;
+      missing = missing_rank(rank) + (missing.empty() ? "" : ", ") + missing;
     }
     if (speaker == static_cast<std::size_t>(rank_)) {
       say_(Error(ExitCode::rank,
                  fmt::format("collective '{}' (number {}) has waited {:.0f} s on rank {} of {}; missing: {}", name,
                              number, waited, rank_, size_, missing.empty() ? "none, the network is slow" : missing),
-                 "look at that rank's host; raise --watchdog.limit if it is only slow"));
+                 advice("look at that rank's host; raise --watchdog.limit if it is only slow")));
       MpiSession::abort(static_cast<int>(ExitCode::rank));
     }
     // The speaker ends all ranks; this is for the case that it cannot.
@@ -181,14 +231,16 @@ class MpiCommunicator final : public Communicator {
     MpiSession::abort(static_cast<int>(ExitCode::rank));
   }
 
-  static constexpr double kRollCallSeconds = 2;
+  static constexpr double kRollCallSeconds = 2, kBeatSeconds = 1, kBeatsPerSecond = 256;
 
   MPI_Comm comm_, sums_comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0;
   MpiSession::Say say_;
   RollCall roll_;
   std::uint64_t sequence_ = 0;  // collectives begun
-  double limit_ = 0;
+  std::atomic<double> limit_ = kUnstatedLimit;  // the heartbeat's thread reads it
+  FlightRecorder recorder_;
+  std::optional<Heartbeat> heartbeat_;
   std::vector<std::unique_ptr<MpiSum>> flying_, idle_;
   Traffic traffic_;
 };

@@ -1,4 +1,5 @@
-// Sums over lanes in GPU memory. Compiled and linked wherever CUDA is; not yet run on a GPU.
+// Sums over lanes in GPU memory, reached as the communicator reaches NCCL: tested over host memory, compiled and linked
+// wherever CUDA is; not yet run on a GPU.
 #pragma once
 
 #include <memory>

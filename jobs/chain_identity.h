@@ -15,6 +15,7 @@ enum class Purpose : std::uint8_t {
   null_small = 4,    ///< null control: small-sample check `step` of the unperturbed image
   resubmission = 5,  ///< resubmission `step` of a restart's last image
   final_judge = 6,   ///< a restart's last image
+  gradient = 7,      ///< of records alone: the attack's gradient at a step, where no rule looks at its label
 };
 
 /// One set of replicates of one image.

@@ -1,5 +1,6 @@
 #include "jobs/checkpoint_writer.h"
 
+#include <chrono>
 #include <utility>
 
 #include "core/error.h"
@@ -18,9 +19,11 @@ void CheckpointWriter::begin(std::int64_t step, std::filesystem::path folder, st
   snapshot_ = std::move(snapshot);
   state_ = State::writing;
   thread_ = std::thread([this] {
+    const auto begun = std::chrono::steady_clock::now();
     try {
       files_ = snapshot_->write(folder_, [this] { return stop_.load(); });
       snapshot_.reset();
+      seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
       state_ = State::written;
     } catch (...) {
       failure_ = std::current_exception();

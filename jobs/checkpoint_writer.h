@@ -30,6 +30,8 @@ class CheckpointWriter {
   void begin(std::int64_t step, std::filesystem::path folder, std::unique_ptr<Snapshot> snapshot);
   std::int64_t step() const { return step_; }
   const std::filesystem::path& folder() const { return folder_; }
+  /// Seconds that the thread took for what it wrote last, once that is finished.
+  double seconds() const { return seconds_; }
   /// Waits for the thread and gives its files; with `give_up` it is told to stop, and gives none unless it was done.
   /// Throws what the thread threw. Afterwards it is idle.
   std::vector<CheckpointFile> finish(bool give_up);
@@ -42,6 +44,7 @@ class CheckpointWriter {
   std::exception_ptr failure_;
   std::atomic<State> state_ = State::idle;
   std::atomic<bool> stop_ = false;
+  double seconds_ = 0;
   std::thread thread_;
 };
 

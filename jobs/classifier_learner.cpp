@@ -21,8 +21,8 @@ std::shared_ptr<Classifier> classifier_on(const ClassifierConfig& config, std::i
 
 ClassifierLearner::ClassifierLearner(const ClassifierConfig& classifier, const LearningConfig& learning,
                                      const TrainingConfig& training, const at::Device& device,
-                                     const Reduction& reduction)
-    : classifier_(classifier), config_(learning), lanes_(training.lanes), device_(device),
+                                     const Reduction& reduction, std::vector<std::string> classes)
+    : classifier_(classifier), classes_(std::move(classes)), config_(learning), lanes_(training.lanes), device_(device),
       network_(classifier_on(classifier, training.seed, device)),
       average_(config_.average > 0 ? classifier_on(classifier, training.seed, device) : nullptr),
       norms_(network_->batch_norms()), optimizer_(*network_, config_.optimizer),
@@ -88,7 +88,8 @@ void ClassifierLearner::move_running() {
 }
 
 std::vector<WeightsPart> ClassifierLearner::parts() const {
-  const auto facts = facts_of(classifier_);
+  auto facts = facts_of(classifier_);
+  add_class_names(facts, classes_);
   std::vector<WeightsPart> parts;
   parts.push_back(copied_part("classifier", named_state(*network_), facts));
   if (average_) parts.push_back(copied_part("classifier_average", named_state(*average_), facts));

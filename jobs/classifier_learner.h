@@ -17,9 +17,10 @@ namespace langrun {
 /// A step is add_lane for each owned lane, in order, then wait, take and apply.
 class ClassifierLearner {
  public:
-  /// Weights from training.seed. Throws Error(usage) for settings that no network has.
+  /// Weights from training.seed; `classes` are names that are kept beside them. Throws Error(usage) for settings that no
+  /// network has.
   ClassifierLearner(const ClassifierConfig& classifier, const LearningConfig& learning, const TrainingConfig& training,
-                    const at::Device& device, const Reduction& reduction);
+                    const at::Device& device, const Reduction& reduction, std::vector<std::string> classes);
 
   /// In training mode: batch norm takes the lane's statistics.
   Classifier& network() { return *network_; }
@@ -55,6 +56,7 @@ class ClassifierLearner {
   void move_running();
 
   ClassifierConfig classifier_;
+  std::vector<std::string> classes_;
   LearningConfig config_;
   std::int64_t lanes_;
   at::Device device_;

@@ -37,7 +37,8 @@ class Classify final : public TrainingJob {
         device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
         keys_(static_cast<std::uint64_t>(config.training.seed)),
         data_(config.training, lanes_, kImage, config.augment.flip),
-        learner_(classifier_of(config, data_), config.learning, config.training, device_, reduction_) {
+        learner_(classifier_of(config, data_), config.learning, config.training, device_, reduction_,
+                 data_.classes()) {
     if (!config.validation.data.empty()) validation_.emplace(config.validation.data, kImage, data_.classes());
   }
 

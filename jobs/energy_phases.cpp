@@ -91,6 +91,8 @@ LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
   const torch::NoGradGuard constant;
   // Once a step, while no chain runs: on a GPU those of earlier lanes read what would be overwritten.
   if (lane == lanes_.first) energy_.refresh_frozen();
+  step_ = step;
+  world_.enter(fmt::format("step {}, drawing lane {}", step, lane));
   LaneWork work;
   work.lane = lane;
   work.data = to_device(data_.noisy_batch(lane, step, keys_.data_noise, config_.data_noise), device_);
@@ -98,6 +100,7 @@ LaneWork EnergyPhases::begin_lane(std::int64_t lane, std::int64_t step) {
 }
 
 void EnergyPhases::sample(LaneWork& work, std::int64_t step) {
+  world_.enter(fmt::format("step {}, sampling lane {}", step, work.lane));
   work.chains = to_device(work.chains, device_);
   work.host_latents = work.latents;
   work.latents = to_device(work.latents, device_);
@@ -113,6 +116,7 @@ void EnergyPhases::finish(std::vector<LaneWork>& work) {
 }
 
 void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalars& scalars) {
+  world_.enter(fmt::format("step {}, gradients", step_));
   for (const auto& lane : work)
     energy_.add_lane([&] {
       const auto result =
@@ -127,7 +131,13 @@ void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalar
     });
 }
 
+void EnergyPhases::wait() {
+  world_.enter(fmt::format("step {}, exchange", step_));
+  energy_.wait();
+}
+
 std::vector<double> EnergyPhases::update(std::int64_t step, StepRecord& record) {
+  world_.enter(fmt::format("step {}, updates", step));
   const auto sums = energy_.take();
   const auto clipped = energy_.apply(step);
   const auto lanes = static_cast<double>(lanes_.count);

@@ -79,7 +79,7 @@ class EnergyPhases {
   /// Energy gradients of each lane with its scalars. The last begins the exchange: collective, but does not wait.
   void add_lanes(const std::vector<LaneWork>& work, const LaneScalars& scalars);
   /// Collective, all ranks: waits for the exchange.
-  void wait() { energy_.wait(); }
+  void wait();
   /// Mean gradients over lanes, clip, optimiser, average; the record's mathematics. Returns the sums of the lanes' own
   /// scalars. Throws Error(diverged), on all ranks alike.
   std::vector<double> update(std::int64_t step, StepRecord& record);
@@ -109,6 +109,7 @@ class EnergyPhases {
   EnergyLearner energy_;
   TrainingData data_;
   std::unique_ptr<FrozenPrior> prior_;
+  std::int64_t step_ = 0;  // under way
 
   void add_terms();
   at::Tensor evaluate(const at::Tensor& starts, const std::vector<std::uint64_t>& places, const Pulse& pulse);

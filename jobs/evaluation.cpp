@@ -86,6 +86,12 @@ class Evaluation::Parts {
   Parts(const EvaluationConfig& config, Communicator& world)
       : config_(config), world_(world), device_(prepare_device(device_settings(config), world)) {
     agree(world_, "open data, energy and classifier", [&] { open(); });
+    if (!energy_) return;
+    // One rank that sees a difference is enough: calls have to be of one shape everywhere.
+    std::array<std::int64_t, 1> bound{!place_free_};
+    world_.maximum("places of a call", bound);
+    place_free_ = bound[0] == 0;
+    make_pool();
   }
 
   ExitCode run(const EvaluationState& state, const EvaluationObserver& observer) {
@@ -129,6 +135,8 @@ class Evaluation::Parts {
   void keep_energy(const std::filesystem::path& path) const { write_weights_file(path, energy_->parts()); }
   const at::Device& device() const { return device_; }
   bool piecewise_linear() const { return energy_ && energy_->piecewise_linear(); }
+  bool gaussian() const { return energy_ && energy_->gaussian(); }
+  bool energy_place_free() const { return place_free_; }
   std::int64_t round_steps() const { return round_steps_; }
 
  private:
@@ -153,32 +161,51 @@ class Evaluation::Parts {
                   "import the images at the energy's size");
     }
     const bool pathwise = attacks_pathwise(config_.attack);
+    place_free_ = energy_->keeps_places(config_.packing.call, pathwise ? std::optional(smooth()) : std::nullopt);
+  }
+
+  /// Of the pathwise attacks' backward pass.
+  Activation smooth() const { return {config_.attack.kind == "full-smooth" ? config_.attack.sharpness : 0}; }
+
+  void make_pool() {
+    const bool pathwise = attacks_pathwise(config_.attack);
     const auto steps = config_.langevin.steps;
     // A gradient's way back keeps a state a round and those of one round: fewest where both are sqrt(K).
     const auto about = pathwise ? std::llround(std::sqrt(static_cast<double>(steps))) : std::int64_t{32};
     round_steps_ = steps_of_round(steps, std::max<std::int64_t>(about, 1));
-    const Activation smooth{config_.attack.kind == "full-smooth" ? config_.attack.sharpness : 0};
     auto langevin = config_.langevin;
     langevin.temperature = energy_->temperature();
-    pool_.emplace(energy_->sampler(), energy_->curvature(smooth),
+    pool_.emplace(energy_->sampler(), energy_->curvature(smooth()),
                   ChainPoolConfig{langevin, noise_key(static_cast<std::uint64_t>(config_.seed), Stream::evaluation_chain),
-                                  config_.packing.call, round_steps_});
+                                  place_free_ ? config_.packing.call : 1, round_steps_});
   }
 
   void check_classes() const {
-    const auto names = static_cast<std::int64_t>(store_->classes().size());
-    if (names == judge_->facts().classes) return;
+    const auto& names = store_->classes();
+    const auto& known = judge_->facts().class_names;
+    constexpr const char* kSame = "data and classifier must have the same classes, in the same order";
+    if (known.size() == names.size()) {
+      const auto other = std::mismatch(names.begin(), names.end(), known.begin());
+      if (other.first != names.end())
+        throw Error(ExitCode::input,
+                    fmt::format("classifier {} was trained with the class '{}' where {} has '{}'", config_.classifier.file,
+                                *other.second, config_.data.string(), *other.first),
+                    kSame);
+    }
+    if (static_cast<std::int64_t>(names.size()) == judge_->facts().classes) return;
     throw Error(ExitCode::input,
                 fmt::format("classifier {} tells {} classes apart, {} has {}", config_.classifier.file,
-                            judge_->facts().classes, config_.data.string(), names),
-                "data and classifier must have the same classes, in the same order");
+                            judge_->facts().classes, config_.data.string(), names.size()),
+                kSame);
   }
 
   // Phases of a round, in the same order on every rank.
   ExitCode round() {
+    world_.enter(fmt::format("round {}, chains", ++rounds_));
     admit();                            // 1 images enter
     place();                            // 2 replicates get a rank
     agree(world_, "evaluate", [&] { advance(); });  // 3 this rank's chains move
+    world_.enter(fmt::format("round {}, answers", rounds_));
     answer();                           // 4 whose replicates are all at their end: exchanged, and the image goes on
     leave();                            // 5 images that are through
     return agreed_stop();               // 6 stop?
@@ -452,12 +479,13 @@ class Evaluation::Parts {
   std::optional<SampledEnergy> energy_;
   std::optional<ChainPool> pool_;
   std::int64_t round_steps_ = 1;
+  bool place_free_ = true;
   const EvaluationState* state_ = nullptr;
   const EvaluationObserver* observer_ = nullptr;
   std::deque<std::size_t> waiting_;  ///< places in config_.images
   std::vector<std::unique_ptr<Flight>> flights_;
   std::vector<ImageRecord> done_;
-  std::int64_t entered_ = 0, finished_ = 0;
+  std::int64_t entered_ = 0, finished_ = 0, rounds_ = 0;
   std::uint64_t images_done_ = 0;
   double seconds_ = 0;
 };
@@ -471,6 +499,8 @@ std::vector<std::string> Evaluation::class_names() const { return parts_->store(
 ImageShape Evaluation::image() const { return parts_->store().shape(); }
 const JudgeFacts& Evaluation::judge() const { return parts_->judge(); }
 bool Evaluation::piecewise_linear() const { return parts_->piecewise_linear(); }
+bool Evaluation::gaussian() const { return parts_->gaussian(); }
+bool Evaluation::energy_place_free() const { return parts_->energy_place_free(); }
 std::string Evaluation::device() const { return parts_->device().str(); }
 void Evaluation::keep_energy(const std::filesystem::path& path) const { parts_->keep_energy(path); }
 std::int64_t Evaluation::round_steps() const { return parts_->round_steps(); }

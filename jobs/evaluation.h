@@ -57,6 +57,10 @@ class Evaluation {
   const JudgeFacts& judge() const;
   /// Whether the chains' way is piecewise linear, so that the pathwise gradient is BPDA's.
   bool piecewise_linear() const;
+  /// Whether chains feel a Gaussian term beside.
+  bool gaussian() const;
+  /// Whether the energy keeps the chains of a call apart, to the bit. Where it does not, calls hold one chain.
+  bool energy_place_free() const;
   std::string device() const;
   /// Writes the energy with all terms its chains feel to a new file. Rank 0 alone. Throws Error(storage).
   void keep_energy(const std::filesystem::path& path) const;

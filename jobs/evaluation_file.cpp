@@ -64,6 +64,8 @@ void write_judge(h5::File& file, const std::vector<ImageRecord>& records, std::i
   const auto rows = placed(records, &ImageRecord::judge);
   Columns columns(file, "/judge", rows);
   write_places(columns);
+  columns.add<float>("first_energy", [](const auto& row) { return row.check->first_energy; });
+  columns.add<float>("last_energy", [](const auto& row) { return row.check->last_energy; });
   const auto votes = rows.empty() ? std::size_t{0} : rows.front().check->votes.size();
   const auto stored = rows.empty() ? std::size_t{0} : rows.front().check->logits.size() / static_cast<std::size_t>(classes);
   auto labels = file.create_dataset("/judge/votes", h5::Type::i32, {rows.size(), votes});
@@ -163,10 +165,30 @@ ImageRecord& row_of(std::vector<ImageRecord>& records, std::int64_t image, const
   return records[static_cast<std::size_t>(image)];
 }
 
+/// A column into one field of each check.
+template <class Check>
+void read_field(const h5::File& file, const std::string& name, std::vector<Check>& checks, float Check::*field) {
+  const auto values = column<float>(file, name, checks.size());
+  for (std::size_t i = 0; i < checks.size(); ++i) checks[i].*field = values[i];
+}
+
+/// Throws unless the dataset is a row of `rank - 1` extents for each of `count` checks.
+void check_rows(const h5::File& file, const h5::Dataset& dataset, std::size_t rank, std::size_t count) {
+  if (dataset.shape().size() == rank && dataset.shape()[0] == count) return;
+  throw Error(ExitCode::input, fmt::format("{}: {} is {}, expected {} extents, the first {}", file.path().string(),
+                                           dataset.name(), h5::to_text(dataset.shape()), rank, count));
+}
+
 void read_judge(const h5::File& file, std::vector<ImageRecord>& records) {
   std::vector<std::int64_t> images;
   auto checks = read_places<JudgeCheck>(file, "/judge", images);
+  if (file.has("/judge/first_energy")) {  // older records have none
+    read_field(file, "/judge/first_energy", checks, &JudgeCheck::first_energy);
+    read_field(file, "/judge/last_energy", checks, &JudgeCheck::last_energy);
+  }
   const auto votes = file.dataset("/judge/votes"), logits = file.dataset("/judge/logits");
+  check_rows(file, votes, 2, checks.size());
+  check_rows(file, logits, 3, checks.size());
   for (std::size_t i = 0; i < checks.size(); ++i) {
     checks[i].votes.resize(votes.shape().at(1));
     checks[i].logits.resize(logits.shape().at(1) * logits.shape().at(2));
@@ -179,15 +201,11 @@ void read_judge(const h5::File& file, std::vector<ImageRecord>& records) {
 void read_small(const h5::File& file, std::vector<ImageRecord>& records) {
   std::vector<std::int64_t> images;
   auto checks = read_places<SmallCheck>(file, "/small", images);
-  const auto read = [&](const char* name, float SmallCheck::*field) {
-    const auto values = column<float>(file, std::string("/small/") + name, checks.size());
-    for (std::size_t i = 0; i < checks.size(); ++i) checks[i].*field = values[i];
-  };
-  read("loss", &SmallCheck::loss);
-  read("gradient_norm", &SmallCheck::gradient_norm);
-  read("cosine", &SmallCheck::cosine);
-  read("first_energy", &SmallCheck::first_energy);
-  read("last_energy", &SmallCheck::last_energy);
+  read_field(file, "/small/loss", checks, &SmallCheck::loss);
+  read_field(file, "/small/gradient_norm", checks, &SmallCheck::gradient_norm);
+  read_field(file, "/small/cosine", checks, &SmallCheck::cosine);
+  read_field(file, "/small/first_energy", checks, &SmallCheck::first_energy);
+  read_field(file, "/small/last_energy", checks, &SmallCheck::last_energy);
   for (std::size_t i = 0; i < checks.size(); ++i) row_of(records, images[i], file).small.push_back(checks[i]);
 }
 
@@ -210,7 +228,7 @@ void write_evaluation(const fs::path& path, const std::vector<ImageRecord>& reco
   write_gallery(file, records, facts);
   file.write_attribute("/", "configuration", facts.configuration);
   file.write_attribute("/", "classes", facts.classes);
-  file.close();
+  file.seal();
   sync_path(partial);
   rename_durably(partial, path);
 }
@@ -231,7 +249,7 @@ EvaluationFile read_evaluation(const fs::path& path) {
   }
   read_judge(file, records);
   read_small(file, records);
-  return {std::move(records), file.read_texts_attribute("/", "classes")};
+  return {std::move(records), file.read_texts_attribute("/", "classes"), file.read_text_attribute("/", "configuration")};
 }
 
 }  // namespace langrun

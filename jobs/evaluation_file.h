@@ -28,6 +28,7 @@ void write_evaluation(const std::filesystem::path& path, const std::vector<Image
 struct EvaluationFile {
   std::vector<ImageRecord> records;
   std::vector<std::string> classes;  ///< names
+  std::string configuration;         ///< text of run.cfg when they were made
 };
 /// Throws Error(input) where it is missing, damaged or none.
 EvaluationFile read_evaluation(const std::filesystem::path& path);

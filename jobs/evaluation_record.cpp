@@ -51,8 +51,9 @@ class Reader {
     if (count > left_.size() / least) fail();
     return count;
   }
+  bool more() const { return !left_.empty(); }
   void end() const {
-    if (!left_.empty()) fail();
+    if (more()) fail();
   }
 
  private:
@@ -100,6 +101,20 @@ void image_fields(Stream& s, Record& r) {
   s.list(r.purified_adversarial);
 }
 
+std::vector<float> energies_of(const std::vector<JudgeCheck>& checks) {
+  std::vector<float> energies;
+  for (const auto& check : checks) energies.insert(energies.end(), {check.first_energy, check.last_energy});
+  return energies;
+}
+
+void take_energies(const std::vector<float>& energies, std::vector<JudgeCheck>& checks) {
+  if (energies.size() != 2 * checks.size()) throw Error(ExitCode::storage, "an image's record is damaged");
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    checks[i].first_energy = energies[2 * i];
+    checks[i].last_energy = energies[2 * i + 1];
+  }
+}
+
 }  // namespace
 
 std::int64_t stored_rows(std::int64_t replicates, std::int64_t classes) {
@@ -129,6 +144,7 @@ std::vector<std::byte> packed(const ImageRecord& record) {
   for (const auto& check : record.judge) judge_fields(out, check);
   out.value(static_cast<std::uint64_t>(record.small.size()));
   for (const auto& check : record.small) small_fields(out, check);
+  out.list(energies_of(record.judge));
   return out.take();
 }
 
@@ -140,6 +156,10 @@ ImageRecord unpacked(std::span<const std::byte> bytes) {
   for (auto& check : record.judge) judge_fields(in, check);
   record.small.resize(in.count(16));
   for (auto& check : record.small) small_fields(in, check);
+  if (!in.more()) return record;  // of a version that did not keep the judge's energies
+  std::vector<float> energies;
+  in.list(energies);
+  take_energies(energies, record.judge);
   in.end();
   return record;
 }

@@ -3,12 +3,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "jobs/chain_identity.h"
 
 namespace langrun {
+
+constexpr float kNoEnergy = std::numeric_limits<float>::quiet_NaN();
 
 /// A check by H_def replicates.
 struct JudgeCheck {
@@ -18,11 +21,13 @@ struct JudgeCheck {
   std::vector<std::int32_t> votes;  ///< [H_def] each replicate's own label
   /// [rows, classes] logits: of each replicate up to 100 classes, beyond that means over eight groups of them.
   std::vector<float> logits;
+  float first_energy = kNoEnergy;  ///< U at the image; NaN without an energy, and in records that did not keep it
+  float last_energy = kNoEnergy;   ///< mean over replicates of U at the start of the last Langevin step; NaN as above
 };
 
 /// A check by H_adv replicates, and the attack's gradient from them.
 struct SmallCheck {
-  Purpose purpose = Purpose::small_sample;
+  Purpose purpose = Purpose::small_sample;  ///< small_sample, null_small or gradient
   std::uint32_t restart = 0, step = 0;
   std::int32_t label = 0;
   float loss = 0;
@@ -39,7 +44,7 @@ struct ImageRecord {
   std::vector<JudgeCheck> judge;  ///< in the order they were made
   std::vector<SmallCheck> small;
   // Of images of the gallery, else empty; each [C, H, W]: where the last restart's attack ended (empty: not attacked),
-  // replicate 0 of the natural check, and replicate 0 of the last small sample.
+  // replicate 0 of the natural check, and replicate 0 of the last small sample, or without any of the last judge's check.
   std::vector<float> adversarial, purified, purified_adversarial;
 };
 

@@ -122,7 +122,7 @@ void gradients(const std::vector<ImageRecord>& records, const Scoring& scoring, 
   std::int64_t taken = 0, zero = 0;
   for (const auto& record : records)
     for (const auto& small : record.small) {
-      if (small.purpose != Purpose::small_sample || std::isnan(small.gradient_norm)) continue;
+      if (small.purpose == Purpose::null_small || std::isnan(small.gradient_norm)) continue;
       ++taken;
       zero += small.gradient_norm == 0;
       if (std::isnan(small.cosine) || small.step >= scoring.steps) continue;

@@ -28,7 +28,7 @@ FeatureNet from_pytorch(const NetworkSpec& spec) {
   ClassifierConfig config;
   config.network = spec.network;
   config.classes = classes_of(arrays);
-  FeatureNet net{make_classifier(config), config.network, spec.file, {}};
+  FeatureNet net{make_classifier(config), config.network, spec.file, {}, {}};
   load_arrays(named_state(*net.classifier), arrays, spec.file);
   return net;
 }
@@ -36,11 +36,12 @@ FeatureNet from_pytorch(const NetworkSpec& spec) {
 FeatureNet from_hdf5(const NetworkSpec& spec) {
   const WeightsFile file(spec.file);
   const auto part = chosen_part(file, "classifier", "best");
-  const auto config = classifier_config(file.facts(part), spec.file);
+  const auto facts = file.facts(part);
+  const auto config = classifier_config(facts, spec.file);
   if (!spec.network.empty() && spec.network != config.network)
     throw Error(ExitCode::input,
                 fmt::format("{} holds weights of {}, not of {}", spec.file, config.network, spec.network));
-  FeatureNet net{make_classifier(config), config.network, spec.file, {}};
+  FeatureNet net{make_classifier(config), config.network, spec.file, {}, class_names(facts)};
   read_part(file, part, named_state(*net.classifier));
   return net;
 }

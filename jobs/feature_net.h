@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/networks/classifier.h"
 
@@ -14,6 +15,7 @@ struct FeatureNet {
   std::string network;   ///< "resnet20"
   std::string source;    ///< file of the weights
   std::string checksum;  ///< of its tensors by name, independent of the kind of file
+  std::vector<std::string> classes;  ///< names; none where the file does not say them
 };
 
 /// From FILE[:network]: an HDF5 file of weights with a part `classifier` (its attribute says the network), or a PyTorch

@@ -103,8 +103,11 @@ class ImageEvaluation {
     for (std::int64_t h = 0; h < request.replicates; ++h)
       seen.votes.push_back(static_cast<std::int32_t>(label_of(result.logits[h])));
     seen.logits = stored_logits(values_of(result.logits), request.replicates, result.logits.size(1));
+    seen.first_energy = result.first_energy[0].item<float>();
+    seen.last_energy = result.last_energy.mean().item<float>();
     record_.judge.push_back(std::move(seen));
-    if (pictured && result.purified.defined()) record_.purified = values_of(result.purified);
+    if (pictured && result.purified.defined())
+      (purpose == Purpose::natural ? record_.purified : record_.purified_adversarial) = values_of(result.purified);
   }
 
   /// One restart [SS Alg. 1]: for n = 0 .. N the small sample's label, verification where it is wrong, a step.
@@ -209,13 +212,20 @@ class ImageEvaluation {
     count_steps(request);
     const auto signal = attack_signal(result.logits, image_.label, attack_average_, loss_);
     cotangents = signal.cotangents;
-    if (!wants_small_samples())
-      walk.saw(signal.loss, label_of(averaged(result.logits, average_)) != image_.label);
+    if (wants_small_samples()) co_return;
+    // No rule looks at this answer; its gradient is kept all the same, so that it can be warned of.
+    auto seen = request.identity;
+    seen.purpose = Purpose::gradient;
+    keep_small(seen, result);
+    record_.small.back().loss = static_cast<float>(signal.loss);
+    walk.saw(signal.loss, record_.small.back().label != image_.label);
   }
 
   StageTask final_checks(std::uint32_t restart, const AttackWalk& walk) {
     if (config_.rules.final_step && still_wanted(Rule::final_step)) {
-      auto last = check(Purpose::final_judge, restart, 0, walk.last(), false);
+      // Small samples have shown where it goes.
+      const bool pictured = image_.pictured && !wants_small_samples();
+      auto last = check(Purpose::final_judge, restart, 0, walk.last(), pictured);
       co_await last;
     }
     if (!config_.rules.resubmission || !still_wanted(Rule::resubmission)) co_return;

@@ -10,10 +10,10 @@
 
 #include "core/error.h"
 #include "core/networks/frozen_energy.h"
-#include "core/noise.h"
 #include "core/torch.h"
 #include "data/durable.h"
 #include "jobs/feature_net.h"
+#include "jobs/place_probe.h"
 #include "jobs/torchscript.h"
 
 namespace langrun {
@@ -51,22 +51,8 @@ class ProbedJudge : public JudgeNet {
 
   /// Looks at what it does with `images` [call, C, H, W].
   void probe(const at::Tensor& images, bool wants_gradient) {
-    const auto seen = answer(images, wants_gradient);
-    facts_.classes = seen.logits.size(1);
-    if (call_ == 1) return;
-    const auto other = -images;
-    const auto half = call_ / 2;
-    const auto kept = [&](const Answer& one, std::int64_t first, std::int64_t end) {
-      return at::equal(one.logits.slice(0, first, end), seen.logits.slice(0, first, end)) &&
-             (!wants_gradient || at::equal(one.gradient.slice(0, first, end), seen.gradient.slice(0, first, end)));
-    };
-    const auto turned = answer(images.flip(0).contiguous(), wants_gradient);
-    const Answer back{turned.logits.flip(0), wants_gradient ? turned.gradient.flip(0) : at::Tensor()};
-    // Other neighbours too: statistics of a call are the same in every order of it.
-    const auto ahead = at::cat({images.slice(0, 0, half), other.slice(0, half)});
-    const auto behind = at::cat({other.slice(0, 0, half), images.slice(0, half)});
-    facts_.place_free = kept(back, 0, call_) && kept(answer(ahead, wants_gradient), 0, half) &&
-                        kept(answer(behind, wants_gradient), half, call_);
+    facts_.classes = answer(images, wants_gradient)[0].size(1);
+    facts_.place_free = keeps_places(images, [&](const at::Tensor& x) { return answer(x, wants_gradient); });
     if (!facts_.place_free) call_ = 1;
   }
 
@@ -80,15 +66,12 @@ class ProbedJudge : public JudgeNet {
   std::int64_t call_;
 
  private:
-  struct Answer {
-    at::Tensor logits, gradient;
-  };
-
-  Answer answer(const at::Tensor& images, bool wants_gradient) {
+  /// Logits, and where they are wanted gradients.
+  std::vector<at::Tensor> answer(const at::Tensor& images, bool wants_gradient) {
     const at::AutoGradMode grad(wants_gradient);
     const auto x = images.detach().requires_grad_(wants_gradient);
     const auto out = logits(x);
-    if (!wants_gradient) return {out, {}};
+    if (!wants_gradient) return {out};
     if (!out.requires_grad()) refuse("gives no gradient: its logits do not depend on the images for autograd");
     try {
       return {out.detach(), torch::autograd::grad({out}, {x}, {torch::ones_like(out)})[0]};
@@ -103,7 +86,7 @@ class BuiltInJudge final : public ProbedJudge {
   BuiltInJudge(const JudgeNetConfig& config, std::int64_t call, const at::Device& device)
       : ProbedJudge(call), net_(load_feature_net(config.file)), low_(config.precision == "bf16"), device_(device) {
     net_.classifier->to(device);
-    facts_ = {net_.network, net_.source, net_.checksum, net_.classifier->classes(), true};
+    facts_ = {net_.network, net_.source, net_.checksum, net_.classifier->classes(), true, net_.classes};
   }
   at::Tensor logits(const at::Tensor& x) override {
     const Autocast cast(low_, device_);
@@ -222,13 +205,6 @@ class ScriptedJudge final : public ProbedJudge {
   torch::jit::Module module_;
 };
 
-at::Tensor probe_images(const ImageShape& image, std::int64_t count, const at::Device& device) {
-  auto images = torch::empty({count, image.channels, image.height, image.width});
-  fill_uniform(noise_key(0, Stream::weights), {},
-               {images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel())});
-  return (images * 2 - 1).to(device);
-}
-
 void check_settings(const JudgeNetConfig& config, bool scripted) {
   const bool stated = config.size > 0 || config.range != "none" || !config.mean.empty() || !config.deviation.empty();
   if (!scripted && stated && std::filesystem::exists(split_network_spec(config.file).file))
@@ -250,9 +226,10 @@ std::unique_ptr<JudgeNet> open_judge_net(const JudgeNetConfig& config, const Ima
                                          bool wants_gradient, const at::Device& device) {
   const bool scripted = split_network_spec(config.file).network.empty() && looks_like_torchscript(config.file);
   check_settings(config, scripted);
+  const auto looked_at = probe_images(call, images.channels, images.height, images.width).to(device);
   if (scripted) {
     auto net = std::make_unique<ScriptedJudge>(config, call, device);
-    net->probe(probe_images(images, call, device), wants_gradient);
+    net->probe(looked_at, wants_gradient);
     return net;
   }
   auto net = std::make_unique<BuiltInJudge>(config, call, device);
@@ -263,7 +240,7 @@ std::unique_ptr<JudgeNet> open_judge_net(const JudgeNetConfig& config, const Ima
                             images.channels),
                 "import the images at the classifier's size");
   // Built-in networks keep images apart on one thread; on several the library may divide a call inside an image.
-  net->probe(probe_images(images, call, device), wants_gradient);
+  net->probe(looked_at, wants_gradient);
   return net;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/images.h"
 
@@ -31,6 +32,7 @@ struct JudgeFacts {
   /// Whether image b's logits were seen to depend on image b alone when a call was permuted and its neighbours changed.
   /// Where not, calls hold one image.
   bool place_free = true;
+  std::vector<std::string> class_names = {};  ///< by label; none where the file does not say them
 };
 
 /// A frozen classifier. Calls have one shape, so that an image's bits do not depend on its place or neighbours.

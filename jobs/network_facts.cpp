@@ -1,11 +1,19 @@
 #include "jobs/network_facts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <sstream>
 
 #include "core/networks/classifier.h"
 #include "jobs/fact_reader.h"
 
 namespace langrun {
+namespace {
+
+constexpr const char* kClassNames = "class_names";
+
+}  // namespace
 
 WeightFacts facts_of(const EnergyConfig& config) {
   return {{"network", config.network},
@@ -31,6 +39,19 @@ WeightFacts facts_of(const ClassifierConfig& config) {
 
 WeightFacts facts_of(const EncoderConfig& config) {
   return {{"network", config.network}, {"width", std::to_string(config.width)}};
+}
+
+void add_class_names(WeightFacts& facts, const std::vector<std::string>& names) {
+  facts[kClassNames] = fmt::format("{}", fmt::join(names, "\n"));  // a name may hold anything but the end of a line
+}
+
+std::vector<std::string> class_names(const WeightFacts& facts) {
+  std::vector<std::string> names;
+  const auto found = facts.find(kClassNames);
+  if (found == facts.end()) return names;
+  std::istringstream in(found->second);
+  for (std::string name; std::getline(in, name);) names.push_back(name);
+  return names;
 }
 
 EncoderConfig encoder_config(const WeightFacts& facts, const std::string& where) {

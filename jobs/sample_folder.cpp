@@ -12,6 +12,7 @@
 
 #include "core/torch.h"
 #include "data/durable.h"
+#include "data/generation_folder.h"
 #include "data/weights_file.h"
 #include "distributed/agreement.h"
 #include "jobs/chain_blocks.h"
@@ -24,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-fs::path begun_mark(const fs::path& run) { return run / "state" / "begun"; }
+fs::path begun_mark(const fs::path& state) { return state / "begun"; }
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -56,7 +57,7 @@ auto columns_of(Columns& c) {
 
 bool chains_begun(const fs::path& run) {
   std::error_code ignored;
-  return fs::exists(begun_mark(run), ignored);
+  return fs::exists(begun_mark(newest_generation_folder(run, kSampleState).path), ignored);
 }
 
 class FolderSampling::Parts {
@@ -69,7 +70,6 @@ class FolderSampling::Parts {
   ExitCode run(const SampleFolderConfig& folder, std::size_t finished, SampleObserver& observer) {
     folder_ = &folder;
     observer_ = &observer;
-    start_ = Clock::now();
     agree(world_, "begin samples", [&] {
       if (world_.rank() == 0) observer.begin(blocks_.count(), blocks_.image());
     });
@@ -86,9 +86,6 @@ class FolderSampling::Parts {
  private:
   // All chains are begun before any walks: what they come from may be gone or have changed when the sampling goes on.
   bool begin_all() {
-    agree(world_, "make room", [&] {
-      if (world_.rank() == 0) make_folder(folder_->run / "state");
-    });
     std::int64_t next = world_.rank();
     const auto begin_some = [&](Clock::time_point until) {
       for (; next < blocks_.blocks() && Clock::now() < until; next += world_.size()) save({blocks_.begin(next), {}, 0});
@@ -96,7 +93,7 @@ class FolderSampling::Parts {
     };
     if (!in_turns(begin_some)) return false;
     agree(world_, "all chains begun", [&] {
-      if (world_.rank() == 0) write_durably(begun_mark(folder_->run), "\n");
+      if (world_.rank() == 0) write_durably(begun_mark(folder_->state), "\n");
     });
     begun_ = true;
     return true;
@@ -130,7 +127,7 @@ class FolderSampling::Parts {
   /// The next own block that has not come to `target`, and is not to stop where it is.
   std::optional<Walk> next_walk(std::int64_t& next, std::int64_t target) {
     for (; next < blocks_.blocks(); next += world_.size()) {
-      auto state = read_block(folder_->run, next, config_.call, blocks_.image());
+      auto state = read_block(folder_->state, next, config_.call, blocks_.image());
       if (state.step > target)
         throw Error(
             ExitCode::usage,
@@ -154,7 +151,7 @@ class FolderSampling::Parts {
     if (latents.size(1) != blocks_.latent_length())
       throw Error(ExitCode::storage,
                   fmt::format("{}: its latents are of {} numbers, the generator takes {}",
-                              block_file(folder_->run, state.number).string(), latents.size(1), blocks_.latent_length()),
+                              block_file(folder_->state, state.number).string(), latents.size(1), blocks_.latent_length()),
                   "this sampling cannot go on; begin it anew in another folder");
     return blocks_.take_up(state.number, state.step, kept.clone(), latents.clone(), state.magnitudes);
   }
@@ -200,33 +197,50 @@ class FolderSampling::Parts {
 
   void save(const Walk& walk) {
     write_block(
-        folder_->run,
+        folder_->state,
         {walk.block.number, walk.block.step, host_values(ChainBlocks::kept(walk.block)), latents_of(walk.block),
          walk.block.magnitudes, walk.columns},
         blocks_.image());
   }
 
   bool stop_wanted() const {
-    return folder_->stop_asked() || (folder_->stop_after > 0 && seconds_since(start_) > folder_->stop_after);
+    return folder_->stop_asked() || folder_->stop_clock.asks();
+  }
+
+  Error overtaken_error() const {
+    return Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", folder_->run.string()),
+                 "only one start of a sampling goes on: the newest");
+  }
+
+  /// Collective: every rank has the same error to ask about.
+  void refuse_if_overtaken() {
+    agree(world_, "look for a newer start", [&] {
+      if (world_.rank() == 0 && folder_->overtaken()) throw overtaken_error();
+    });
   }
 
   /// Rounds of a second or so of `work` on every rank, until none has more to do (true) or one was asked to stop
   /// (false). Errors are every rank's.
   bool in_turns(const std::function<bool(Clock::time_point until)>& work) {
-    while (true) {
+    for (std::int64_t turn = 1;; ++turn) {
       bool more = false, overtaken = false;
-      agree(world_, "sample", [&] {
-        more = work(Clock::now() + std::chrono::seconds(1));
-        if (world_.rank() == 0 && seconds_since(looked_) > 3) {
-          looked_ = Clock::now();
-          overtaken = folder_->overtaken();
-        }
-      });
+      world_.enter(fmt::format("sampling, turn {}", turn));
+      try {
+        agree(world_, "sample", [&] {
+          more = work(Clock::now() + std::chrono::seconds(1));
+          if (world_.rank() == 0 && seconds_since(looked_) > 3) {
+            looked_ = Clock::now();
+            overtaken = folder_->overtaken();
+          }
+        });
+      } catch (const Error& error) {
+        // A newer start takes the folder of states away; then that is what there is to say.
+        if (error.code() == ExitCode::storage) refuse_if_overtaken();
+        throw;
+      }
       std::array<std::int64_t, 3> flags{more, stop_wanted(), overtaken};
       world_.maximum("go on or stop", flags);
-      if (flags[2] != 0)
-        throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", folder_->run.string()),
-                    "only one start of a sampling goes on: the newest");
+      if (flags[2] != 0) throw overtaken_error();
       if (flags[0] == 0) return true;
       if (flags[1] != 0) return false;
     }
@@ -234,7 +248,7 @@ class FolderSampling::Parts {
 
   /// What a rank hands over of one block: images, then its columns.
   std::vector<std::byte> packed(std::int64_t number, std::size_t at) {
-    auto state = read_block(folder_->run, number, config_.call, blocks_.image());
+    auto state = read_block(folder_->state, number, config_.call, blocks_.image());
     const auto images = ChainBlocks::as_bytes(blocks_.shown(taken_up(state)));
     const auto* begin = reinterpret_cast<const std::byte*>(images.const_data_ptr<std::uint8_t>());
     std::vector<std::byte> bytes(begin, begin + images.numel());
@@ -296,7 +310,7 @@ class FolderSampling::Parts {
   ChainBlocks blocks_;
   const SampleFolderConfig* folder_ = nullptr;
   SampleObserver* observer_ = nullptr;
-  Clock::time_point start_, looked_ = Clock::now();
+  Clock::time_point looked_ = Clock::now();
 };
 
 FolderSampling::FolderSampling(const SampleConfig& config, bool begun, Communicator& world)

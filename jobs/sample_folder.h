@@ -11,15 +11,17 @@
 #include "core/images.h"
 #include "distributed/communicator.h"
 #include "jobs/sample_config.h"
+#include "jobs/stop_clock.h"
 
 namespace langrun {
 
 struct SampleFolderConfig {
   std::filesystem::path run;
+  std::filesystem::path state;           ///< folder of what a resume goes on from, this start's own; it is there
   std::vector<std::int64_t> steps;       ///< listed Langevin steps, rising
   std::int64_t checkpoint_every = 1000;  ///< Langevin steps; 0: only at listed steps and stops
   std::int64_t stop_at = 0;              ///< stop once all chains have gone so far; 0: never
-  double stop_after = 0;                 ///< seconds; 0: never
+  StopClock stop_clock{0, 0};            ///< when to stop by time
   std::function<bool()> stop_asked;      ///< true once a signal asked this rank to stop
   /// Whether a newer start took the folder over. Asked on rank 0 every few seconds.
   std::function<bool()> overtaken;
@@ -69,6 +71,9 @@ class FolderSampling {
   class Parts;
   std::unique_ptr<Parts> parts_;
 };
+
+/// What the folder of a sampling's state is called (data/generation_folder.h).
+inline constexpr const char* kSampleState = "state";
 
 /// Whether all chains of a sampling in this folder were begun.
 bool chains_begun(const std::filesystem::path& run);

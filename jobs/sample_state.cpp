@@ -76,12 +76,12 @@ BlockState read_checked(const fs::path& path, std::int64_t number, std::uint64_t
 
 }  // namespace
 
-fs::path block_file(const fs::path& run, std::int64_t number) {
-  return run / "state" / fmt::format("block-{:06}.h5", number);
+fs::path block_file(const fs::path& folder, std::int64_t number) {
+  return folder / fmt::format("block-{:06}.h5", number);
 }
 
-void write_block(const fs::path& run, const BlockState& state, const ImageShape& image) {
-  const auto path = block_file(run, state.number);
+void write_block(const fs::path& folder, const BlockState& state, const ImageShape& image) {
+  const auto path = block_file(folder, state.number);
   // Two starts on one folder must not write into one file.
   const fs::path partial = fmt::format("{}.{}.partial", path.string(), ::getpid());
   std::error_code ignored;
@@ -111,8 +111,8 @@ void write_block(const fs::path& run, const BlockState& state, const ImageShape&
   rename_durably(partial, path);
 }
 
-BlockState read_block(const fs::path& run, std::int64_t number, std::int64_t call, const ImageShape& image) {
-  const auto path = block_file(run, number);
+BlockState read_block(const fs::path& folder, std::int64_t number, std::int64_t call, const ImageShape& image) {
+  const auto path = block_file(folder, number);
   try {
     return read_checked(path, number, static_cast<std::uint64_t>(call), image);
   } catch (const Error& error) {

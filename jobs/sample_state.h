@@ -24,12 +24,12 @@ struct BlockState {
   std::vector<BlockColumn> columns;  ///< one for each listed step that was reached
 };
 
-/// RUN/state/block-NNNNNN.h5
-std::filesystem::path block_file(const std::filesystem::path& run, std::int64_t number);
+/// block-NNNNNN.h5 in the folder of a sampling's state
+std::filesystem::path block_file(const std::filesystem::path& folder, std::int64_t number);
 /// Writes it, whole or not at all, over what was there. Throws Error(storage).
-void write_block(const std::filesystem::path& run, const BlockState& state, const ImageShape& image);
+void write_block(const std::filesystem::path& folder, const BlockState& state, const ImageShape& image);
 /// Reads it back. Throws Error(storage) where it is missing, damaged or of another shape.
-BlockState read_block(const std::filesystem::path& run, std::int64_t number, std::int64_t call,
+BlockState read_block(const std::filesystem::path& folder, std::int64_t number, std::int64_t call,
                       const ImageShape& image);
 
 }  // namespace langrun

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <optional>
-
 #include "core/error.h"
 #include "core/networks/energy.h"
 #include "core/torch.h"
@@ -11,6 +9,7 @@
 #include "data/hdf5.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/place_probe.h"
 #include "jobs/scripted_energy.h"
 #include "jobs/torchscript.h"
 
@@ -106,6 +105,27 @@ CurvatureProduct SampledEnergy::curvature(const Activation& activation) const {
 
 bool SampledEnergy::piecewise_linear() const {
   return energy_.network->piecewise_linear() && (!prior_.network || prior_.network->piecewise_linear());
+}
+
+bool SampledEnergy::keeps_places(std::int64_t call, const std::optional<Activation>& activation) const {
+  if (script_.empty()) return true;
+  const auto shape = image();
+  // As the chains' calls are laid out.
+  const auto images = probe_images(call, shape.channels, shape.height, shape.width).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto curvature_of = activation ? curvature(*activation) : CurvatureProduct();
+  const auto answer = [&](const at::Tensor& x) {
+    const auto seen = energy_.network->energy_and_gradient(x);
+    std::vector<at::Tensor> rows{seen.energy, seen.gradient};
+    if (curvature_of) rows.push_back(curvature_of(x, seen.gradient));
+    return rows;
+  };
+  try {
+    answer(images);
+  } catch (const c10::Error& error) {
+    throw Error(ExitCode::input, fmt::format("{} gives no second derivatives: {}", script_, script_reason(error)),
+                "--attack.kind bpda-eot needs none");
+  }
+  return langrun::keeps_places(images, answer);
 }
 
 ImageShape SampledEnergy::image() const { return energy_.network->input(); }

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/chain_sampler.h"
@@ -33,6 +35,10 @@ class SampledEnergy {
   bool piecewise_linear() const;
   /// Whether chains feel a Gaussian term.
   bool gaussian() const { return energy_.tau > 0; }
+  /// Whether what a call of `call` images gives for one of them has bits that depend on this image alone: the gradient,
+  /// and where `activation` is given curvature by it. Built-in networks promise it, TorchScript is looked at. Throws
+  /// Error(usage) or Error(input) where curvature is wanted of a module that has none.
+  bool keeps_places(std::int64_t call, const std::optional<Activation>& activation) const;
   /// T J.
   double temperature() const { return config_.temperature * config_.joint_temperature; }
   /// Parts `energy` and, where there is one, `prior`, with temperatures and tau: all that another SampledEnergy needs.

@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/checkpoint_writer.h"
+#include "jobs/stop_clock.h"
+#include "jobs/straggler_watch.h"
 
 namespace langrun {
 namespace {
@@ -43,8 +47,10 @@ class Loop {
     // A start that goes on from where it was to stop has nothing to do.
     if (config_.stop_at > 0 && start_.from_step >= config_.stop_at && start_.from_step < config_.steps)
       return ExitCode::stopped;
+    step_ended_ = Clock::now();
     for (std::int64_t step = start_.from_step + 1; step <= config_.steps; ++step) {
       bool stop = false;
+      world_.enter(fmt::format("step {}", step));
       try {
         stop = train_step(step);
       } catch (const Error& error) {
@@ -64,13 +70,14 @@ class Loop {
  private:
   // The state of a checkpoint, or of nothing where `step` is 0; as a new attempt where one is given.
   void begin(std::int64_t step, std::optional<std::int64_t> attempt) {
+    world_.enter(step > 0 ? fmt::format("loading step {}", step) : "start");
     agree(world_, step > 0 ? "load checkpoint" : "start", [&] {
       if (step == 0) {
         job_.begin_attempt(attempt_ = attempt.value_or(0));
         job_.start();
         return;
       }
-      const auto folder = fs::path(config_.run) / "checkpoint" / checkpoint_name(step);
+      const auto folder = start_.home.path / checkpoint_name(step);
       const auto manifest = read_manifest(folder);
       job_.begin_attempt(attempt_ = attempt.value_or(manifest.attempt));
       watch_.restore(manifest.watch);
@@ -90,11 +97,11 @@ class Loop {
                   "begin a new run with a smaller --energy.learning-rate, or allow more with --divergence.limit");
     const auto first_bad = known != nullptr ? known->first_step() : step;
     const auto target = std::stoll(on_root(world_, "roll back", [&] {
-      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
+      refuse_if_overtaken(newest_generation());
       const auto found = checkpoint_before(first_bad);
       if (!found)
         throw Error(error.code(), why + "; there is no checkpoint to go back to", "use a smaller --checkpoint.every");
-      remove_meanwhile(return_to_checkpoint(config_.run, *found));
+      remove_meanwhile(return_to_checkpoint(start_.home.path, *found));
       observer_.rolled_back(*found, attempt_ + 1, why);
       return std::to_string(*found);
     }));
@@ -108,11 +115,10 @@ class Loop {
   // stopped, which is to take the same course: such ones count only where there is no other; and where there is none of
   // before at all, the oldest.
   std::optional<std::int64_t> checkpoint_before(std::int64_t first_bad) const {
-    const fs::path run(config_.run);
     std::optional<std::int64_t> of_a_stop, oldest;
-    const auto steps = checkpoint_steps(run);
+    const auto steps = checkpoint_steps(start_.home.path);
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      if (!problems_of(run / "checkpoint" / checkpoint_name(*step)).empty()) continue;
+      if (!problems_of(start_.home.path / checkpoint_name(*step)).empty()) continue;
       if (*step < first_bad && regular(*step)) return *step;
       if (*step < first_bad && !of_a_stop) of_a_stop = *step;
       oldest = *step;
@@ -124,7 +130,7 @@ class Loop {
   std::int64_t spared(std::int64_t written) const {
     std::int64_t spared = 0;
     if (config_.divergence.action != "rollback") return spared;
-    auto steps = checkpoint_steps(config_.run);
+    auto steps = checkpoint_steps(start_.home.path);
     steps.push_back(written);
     for (const auto step : steps)
       if (step < watch_then_.suspects_from(written) && regular(step)) spared = std::max(spared, step);
@@ -150,18 +156,19 @@ class Loop {
     }
     const bool ends = stop || step == config_.steps;
     const bool due = ends || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0);
-    if (writer_.busy() && (written_ != Written::not_yet || due)) checkpoint([&] { finish_checkpoint(); });
-    if (due) checkpoint([&] { begin_checkpoint(step); });
+    if (writer_.busy() && (written_ != Written::not_yet || due)) checkpoint(step, [&] { finish_checkpoint(); });
+    if (due) checkpoint(step, [&] { begin_checkpoint(step); });
     // Who ends here has nothing to do meanwhile.
-    if (ends) checkpoint([&] { finish_checkpoint(); });
+    if (ends) checkpoint(step, [&] { finish_checkpoint(); });
     return stop;
   }
 
   // Timers over ranks, and whether any rank was asked to stop: a decision that all ranks take together, from the same
   // gathered words, since signals reach ranks unevenly.
   bool report(StepRecord& record) {
-    const bool asked = start_.stop_asked() || (config_.stop_at > 0 && record.step >= config_.stop_at) ||
-                       (config_.stop_after > 0 && seconds_since(started_) >= config_.stop_after);
+    stop_clock_.saw_step(seconds_since(std::exchange(step_ended_, Clock::now())));
+    const bool asked =
+        start_.stop_asked() || (config_.stop_at > 0 && record.step >= config_.stop_at) || stop_clock_.asks();
     const RankReport own{record.seconds_sample.avg,
                          record.seconds_update.avg,
                          record.seconds_exchange.avg,
@@ -179,8 +186,20 @@ class Loop {
     record.seconds_checkpoint = spread(reports, &RankReport::checkpoint);
     written_ = written_by(reports);
     refuse_if_overtaken(reports[0].newest_generation);
+    name_stragglers(reports);
     if (record.seconds_sample.max > 0) record.image_steps_per_second /= record.seconds_sample.max;
     return std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.stop != 0; });
+  }
+
+  void name_stragglers(const std::vector<RankReport>& reports) {
+    if (world_.rank() != 0) return;
+    std::vector<StragglerWatch::Work> work;
+    for (const auto& r : reports) work.push_back({r.sample, r.update});
+    for (const auto& slow : stragglers_.see(work))
+      observer_.notice(fmt::format("warning: rank {} on {} took {:.2f} times the ranks' median in each of the last {} "
+                                   "steps, most of it in {}; is its host shared, hot or ailing?",
+                                   slow.rank, start_.hosts.at(slow.rank), slow.factor, config_.straggler_steps,
+                                   slow.phase));
   }
 
   // Taken by all ranks together from the same words, as the decision to stop is (design invariant 4): the thread that
@@ -205,6 +224,7 @@ class Loop {
   // Rank 0 draws alone, however long it takes; the others wait from pulse to pulse, so that the watchdog's limit is one
   // for a few steps, and a rank that is lost is still found.
   void show(std::int64_t step) {
+    world_.enter(fmt::format("step {}, pictures", step));
     agree(world_, "pictures", [&] {
       if (world_.rank() != 0) {
         while (still_drawing(false)) continue;
@@ -228,15 +248,16 @@ class Loop {
   }
 
   // Runs a part of a checkpoint and counts the time that training stands still for it.
-  void checkpoint(const std::function<void()>& part) {
+  void checkpoint(std::int64_t step, const std::function<void()>& part) {
     const auto begun = Clock::now();
+    world_.enter(fmt::format("checkpoint, after step {}", step));
     try {
       part();
     } catch (const Error&) {
       // A newer start clears away what this one had begun: then that is what there is to say. Every rank is here, since
       // a checkpoint's errors are agreed on.
       agree(world_, "look for a newer start", [&] {
-        if (world_.rank() == 0 && start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
+        if (world_.rank() == 0) refuse_if_overtaken(newest_generation());
       });
       throw;
     }
@@ -245,15 +266,18 @@ class Loop {
 
   // Takes the state as it is; a thread of its own writes it while the next steps run.
   void begin_checkpoint(std::int64_t step) {
-    // Named by the start that writes it: one that was overtaken and does not know it yet must not touch another's.
-    const auto folder =
-        fs::path(config_.run) / "checkpoint" / fmt::format("{}.{}.partial", checkpoint_name(step), start_.generation);
+    // In a home that bears the number of this start: one that was overtaken and does not know it yet finds none there.
+    const auto folder = start_.home.path / (checkpoint_name(step) + ".partial");
     agree(world_, "checkpoint folder", [&] {
       if (world_.rank() != 0) return;
-      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
-      std::error_code ignored;
-      fs::remove_all(folder, ignored);
-      make_folder(folder);
+      refuse_if_overtaken(newest_generation());
+      std::error_code failed;
+      fs::remove_all(folder, failed);
+      // Not its parents: a home that was taken over must not come back.
+      if (!fs::create_directory(folder, failed)) {
+        errno = failed.value();
+        throw_storage("cannot make folder", folder);
+      }
     });
     agree(world_, "checkpoint snapshot", [&] { writer_.begin(step, folder, job_.snapshot()); });
     watch_then_ = watch_;
@@ -263,20 +287,20 @@ class Loop {
   // that their files are on the disk; only then does rank 0 name them in the manifest, rename the folder and move
   // `latest`.
   void finish_checkpoint() {
-    const fs::path run(config_.run);
     const auto step = writer_.step();
     const auto folder = writer_.folder();
     std::vector<CheckpointFile> own;
     agree(world_, "checkpoint files", [&] { own = writer_.finish(written_ == Written::failed); });
+    stop_clock_.saw_save(writer_.seconds());
     auto files = gather_files(own);
     agree(world_, "checkpoint manifest", [&] {
       if (world_.rank() != 0) return;
-      if (start_.newest_generation) refuse_if_overtaken(start_.newest_generation());
+      refuse_if_overtaken(newest_generation());
       observer_.settle(step);
-      write_manifest(folder, {step, start_.generation, config_.lanes, attempt_, watch_then_.state(), start_.run_cfg,
+      write_manifest(folder, {step, start_.home.generation, config_.lanes, attempt_, watch_then_.state(), start_.run_cfg,
                               std::move(files)});
       sync_path(folder);
-      remove_meanwhile(publish_checkpoint(run, folder, step, config_.checkpoint_keep, spared(step)));
+      remove_meanwhile(publish_checkpoint(start_.home.path, folder, step, config_.checkpoint_keep, spared(step)));
     });
     written_ = Written::not_yet;
   }
@@ -300,20 +324,18 @@ class Loop {
 
   // Rank 0 looks now and then, since the look is a file's; what it saw travels with the step's report.
   std::int64_t look_for_newer_start() {
-    if (world_.rank() != 0 || !start_.newest_generation || seconds_since(looked_) < kSecondsBetweenLooks) return 0;
+    if (world_.rank() != 0 || seconds_since(looked_) < kSecondsBetweenLooks) return 0;
     looked_ = Clock::now();
-    try {
-      return start_.newest_generation();
-    } catch (const Error&) {
-      return 0;  // a shared disk that hiccups ends no run here; before a checkpoint the same look may
-    }
+    return newest_generation();
   }
 
+  std::int64_t newest_generation() const { return newest_generation_folder(config_.run, kCheckpointHome).generation; }
+
   void refuse_if_overtaken(std::int64_t newest) const {
-    if (newest > start_.generation)
+    if (newest > start_.home.generation)
       throw Error(ExitCode::storage,
                   fmt::format("start {} of run {} has been overtaken by start {}, and writes no more",
-                              start_.generation, config_.run, newest),
+                              start_.home.generation, config_.run, newest),
                   "the run goes on elsewhere; stop one of the two");
   }
 
@@ -344,7 +366,9 @@ class Loop {
   DivergenceWatch watch_{config_.divergence};
   DivergenceWatch watch_then_ = watch_;  // as it was at the checkpoint that is being written
   std::int64_t attempt_ = 0;
-  Clock::time_point started_ = Clock::now(), looked_ = started_;
+  Clock::time_point looked_ = Clock::now(), step_ended_ = looked_;
+  StopClock stop_clock_{config_.stop_after, config_.deadline};
+  StragglerWatch stragglers_{config_.straggler_factor, config_.straggler_steps};
   double checkpoint_seconds_ = 0;  // since the last report, told in the next step's record
   Written written_ = Written::not_yet;
   CheckpointWriter writer_;  // the same steps' on every rank

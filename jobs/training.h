@@ -38,10 +38,13 @@ struct TrainingConfig {
   bool from_checkpoint = false;  ///< no option: a checkpoint will be loaded, which has what other runs gave
   std::int64_t stop_at = 0;  ///< 0: never
   double stop_after = 0;     ///< seconds, 0: never
+  double deadline = 0;       ///< seconds since 1970 at which the job is ended from outside, 0: none
   std::int64_t checkpoint_every = 500;
   std::int64_t checkpoint_keep = 2;
   std::int64_t pictures_every = 500;
   double watchdog_limit = 1800;  ///< seconds, 0: wait for ever
+  double straggler_factor = 1.5;  ///< a rank is named that is so much slower than the median, 0: none
+  std::int64_t straggler_steps = 20;  ///< for so many steps in a row
   DivergenceConfig divergence;
 };
 
@@ -77,6 +80,8 @@ class TrainingObserver {
   virtual void pictures(std::int64_t step, const std::vector<Panel>& panels) = 0;
   /// Before the checkpoint of `step` becomes visible: what the observer wrote up to it must be durable.
   virtual void settle(std::int64_t step) = 0;
+  /// Something a person should know, in one line.
+  virtual void notice(const std::string& text) = 0;
   /// The run goes back to `step`, and on from there as `attempt`; `why` it diverged.
   virtual void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) = 0;
 };
@@ -114,12 +119,10 @@ class TrainingJob {
 /// What the loop needs to know of a start that launch prepared.
 struct TrainingStart {
   std::string run_cfg;               ///< effective configuration, recorded in checkpoints
-  std::int64_t generation = 1;       ///< which start of this run it is
+  GenerationFolder home;             ///< where its checkpoints are, and which start of this run it is
   std::int64_t from_step = 0;        ///< 0: anew; else the checkpoint to load
   std::function<bool()> stop_asked;  ///< true once a signal asked this rank to stop
-  /// Newest start of this run, asked on rank 0 every few seconds and before each checkpoint: a start that finds a newer
-  /// one writes no more. Must not throw for a file that is just being replaced.
-  std::function<std::int64_t()> newest_generation;
+  std::vector<std::string> hosts;    ///< by rank
 };
 
 /// Runs `job` to `config.steps`, with checkpoints, pictures and records; on every rank. Returns done, or stopped after

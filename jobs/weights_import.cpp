@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/module_tensors.h"
+#include "core/networks/autoencoder.h"
 #include "core/networks/classifier.h"
 #include "core/networks/energy.h"
 #include "core/networks/generator.h"
@@ -16,6 +17,8 @@
 
 namespace langrun {
 namespace {
+
+constexpr const char* kEncoder = "encoder32";
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -28,11 +31,12 @@ std::string part_of(const WeightsImport& import) {
   if (contains(energy_names(), import.network)) parts.emplace_back("energy");
   if (contains(generator_names(), import.network)) parts.emplace_back("generator");
   if (contains(classifier_names(), import.network)) parts.emplace_back("classifier");
+  if (import.network == kEncoder) parts.emplace_back("encoder");
   if (parts.size() == 1) return parts[0];
   if (parts.empty())
     throw Error(ExitCode::usage, fmt::format("no network is called '{}'", import.network),
-                fmt::format("energies: {}; generators: {}; classifiers: {}", fmt::join(energy_names(), ", "),
-                            fmt::join(generator_names(), ", "), fmt::join(classifier_names(), ", ")));
+                fmt::format("energies: {}; generators: {}; classifiers: {}; encoders: {}", fmt::join(energy_names(), ", "),
+                            fmt::join(generator_names(), ", "), fmt::join(classifier_names(), ", "), kEncoder));
   throw Error(ExitCode::usage, fmt::format("'{}' is the name of several networks", import.network),
               fmt::format("say which with --part: {}", fmt::join(parts, " or ")));
 }
@@ -60,6 +64,12 @@ Built build(const WeightsImport& import, const std::string& part, const std::vec
     auto facts = facts_of(config);
     facts["batch_norm"] = "running";
     return {make_generator(config, kSeed), std::move(facts)};
+  }
+  if (part == "encoder") {
+    EncoderConfig config;
+    config.network = import.network;
+    config.width = import.width;
+    return {make_encoder(config, kSeed), facts_of(config)};
   }
   ClassifierConfig config;
   config.network = import.network;

@@ -13,7 +13,7 @@ namespace langrun {
 struct WeightsImport {
   std::string source;  ///< PyTorch file
   std::string target;  ///< HDF5 file to make
-  std::string part;    ///< energy, generator or classifier; empty: whichever knows the network
+  std::string part;    ///< energy, generator, classifier or encoder; empty: whichever knows the network
   std::string network;
   std::string key;            ///< which dictionary of the source; empty: read_pytorch's choice
   std::int64_t width = 0;     ///< 0: the paper's

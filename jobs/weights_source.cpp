@@ -40,10 +40,11 @@ std::string find_weights(Communicator& world, const std::string& name, const std
     }
     if (!fs::is_directory(name)) return name;
     std::vector<std::string> damaged;
-    const auto newest = newest_good_checkpoint(name, damaged);
+    const auto home = checkpoint_home(name);
+    const auto newest = newest_good_checkpoint(home, damaged);
     if (!newest && may_be_missing) return "";
     if (!newest) throw Error(ExitCode::input, fmt::format("{} has no checkpoint of a run", name), hint);
-    return (fs::path(name) / "checkpoint" / checkpoint_name(*newest) / "weights.h5").string();
+    return (home / checkpoint_name(*newest) / "weights.h5").string();
   });
 }
 

@@ -143,7 +143,7 @@ void write_result(const Call& call, const std::vector<std::string>& hosts, const
                   const LyapunovOptions& o, const LyapunovSettings& settings, const LyapunovResult& result) {
   const fs::path run(o.run);
   make_folder(run);
-  record_start(run, {call.command_line, hosts, std::vector(hosts.size(), o.samples.device), 1});
+  record_start(run, 1, {call.command_line, hosts, std::vector(hosts.size(), o.samples.device), 1});
   write_durably(run / "run.cfg", table.run_cfg());
   write_values(run / "lyapunov.h5", settings, result);
   write_durably(run / "result.json", as_json(settings, o, result));

@@ -169,7 +169,7 @@ void write_result(const Call& call, const std::vector<std::string>& hosts, const
                   const OodOptions& o, const OodConfig& config, const OodResult& result) {
   const fs::path run(o.run);
   make_folder(run);
-  record_start(run, {call.command_line, hosts, std::vector(hosts.size(), o.samples.device), 1});
+  record_start(run, 1, {call.command_line, hosts, std::vector(hosts.size(), o.samples.device), 1});
   write_durably(run / "run.cfg", table.run_cfg());
   write_energies(run / "ood.h5", config, result);
   write_durably(run / "result.json", as_json(o, config, result));

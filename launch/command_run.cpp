@@ -1,4 +1,4 @@
-// langrun run status | verify | diff
+// langrun run status | verify | relane | diff
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -11,6 +11,8 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/run_diff.h"
+#include "launch/run_relane.h"
+#include "launch/run_status.h"
 #include "launch/training_command.h"
 
 namespace langrun::launch {
@@ -42,16 +44,36 @@ std::string setting(const std::string& configuration, const std::string& key) {
   return configuration.substr(begin, configuration.find('\n', begin) - begin);
 }
 
+/// Of whatever is no training.
+void print_other(const std::string& dir, const RunStatus& status) {
+  fmt::print("run          {}\n", dir);
+  if (status.images)
+    fmt::print("images       {}{}\n", *status.images,
+               status.images_in_all ? fmt::format(" of {}", *status.images_in_all) : "");
+  if (status.step && status.steps) fmt::print("steps        {} of {}\n", *status.step, *status.steps);
+  fmt::print("state        {}\n", status.done ? "done" : "unfinished");
+}
+
 }  // namespace
 
 int run_status(Call& call) {
   std::string dir;
+  bool json = false;
   OptionTable table("run status");
-  table.positional("DIR", dir, "folder of a run");
+  table.positional("DIR", dir, "folder of a run, or of a sweep");
+  table.flag("json", json, "one JSON object on one line, for scripts; checkpoints by name, their files are not read");
   table.parse(call.arguments);
   if (answer_questions(call, table, "How far a run is, and which checkpoints it has.")) return 0;
   if (call.world.rank() != 0) return 0;
-  require_run(dir);
+  const auto status = status_of(dir);
+  if (json) {
+    fmt::print("{}\n", status_json(dir, status));
+    return 0;
+  }
+  if (status.kind != "training") {
+    print_other(dir, status);
+    return 0;
+  }
   const auto configuration = read_text(fs::path(dir) / "run.cfg");
   const auto last = last_record(dir);
   const auto finished = last.is_null() ? 0 : last.at("step").get<std::int64_t>();
@@ -63,8 +85,9 @@ int run_status(Call& call) {
     fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
                last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0),
                last.value("image_steps_per_second", 0.0));
-  for (const auto step : checkpoint_steps(dir)) {
-    const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
+  const auto home = checkpoint_home(dir);
+  for (const auto step : checkpoint_steps(home)) {
+    const auto problems = problems_of(home / checkpoint_name(step));
     fmt::print("checkpoint   {}  {}\n", checkpoint_name(step),
                problems.empty() ? "good" : "damaged: " + problems.front());
   }
@@ -79,15 +102,16 @@ int run_verify(Call& call) {
   if (answer_questions(call, table, "Checks every file of every checkpoint against its manifest.")) return 0;
   if (call.world.rank() != 0) return 0;
   require_run(dir);
-  const auto steps = checkpoint_steps(dir);
+  const auto home = checkpoint_home(dir);
+  const auto steps = checkpoint_steps(home);
   if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
   std::vector<std::string> damaged;
   std::error_code none;
-  const auto latest = fs::read_symlink(fs::path(dir) / "checkpoint" / "latest", none);
-  if (none || !fs::exists(fs::path(dir) / "checkpoint" / latest))
-    damaged.push_back(fmt::format("{}/checkpoint/latest: names no checkpoint", dir));
+  const auto latest = fs::read_symlink(home / "latest", none);
+  if (none || !fs::exists(home / latest))
+    damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
   for (const auto step : steps) {
-    const auto problems = problems_of(fs::path(dir) / "checkpoint" / checkpoint_name(step));
+    const auto problems = problems_of(home / checkpoint_name(step));
     fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");
     for (const auto& problem : problems) fmt::print("  {}\n", problem);
     damaged.insert(damaged.end(), problems.begin(), problems.end());
@@ -99,6 +123,27 @@ int run_verify(Call& call) {
                           damaged.size() == 1 ? std::string("1 file is") : fmt::format("{} files are", damaged.size()),
                           damaged.front()),
               "a resume uses the newest good checkpoint; remove the damaged ones");
+}
+
+int run_relane(Call& call) {
+  std::string from, to;
+  std::int64_t lanes = 0;
+  OptionTable table("run relane");
+  table.positional("DIR", from, "folder of a training run; it is only read");
+  table.positional("OUT", to, "folder of the run to make; must not be there");
+  table.integer("lanes", lanes, "lanes", "how many lanes OUT has: a power of two that divides the batch", {0, 4096});
+  table.parse(call.arguments);
+  if (answer_questions(call, table, "Makes a run with another number of lanes that goes on from DIR's newest checkpoint."))
+    return 0;
+  if (call.world.rank() != 0) return 0;
+  require_run(from);
+  if (lanes == 0) throw Error(ExitCode::usage, "--lanes is missing", "say how many lanes OUT is to have");
+  const auto made = relane(from, to, lanes, call.command_line);
+  fmt::print("{}: {} lanes in place of {}, {} bank files, goes on from step {}\n", to, lanes, made.lanes_then,
+             made.bank_files, made.step);
+  fmt::print("note: from here on its bits are not those that {} would have: what is drawn together depends on the lanes\n",
+             from);
+  return 0;
 }
 
 int run_diff(Call& call) {

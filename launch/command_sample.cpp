@@ -31,6 +31,8 @@ void bind(OptionTable& table, SampleOptions& o) {
              Keep::transient);
   table.integer("stop-at", o.stop_at, "steps", "of --run: exit 75 once all chains have gone so far; 0: never", {0},
                 Keep::transient);
+  table.real("deadline", o.deadline, "seconds since 1970",
+             "when the job is ended from outside: exit 75 early enough before it; 0: none", {0}, Keep::transient);
   table.real("stop-after", o.stop_after, "seconds",
              "of --run: save and exit 75 once this much time has passed; 0: never", {0}, Keep::transient);
   table.text("out", o.out, "image store (HDF5) to write the samples to; must not exist", Keep::transient);

@@ -44,7 +44,7 @@ int run_weights_export(Call& call) {
   table.positional("RUN_OR_FILE", source, "run folder, of which the newest good checkpoint is taken, or file of weights");
   table.positional("OUT", target, "PyTorch file to make, such as energy.pth; must not exist");
   table.text("part", part,
-             "energy, energy_average, generator, generator_average, classifier or classifier_average; none: the only one");
+             "energy, generator, classifier or encoder, or one of these with _average; none: the only one");
   table.parse(call.arguments);
   if (answer_questions(call, table,
                        "Writes weights as a PyTorch state dict, and beside it the modules that it belongs to."))
@@ -71,7 +71,7 @@ int run_weights_import(Call& call) {
   table.positional("FILE", import.source, "PyTorch file, zip or legacy, as torch.save writes a state dict");
   table.positional("OUT", import.target, "file of weights to make (HDF5); must not exist");
   table.text("network", import.network, "name of the network that the weights belong to");
-  table.choice("part", part, {"auto", "energy", "generator", "classifier"},
+  table.choice("part", part, {"auto", "energy", "generator", "classifier", "encoder"},
                "kind of network; auto: whichever has that name");
   table.text("key", import.key, "which dictionary of FILE, keys joined by dots; none: the outermost, or state_dict");
   table.integer("width", import.width, "channels", "base width n; 0: the paper's", {0, 1 << 16});

@@ -25,6 +25,7 @@ int run_weights_import(Call& call);
 int run_weights_export(Call& call);
 int run_status(Call& call);
 int run_verify(Call& call);
+int run_relane(Call& call);
 int run_diff(Call& call);
 int run_report(Call& call);
 int run_bench(Call& call);

@@ -29,7 +29,7 @@ void bind_attack(OptionTable& table, AttackConfig& a) {
                "through all steps); full-smooth (softplus in its backward pass)");
   table.choice("attack.norm", a.norm, {"linf", "l2"}, "norm of the ball about an image");
   table.real("attack.eps", a.eps, "/255 (linf) or [0, 1] units (l2)", "radius of the ball", {-kMostEps, kMostEps});
-  table.real("attack.alpha", a.alpha, "as eps", "step size; Auto-PGD has its own", {-kMostEps, kMostEps});
+  table.real("attack.alpha", a.alpha, "as eps", "step size; 0: a quarter of eps; Auto-PGD has its own", {-kMostEps, kMostEps});
   table.integer("attack.steps", a.steps, "steps", "N", {1, 100'000});
   table.choice("attack.start", a.start, {"random", "none"}, "where the attack begins: a random point of the ball, or the image");
   table.integer("attack.restarts", a.restarts, "restarts", "R; an image has to survive all of them",
@@ -140,10 +140,10 @@ std::vector<std::uint64_t> chosen_images(Communicator& world, DefendOptions& o) 
   return images;
 }
 
-/// A value that the kind of attack fixes: another one that was given is refused.
+/// A value that the kind of attack fixes: another one that was asked for is refused, a preset's gives way.
 template <typename T>
 void fix(const OptionTable& table, const std::string& key, T& field, const T& value, const std::string& why) {
-  if (table.given(key) && field != value)
+  if (table.asked(key) && field != value)
     throw Error(ExitCode::usage, fmt::format("--{} {} was given, {} has {}", key, field, why, value),
                 fmt::format("leave --{} out", key));
   field = value;
@@ -154,6 +154,7 @@ void fix_by_kind(DefendOptions& o, const OptionTable& table) {
   if (a.kind == "fgsm") {
     fix<std::int64_t>(table, "attack.steps", a.steps, 1, "fgsm");
     fix<std::string>(table, "attack.start", a.start, "none", "fgsm");
+    if (a.alpha == 0) a.alpha = a.eps;
     fix<double>(table, "attack.alpha", a.alpha, a.eps, "fgsm (one step of eps)");
   }
   if (o.energy.run == "none") {
@@ -182,10 +183,22 @@ void check_numbers(const DefendOptions& o) {
     throw Error(ExitCode::usage, fmt::format("--attack.eps is {}, expected more than 0", a.eps),
                 a.norm == "linf" ? "in /255: 8 is the papers'" : "in [0, 1] image units: 0.5 is usual");
   if (a.kind != "none" && a.alpha <= 0)
-    throw Error(ExitCode::usage, fmt::format("--attack.alpha is {}, expected more than 0", a.alpha), "a quarter of eps is usual");
+    throw Error(ExitCode::usage, fmt::format("--attack.alpha is {}, expected more than 0", a.alpha), "leave it out: a quarter of eps is usual");
   if (attacks_pathwise(a) && o.energy.max_norm > 0)
     throw Error(ExitCode::usage, "--langevin.max-norm does not go with the pathwise attacks: their Jacobian leaves the clip out",
                 "leave it out, or use bpda-eot");
+}
+
+// Checks of the null control are numbered within a chain's identity.
+void check_counts(const DefendOptions& o) {
+  const auto& a = o.evaluation.attack;
+  const auto checks = (a.steps + 1) * a.restarts;
+  if (o.evaluation.rules.null_control && checks > static_cast<std::int64_t>(kMostCounted))
+    throw Error(ExitCode::usage,
+                fmt::format("--attack.steps {} in --attack.restarts {}: null_control can repeat {} checks of an image, there "
+                            "may be {}",
+                            a.steps, a.restarts, kMostCounted, checks),
+                "fewer steps or restarts, or --protocols without null_control");
 }
 
 /// Data, images and energy; the classifier as it is named.
@@ -231,10 +244,15 @@ std::string resolved_classifier(Communicator& world, const std::string& name) {
 
 void bind_defend(OptionTable& table, DefendOptions& o) {
   auto& e = o.evaluation;
+  // What a run was trained in says nothing of what its defense is to be measured in.
+  o.energy.precision = "fp32";
+  e.attack.alpha = 0;
   table.choice("job", o.job, {"defend"}, "the command that a configuration file is of");
   table.text("run", o.run, "folder of the evaluation; made if it is missing", Keep::transient);
   table.flag("resume", o.resume, "go on with what is in --run; an empty or missing folder starts anew", Keep::transient);
   table.integer("stop-at", o.stop_at, "images", "exit 75 once so many images are finished; 0: never", {0}, Keep::transient);
+  table.real("deadline", o.deadline, "seconds since 1970",
+             "when the job is ended from outside: exit 75 early enough before it; 0: none", {0}, Keep::transient);
   table.real("stop-after", o.stop_after, "seconds", "exit 75 once this much time has passed; 0: never", {0}, Keep::transient);
   table.text("rescore", o.rescore, "score the records of this folder again by --protocols, without a new chain", Keep::transient);
   table.text("json", o.json, "of --rescore: file for the figures; must not exist", Keep::transient);
@@ -261,6 +279,11 @@ void bind_defend(OptionTable& table, DefendOptions& o) {
              Keep::changeable);
 }
 
+void settle_defend(DefendOptions& o, const OptionTable& table) {
+  fix_by_kind(o, table);
+  if (!o.images_file.empty() && !table.asked("images")) o.images = "all";
+}
+
 void check_defend(DefendOptions& o, const OptionTable& table) {
   const auto required = [](const std::string& value, const char* key, const char* hint) {
     if (value.empty()) throw Error(ExitCode::usage, fmt::format("--{} is missing", key), hint);
@@ -268,7 +291,9 @@ void check_defend(DefendOptions& o, const OptionTable& table) {
   required(o.energy.data, "data", "an image store with labels: `langrun data import` makes one");
   required(o.evaluation.classifier.file, "classifier", "FILE[:network] of weights, a run of classify, or TorchScript");
   required(o.energy.run, "energy", "the folder of a run, a file of weights, or none");
-  fix_by_kind(o, table);
+  settle_defend(o, table);
+  auto& a = o.evaluation.attack;
+  if (a.alpha == 0) a.alpha = a.eps / 4;
   check_kind(o);
   check_numbers(o);
   const bool defended = o.energy.run != "none";
@@ -276,6 +301,7 @@ void check_defend(DefendOptions& o, const OptionTable& table) {
     o.protocols = defended ? "verified_any_step,any_step,null_control" : "final_step,any_step";
   o.evaluation.rules = rules_from(o.protocols);
   o.protocols = list_of(o.evaluation.rules);
+  check_counts(o);
   if (!o.images_file.empty() && o.images != "all")
     throw Error(ExitCode::usage, "both --images and --images-file are given", "give one of them");
 }

@@ -17,7 +17,7 @@ struct DefendOptions {
   std::string run;
   bool resume = false;
   std::int64_t stop_at = 0;
-  double stop_after = 0, watchdog_limit = 1800;
+  double stop_after = 0, deadline = 0, watchdog_limit = 1800;
   std::string images = "all", images_file;
   std::string protocols = "auto", leaving = "on";
   SampleRequest energy;
@@ -34,6 +34,10 @@ void bind_defend(OptionTable& table, DefendOptions& options);
 /// what does not go together, Error(input) where a file is missing.
 EvaluationConfig resolve_defend(Communicator& world, DefendOptions& options, const OptionTable& table,
                                 const std::filesystem::path& kept_energy);
+
+/// What one option means for others: values that the kind of attack fixes, and --images-file, which stands before a
+/// preset's range. Throws Error(usage) where another value was asked for.
+void settle_defend(DefendOptions& options, const OptionTable& table);
 
 /// Checks of options alone, before any file is looked at.
 void check_defend(DefendOptions& options, const OptionTable& table);

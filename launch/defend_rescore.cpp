@@ -8,21 +8,26 @@
 #include "jobs/evaluation_result.h"
 #include "launch/defend_result.h"
 #include "launch/defend_run.h"
+#include "launch/evaluation_head.h"
 
 namespace langrun::launch {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The options that a folder's evaluation had.
-void read_options(const fs::path& run, DefendOptions& options) {
+/// The options that a folder's evaluation had, and its records, which have to be of these options.
+EvaluationFile read_folder(const fs::path& run, DefendOptions& options) {
   const auto cfg = run / "run.cfg";
   if (!fs::exists(cfg) || !fs::exists(run / "records.h5"))
     throw Error(ExitCode::input, fmt::format("{} is not the folder of a finished evaluation", run.string()),
                 "it wants run.cfg and records.h5; an evaluation that was stopped goes on with --resume");
   OptionTable table("defend");
   bind_defend(table, options);
-  table.read_config(read_text(cfg), cfg.string());
+  const auto text = read_text(cfg);
+  table.read_config(text, cfg.string());
+  auto file = read_evaluation(run / "records.h5");
+  check_same_evaluation(file.configuration, text, run / "records.h5");
+  return file;
 }
 
 void rescore_here(const DefendOptions& asked) {
@@ -30,8 +35,7 @@ void rescore_here(const DefendOptions& asked) {
   if (!asked.json.empty() && fs::exists(asked.json))
     throw Error(ExitCode::usage, fmt::format("{} exists already", asked.json), "nothing is written over; choose another name");
   DefendOptions options;
-  read_options(run, options);
-  const auto file = read_evaluation(run / "records.h5");
+  const auto file = read_folder(run, options);
   const auto rules = rules_from(asked.protocols == "auto" ? options.protocols : asked.protocols);
   const auto scoring = scoring_of(options.evaluation, static_cast<std::int64_t>(file.classes.size()));
   const auto result =

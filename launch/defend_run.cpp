@@ -7,7 +7,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <sstream>
 
 #include "core/error.h"
@@ -18,10 +17,13 @@
 #include "jobs/evaluation.h"
 #include "jobs/evaluation_file.h"
 #include "jobs/evaluation_result.h"
+#include "jobs/stop_clock.h"
 #include "launch/defend_result.h"
+#include "launch/evaluation_head.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
+#include "launch/run_watch.h"
 #include "launch/signals.h"
 
 namespace langrun::launch {
@@ -31,10 +33,10 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-fs::path journal_of(const fs::path& run) { return run / "state" / "images.journal"; }
+constexpr const char* kState = "state";  // folder of the journal (data/generation_folder.h)
 
 /// Options whose automatic or fixed values run.cfg replaces by those they stand for.
-constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weights", "best"},
+constexpr std::array<std::pair<const char*, const char*>, 12> kAutomatic{{{"weights", "best"},
                                                                           {"at", "0"},
                                                                           {"precision", "run"},
                                                                           {"langevin.steps", "-1"},
@@ -44,7 +46,8 @@ constexpr std::array<std::pair<const char*, const char*>, 11> kAutomatic{{{"weig
                                                                           {"joint-temperature", "0"},
                                                                           {"images", "all"},
                                                                           {"protocols", "auto"},
-                                                                          {"attack.average", "same"}}};
+                                                                          {"attack.average", "same"},
+                                                                          {"attack.alpha", "0"}}};
 
 void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
   for (const auto& [key, automatic] : kAutomatic) {
@@ -58,35 +61,6 @@ std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
   return on_root(world, "look into the folder", [&]() -> std::string {
     return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg") : "";
   });
-}
-
-/// Of a run.cfg: "section.key = value" of all that is part of the records.
-std::vector<std::string> lines_of(const std::string& text) {
-  static const std::set<std::string> changeable{"engine.calls", "engine.images", "engine.order", "watchdog.limit"};
-  std::vector<std::string> lines;
-  std::string section;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("[")) section = line.substr(1, line.find(']') - 1) + ".";
-    if (line.empty() || line.starts_with("[")) continue;
-    const auto key = section + line.substr(0, line.find(" ="));
-    if (!changeable.contains(key)) lines.push_back(section + line);
-  }
-  return lines;
-}
-
-/// Throws, naming the first key that differs, where a journal was written under another configuration.
-void check_journal(const std::string& written, const std::string& now, const fs::path& path) {
-  const auto a = lines_of(written), b = lines_of(now);
-  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    const auto one = i < a.size() ? a[i] : "nothing", other = i < b.size() ? b[i] : "nothing";
-    if (one == other) continue;
-    const auto key = (i < b.size() ? other : one).substr(0, (i < b.size() ? other : one).find(" ="));
-    throw Error(ExitCode::usage,
-                fmt::format("{} was written under another configuration: {} differs ({} there, {} in run.cfg)",
-                            path.string(), key, one, other),
-                "records of two configurations cannot be one evaluation: use another folder");
-  }
 }
 
 class FolderEvaluation {
@@ -104,7 +78,9 @@ class FolderEvaluation {
     say_start();
     claim(run_cfg);
     read_finished();
+    RunWatch watch(world_, run_, generation_);
     const auto code = evaluate();
+    watch.end();
     finish(code);
     return static_cast<int>(code);
   }
@@ -121,8 +97,15 @@ class FolderEvaluation {
     std::vector<std::string> notes;
     if (config_.attack.kind == "full" && evaluation_->piecewise_linear())
       notes.push_back(
-          "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
-          "bpda-eot; full-smooth is the stronger check");
+          evaluation_->gaussian()
+              ? "this energy is piecewise linear but for its Gaussian term: the chain's Jacobian is a multiple of the "
+                "identity, and full's gradient points where that of bpda-eot does; full-smooth is the stronger check"
+              : "this energy is piecewise linear: the chain's Jacobian is the identity, and full's gradient is that of "
+                "bpda-eot; full-smooth is the stronger check");
+    if (!evaluation_->energy_place_free())
+      notes.push_back(
+          "what the energy gives for a chain depends on its place in a call: chains are called one by one, so that "
+          "verdicts do not depend on ranks");
     if (!evaluation_->judge().place_free)
       notes.push_back(
           "the classifier's logits depend on an image's place in a call: it is called image by image, so that verdicts "
@@ -149,12 +132,11 @@ class FolderEvaluation {
     const auto hosts = by_rank(world_, "hosts", host_name());
     const auto devices = by_rank(world_, "devices", evaluation_->device());
     generation_ = std::stoll(on_root(world_, "claim the folder", [&] {
-      make_folder(run_ / "state");
       text_ = table_.run_cfg();
-      const auto number = record_start(run_, {call_.command_line, hosts, devices, 1});
+      const auto home = begin_generation(run_, kState, {call_.command_line, hosts, devices, 1});
       if (run_cfg != text_) write_durably(run_ / "run.cfg", text_);
       if (config_.defended && !fs::exists(run_ / "energy.h5")) evaluation_->keep_energy(run_ / "energy.h5");
-      return std::to_string(number);
+      return std::to_string(home.generation);
     }));
     text_ = table_.run_cfg();
   }
@@ -162,12 +144,12 @@ class FolderEvaluation {
   // Rank 0 holds the records; all ranks know whose are there.
   void read_finished() {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
-      const auto path = journal_of(run_);
+      const auto path = generation_folder(run_, kState, generation_).path / "images.journal";
       const auto known = read_journal(path);
-      const auto head = text_ + fmt::format("[classifier]\nchecksum = {}\n", evaluation_->judge().checksum);
+      const auto head = evaluation_head(text_, evaluation_->judge(), config_);
       std::string list;
       if (!known.empty()) {
-        check_journal({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
+        check_same_evaluation({reinterpret_cast<const char*>(known[0].data()), known[0].size()}, head, path);
         for (std::size_t i = 1; i < known.size(); ++i) {
           records_.push_back(unpacked(known[i]));
           list += fmt::format("{} ", records_.back().index);
@@ -183,21 +165,18 @@ class FolderEvaluation {
   }
 
   ExitCode evaluate() {
-    const auto start = Clock::now();
+    const StopClock clock(options_.stop_after, options_.deadline);
     EvaluationObserver observer;
     observer.finished = [this](const ImageRecord& record) {
       journal_->add(packed(record));
       records_.push_back(record);
     };
     observer.progress = [this](std::int64_t in_flight) { progress(in_flight); };
-    observer.stop_asked = [this, start] {
-      return stop_asked() ||
-             (options_.stop_after > 0 && std::chrono::duration<double>(Clock::now() - start).count() > options_.stop_after);
-    };
+    observer.stop_asked = [clock] { return stop_asked() || clock.asks(); };
     observer.overtaken = [this] {
       if (Clock::now() < look_again_) return false;
       look_again_ = Clock::now() + std::chrono::seconds(3);
-      return newest_generation(run_) > generation_;
+      return overtaken();
     };
     const auto code = evaluation_->run(state_, observer);
     const auto counts = evaluation_->counts();
@@ -208,6 +187,8 @@ class FolderEvaluation {
     });
     return code;
   }
+
+  bool overtaken() const { return newest_generation_folder(run_, kState).generation > generation_; }
 
   void progress(std::int64_t in_flight) {
     if (Clock::now() < next_line_) return;
@@ -230,6 +211,9 @@ class FolderEvaluation {
   void finish(ExitCode code) {
     agree(world_, "write the result", [&] {
       if (world_.rank() != 0) return;
+      if (overtaken())
+        throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", run_.string()),
+                    "only one start of an evaluation goes on: the newest");
       if (code == ExitCode::stopped) {
         fmt::print("stopped as asked; {} of {} images are kept. Run again with --resume to go on.\n", records_.size(),
                    config_.images.size());
@@ -281,6 +265,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
                    const std::map<std::uint64_t, JudgeCheck>& naturals, bool report) {
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
+  settle_defend(asked, asked_table);
   agree_with_automatic(asked_table, run_cfg, asked.run + "/run.cfg");
   DefendOptions options;
   OptionTable table("defend");

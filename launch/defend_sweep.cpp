@@ -2,18 +2,20 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <span>
 
 #include "core/error.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/evaluation_file.h"
 #include "launch/defend_run.h"
+#include "launch/presets.h"
 #include "launch/report.h"
+#include "launch/sweep_keys.h"
+#include "launch/sweep_warnings.h"
 
 namespace langrun::launch {
 namespace {
@@ -21,59 +23,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
-using Setting = std::pair<std::string, std::string>;  ///< key, value
-
-struct SweptKey {
-  std::string key;
-  std::vector<std::string> values;
-};
-
-std::vector<std::string> split(const std::string& text, char by) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, by);)
-    if (!part.empty()) parts.push_back(part);
-  return parts;
-}
-
-std::vector<SweptKey> swept_keys(const std::string& text, const OptionTable& table) {
-  std::vector<SweptKey> keys;
-  for (const auto& one : split(text, ' ')) {
-    const auto equal = one.find('=');
-    SweptKey key{one.substr(0, equal), {}};
-    if (equal != std::string::npos) key.values = split(one.substr(equal + 1), ',');
-    const bool fixed = key.key == "data" || key.key == "images" || key.key == "images-file" || key.key == "protocols" ||
-                       key.key == "job";
-    const auto known = std::find_if(table.options().begin(), table.options().end(),
-                                    [&](const Option& option) { return option.key == key.key; });
-    const bool swept = known != table.options().end() && known->keep == Keep::recorded && !fixed;
-    if (key.values.empty() || !swept)
-      throw Error(ExitCode::usage, fmt::format("--sweep {}: expected KEY=VALUE,VALUE of an option of the evaluation", one),
-                  "for example --sweep attack.eps=2,4,8 ; several keys stand between blanks");
-    keys.push_back(std::move(key));
-  }
-  if (keys.empty()) throw Error(ExitCode::usage, "--sweep names no key", "for example --sweep attack.eps=2,4,8");
-  return keys;
-}
-
-std::vector<std::vector<Setting>> combinations(const std::vector<SweptKey>& keys) {
-  std::vector<std::vector<Setting>> all{{}};
-  for (const auto& key : keys) {
-    std::vector<std::vector<Setting>> longer;
-    for (const auto& one : all)
-      for (const auto& value : key.values) {
-        longer.push_back(one);
-        longer.back().emplace_back(key.key, value);
-      }
-    all = std::move(longer);
-  }
-  return all;
-}
 
 std::string folder_of(std::size_t point) { return fmt::format("points/{:03}", point); }
 
 /// What decides natural checks: every swept value that is not the attack's.
-std::string defense_of(const std::vector<Setting>& point) {
+std::string defense_of(const SweepSettings& point) {
   std::string text;
   for (const auto& [key, value] : point)
     if (!key.starts_with("attack.")) text += fmt::format("{}={} ", key, value);
@@ -83,15 +37,17 @@ std::string defense_of(const std::vector<Setting>& point) {
 class Sweep {
  public:
   Sweep(Call& call, OptionTable& table, DefendOptions& options)
-      : call_(call), table_(table), options_(options), run_(options.run), keys_(swept_keys(options.sweep, table)),
-        points_(combinations(keys_)) {}
+      : call_(call), table_(table), options_(options), run_(options.run), words_(swept_keys(options.sweep, table)),
+        points_(combinations(words_)) {}
 
   int carry_out() {
+    check();
     claim();
     for (std::size_t i = 0; i < points_.size(); ++i) {
-      if (call_.world.rank() == 0) {
-        fmt::print("point {} of {}: {}\n", i + 1, points_.size(), text_of(points_[i]));
-        std::fflush(stdout);
+      say(fmt::format("point {} of {}: {}", i + 1, points_.size(), text_of(points_[i])));
+      if (options_.stop_at > 0 && images_ >= options_.stop_at) {
+        say(fmt::format("stopped as asked; {} images are kept. Run again with --resume to go on.", images_));
+        return static_cast<int>(ExitCode::stopped);
       }
       const int code = evaluate(i);
       if (code != 0) return code;
@@ -105,15 +61,35 @@ class Sweep {
   }
 
  private:
-  static std::string text_of(const std::vector<Setting>& point) {
+  void say(const std::string& line) const {
+    if (call_.world.rank() != 0) return;
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  }
+
+  /// The options of every point, before the first one takes its hours.
+  void check() const {
+    if (options_.run.empty())
+      throw Error(ExitCode::usage, "--run is missing", "name a folder for the sweep, for example --run runs/eps");
+    for (std::size_t i = 0; i < points_.size(); ++i) {
+      DefendOptions options;
+      OptionTable table("defend");
+      try {
+        read_point(i, options, table);
+        check_defend(options, table);
+      } catch (const Error& error) {
+        throw Error(error.code(), fmt::format("--sweep, point {}: {}", text_of(points_[i]), error.what()), error.hint());
+      }
+    }
+  }
+
+  static std::string text_of(const SweepSettings& point) {
     std::vector<std::string> parts;
     for (const auto& [key, value] : point) parts.push_back(fmt::format("{}={}", key, value));
     return fmt::format("{}", fmt::join(parts, " "));
   }
 
   void claim() {
-    if (options_.run.empty())
-      throw Error(ExitCode::usage, "--run is missing", "name a folder for the sweep, for example --run runs/eps");
     agree(call_.world, "claim the sweep", [&] {
       if (call_.world.rank() != 0) return;
       const auto mark = run_ / "sweep.txt";
@@ -133,17 +109,23 @@ class Sweep {
   int evaluate(std::size_t i) {
     DefendOptions options;
     OptionTable table("defend");
-    bind_defend(table, options);
-    table.parse(words_of(i));
+    read_point(i, options, table);
     const auto known = naturals_.find(defense_of(points_[i]));
     return run_evaluation(call_, table, options, known == naturals_.end() ? Naturals{} : known->second, false);
+  }
+
+  void read_point(std::size_t i, DefendOptions& options, OptionTable& table) const {
+    bind_defend(table, options);
+    table.presets(presets_of("defend"));
+    table.parse(words_of(i));
   }
 
   /// This call's words with the sweep's taken out and a point's put in.
   std::vector<std::string> words_of(std::size_t i) const {
     std::vector<std::string> words;
+    if (!table_.preset().empty()) words = {"--preset", table_.preset()};
     for (const auto& option : table_.options())
-      if (table_.given(option.key) && option.keep != Keep::transient) {
+      if (table_.asked(option.key) && option.keep != Keep::transient) {
         words.push_back("--" + option.key);
         words.push_back(option.get());
       }
@@ -153,15 +135,20 @@ class Sweep {
     }
     const auto folder = (run_ / folder_of(i)).string();
     words.insert(words.end(), {"--run", folder, "--resume"});
+    if (options_.deadline > 0) words.insert(words.end(), {"--deadline", fmt::format("{}", options_.deadline)});
     if (options_.stop_after > 0) {
       // Of what the points before have left.
       const std::chrono::duration<double> gone = Clock::now() - start_;
       words.insert(words.end(), {"--stop-after", fmt::format("{}", std::max(1e-3, options_.stop_after - gone.count()))});
     }
+    if (options_.stop_at > 0) words.insert(words.end(), {"--stop-at", std::to_string(options_.stop_at - images_)});
     return words;
   }
 
   void keep_naturals(std::size_t i) {
+    images_ += std::stoll(on_root(call_.world, "count images", [&] {
+      return result_of(i)["images"].dump();
+    }));
     const auto defense = defense_of(points_[i]);
     if (naturals_.contains(defense)) return;
     const auto text = on_root(call_.world, "read natural checks", [&] {
@@ -187,6 +174,8 @@ class Sweep {
     }
   }
 
+  Json result_of(std::size_t i) const { return Json::parse(read_text(run_ / folder_of(i) / "result.json")); }
+
   void write() {
     Json points = Json::array();
     for (std::size_t i = 0; i < points_.size(); ++i) {
@@ -194,16 +183,32 @@ class Sweep {
       for (const auto& [key, value] : points_[i]) values[key] = value;
       points.push_back({{"values", values},
                         {"folder", folder_of(i)},
-                        {"result", Json::parse(read_text(run_ / folder_of(i) / "result.json"))}});
+                        {"result", result_of(i)}});
     }
     std::vector<std::string> keys;
-    for (const auto& key : keys_) keys.push_back(key.key);
-    const auto warnings = warnings_of(points);
+    Json words = Json::array();
+    for (const auto& word : words_) {
+      keys.insert(keys.end(), word.keys.begin(), word.keys.end());
+      words.push_back(word.keys);
+    }
+    const auto warnings = sweep_warnings(seen(points), words_);
     for (const auto& warning : warnings) fmt::print("warning: {}\n", warning);
     write_durably(run_ / "sweep.csv", table_of(points, keys));
-    const Json json{{"keys", keys}, {"points", points}, {"warnings", warnings}};
+    const Json json{{"keys", keys}, {"words", words}, {"points", points}, {"warnings", warnings}};
     write_durably(run_ / "sweep.json", json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     fmt::print("table: {}\n", (run_ / "sweep.csv").string());
+  }
+
+  static std::vector<SweepPoint> seen(const Json& points) {
+    std::vector<SweepPoint> all;
+    for (const auto& point : points) {
+      SweepPoint one;
+      for (const auto& value : point["values"].items()) one.values[value.key()] = value.value().get<std::string>();
+      for (const auto& rule : point["result"]["protocols"].items())
+        one.shares[rule.key()] = rule.value()["value"].get<double>();
+      all.push_back(std::move(one));
+    }
+    return all;
   }
 
   static std::string table_of(const Json& points, const std::vector<std::string>& keys) {
@@ -228,47 +233,15 @@ class Sweep {
     return text;
   }
 
-  /// Where an attack that should be stronger is weaker.
-  static std::vector<std::string> warnings_of(const Json& points) {
-    constexpr double kSlack = 0.02;
-    std::vector<std::string> warnings;
-    const auto robust = [](const Json& point) {
-      const auto& value = point["result"]["robust_accuracy"];
-      return value.is_null() ? -1.0 : value.get<double>();
-    };
-    for (const auto& a : points)
-      for (const auto& b : points) {
-        auto one = a["values"], other = b["values"];
-        const bool eps = differ_in(one, other, "attack.eps"), kind = differ_in(one, other, "attack.kind");
-        if (robust(a) < 0 || robust(b) < 0 || robust(b) <= robust(a) + kSlack) continue;
-        if (eps && std::stod(one["attack.eps"].get<std::string>()) < std::stod(other["attack.eps"].get<std::string>()))
-          warnings.push_back(fmt::format("accuracy does not fall with eps: {:.3f} at {}, {:.3f} at {}: the attack is weaker "
-                                         "than it could be",
-                                         robust(a), one["attack.eps"].get<std::string>(), robust(b),
-                                         other["attack.eps"].get<std::string>()));
-        if (kind && one["attack.kind"] == "bpda-eot" && other["attack.kind"] == "full-smooth")
-          warnings.push_back(fmt::format("full-smooth is weaker than bpda-eot: {:.3f} against {:.3f}: its sharpness does not "
-                                         "suit this energy",
-                                         robust(b), robust(a)));
-      }
-    return warnings;
-  }
-
-  static bool differ_in(Json one, Json other, const char* key) {
-    if (!one.contains(key) || one[key] == other[key]) return false;
-    one.erase(key);
-    other.erase(key);
-    return one == other;
-  }
-
   using Naturals = std::map<std::uint64_t, JudgeCheck>;
   Call& call_;
   OptionTable& table_;
   DefendOptions& options_;
   const fs::path run_;
-  std::vector<SweptKey> keys_;
-  std::vector<std::vector<Setting>> points_;
+  std::vector<SweptKeys> words_;
+  std::vector<SweepSettings> points_;
   std::map<std::string, Naturals> naturals_;  ///< by defense_of
+  std::int64_t images_ = 0;  ///< of the points that are through
   Clock::time_point start_ = Clock::now();
 };
 

@@ -21,6 +21,8 @@ namespace {
 constexpr auto kStyle = po::command_line_style::allow_long | po::command_line_style::long_allow_adjacent |
                         po::command_line_style::long_allow_next;
 
+constexpr std::size_t kMostConfiguration = std::size_t{1} << 20;
+
 template <typename T>
 T parse_number(const std::string& text, const char* kind) {
   T value{};
@@ -43,9 +45,14 @@ std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in || std::filesystem::is_directory(path))
     throw Error(ExitCode::usage, fmt::format("cannot read configuration file {}", path), "check the path");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  // A device gives without end, and a file of another kind may be of any size.
+  std::string text(kMostConfiguration + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMostConfiguration)
+    throw Error(ExitCode::usage, fmt::format("configuration file {} holds over {} bytes", path, kMostConfiguration),
+                "expected lines such as 'steps = 100' under '[langevin]'");
+  return text;
 }
 
 bool is_utf8(const std::string& text) {
@@ -163,6 +170,10 @@ bool OptionTable::given(const std::string& key) const {
   return std::find(given_.begin(), given_.end(), key) != given_.end();
 }
 
+bool OptionTable::asked(const std::string& key) const {
+  return std::find(asked_.begin(), asked_.end(), key) != asked_.end();
+}
+
 void OptionTable::unknown(const std::string& key, const std::string& where) const {
   std::vector<std::string> keys{"preset", "config", "help", "presets", "dry-run"};
   for (const auto& option : options_) keys.push_back(option.key);
@@ -182,6 +193,7 @@ void OptionTable::assign(const std::string& key, const std::string& value, const
                   fmt::format("{}{}", option.help, option.unit.empty() ? "" : " [" + option.unit + "]"));
     }
     if (!given(key)) given_.push_back(key);
+    if (!asked(key)) asked_.push_back(key);
     return;
   }
   unknown(key, where);
@@ -271,7 +283,10 @@ void OptionTable::apply_preset(const std::string& name) {
         ExitCode::usage, fmt::format("langrun {} has no preset '{}'", command_, name),
         close.empty() ? fmt::format("presets: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
+  const auto asked = asked_;
   read_config(presets_[static_cast<std::size_t>(found - names.begin())].text, "preset " + name);
+  asked_ = asked;
+  preset_ = name;
 }
 
 void OptionTable::parse(const std::vector<std::string>& arguments) {

@@ -83,6 +83,10 @@ class OptionTable {
   bool dry_run() const { return dry_run_; }
   /// Keys given on the command line, through --config or through a preset.
   bool given(const std::string& key) const;
+  /// The same without the preset's: its values are defaults, which what was asked for may overrule.
+  bool asked(const std::string& key) const;
+  /// The preset that was named; empty: none.
+  const std::string& preset() const { return preset_; }
 
   /// The text of `langrun COMMAND --help`, generated from the table.
   std::string help(const std::string& summary) const;
@@ -116,7 +120,8 @@ class OptionTable {
   std::vector<Option> options_;
   std::vector<Positional> positionals_;
   std::vector<Preset> presets_;
-  std::vector<std::string> given_;
+  std::vector<std::string> given_, asked_;
+  std::string preset_;
   bool help_asked_ = false, presets_asked_ = false, dry_run_ = false;
 };
 

@@ -6,12 +6,14 @@
 
 #include <ctime>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/versions.h"
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "data/json_depth.h"
 #include "distributed/communicator.h"
 #include "distributed/versions.h"
 #include "launch/version.h"
@@ -35,7 +37,8 @@ Json generations_of(const std::filesystem::path& path) {
                 "check the disk that holds the run");
   if (!there) return Json::array();
   std::ifstream in(path, std::ios::binary);
-  const auto file = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto file = nested_too_deep(text) ? Json() : Json::parse(text, nullptr, /*allow_exceptions=*/false);
   bool good = file.is_object() && file.contains("generations") && file["generations"].is_array();
   for (std::size_t i = 0; good && i < file["generations"].size(); ++i) {
     const auto& entry = file["generations"][i];
@@ -61,9 +64,8 @@ Json libraries() {
 
 }  // namespace
 
-std::int64_t record_start(const std::filesystem::path& run_dir, const Start& start) {
+void record_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start) {
   auto generations = generations_of(file_of(run_dir));
-  const auto number = newest(generations) + 1;
   generations.push_back({{"generation", number},
                          {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
                          {"first_step", start.first_step},
@@ -76,7 +78,15 @@ std::int64_t record_start(const std::filesystem::path& run_dir, const Start& sta
                   {"hosts", start.hosts},      {"devices", start.devices}, {"libraries", libraries()},
                   {"generations", generations}};
   write_durably(file_of(run_dir), text_of(file));
-  return number;
+}
+
+GenerationFolder begin_generation(const std::filesystem::path& run_dir, const std::string& state, const Start& start) {
+  make_folder(run_dir);
+  // Looked at first: a record that is damaged is to stop a start before it has taken anything.
+  const auto folder = take_generation(run_dir, state, newest_generation(run_dir) + 1);
+  record_start(run_dir, folder.generation, start);
+  link_generation(run_dir, state, folder);
+  return folder;
 }
 
 std::int64_t newest_generation(const std::filesystem::path& run_dir) {

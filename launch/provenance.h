@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "data/generation_folder.h"
+
 namespace langrun::launch {
 
 /// One start of a run, told by the job.
@@ -16,13 +18,16 @@ struct Start {
   std::int64_t first_step = 1;       ///< the first step this start takes: 1, or the checkpoint's step + 1
 };
 
-/// Appends a generation to DIR/provenance.json and brings its head (version, commit, command, hosts, devices, library
-/// versions) up to date; the file is made if it is missing, and replaced by rename. Returns the generation's number:
-/// 1, 2, ... Rank 0 alone. Throws Error(storage) where it cannot be written, or what is there is damaged.
-std::int64_t record_start(const std::filesystem::path& run_dir, const Start& start);
+/// Appends generation `number`, one that newest_generation does not know yet, to DIR/provenance.json and brings its head
+/// (version, commit, command, hosts, devices, library versions) up to date; the file is made if it is missing, and
+/// replaced by rename. Rank 0 alone. Throws Error(storage) where it cannot be written, or what is there is damaged.
+void record_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start);
 
-/// Number of the newest generation in DIR/provenance.json, 0 where there is none. A job that finds a number above its
-/// own has been overtaken: someone started the run again, and it must write no more. Throws Error(storage) as above.
+/// Takes the state of a run over (take_generation, under the name `state`) and records the start. Rank 0 alone. Throws
+/// Error(storage).
+GenerationFolder begin_generation(const std::filesystem::path& run_dir, const std::string& state, const Start& start);
+
+/// Number of the newest generation in DIR/provenance.json, 0 where there is none. Throws Error(storage) as above.
 std::int64_t newest_generation(const std::filesystem::path& run_dir);
 
 }  // namespace langrun::launch

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "data/hdf5.h"
+#include "data/json_depth.h"
 
 namespace langrun::launch {
 namespace {
@@ -29,10 +30,10 @@ void require_run(const fs::path& run) {
 
 json parse_line(const std::string& line, const fs::path& path) {
   try {
-    return json::parse(line);
+    if (!nested_too_deep(line)) return json::parse(line);
   } catch (const json::exception&) {
-    throw Error(ExitCode::input, fmt::format("{}: a line is damaged: {}", path.string(), line.substr(0, 80)));
   }
+  throw Error(ExitCode::input, fmt::format("{}: a line is damaged: {}", path.string(), line.substr(0, 80)));
 }
 
 std::string show(const json& object, const std::string& key) {
@@ -153,9 +154,10 @@ std::optional<std::string> compare_folders(const fs::path& a, const fs::path& b,
 
 // The newest checkpoint is what is compared: half of one would have fewer datasets and no difference.
 void refuse_damaged(const fs::path& run) {
-  const auto steps = checkpoint_steps(run);
+  const auto home = checkpoint_home(run);
+  const auto steps = checkpoint_steps(home);
   if (steps.empty()) return;
-  const auto problems = problems_of(run / "checkpoint" / checkpoint_name(steps.back()));
+  const auto problems = problems_of(home / checkpoint_name(steps.back()));
   if (!problems.empty())
     throw Error(ExitCode::storage, problems.front(), "`langrun run verify DIR` lists all that is damaged");
 }
@@ -169,16 +171,17 @@ Comparison compare_runs(const fs::path& a, const fs::path& b) {
   Comparison result;
   result.difference = compare_metrics(a, b, result.metrics_lines);
   if (result.difference) return result;
-  const auto steps_a = checkpoint_steps(a), steps_b = checkpoint_steps(b);
+  const auto home_a = checkpoint_home(a), home_b = checkpoint_home(b);
+  const auto steps_a = checkpoint_steps(home_a), steps_b = checkpoint_steps(home_b);
   if (steps_a.empty() != steps_b.empty() || (!steps_a.empty() && steps_a.back() != steps_b.back())) {
     const auto newest = [](const auto& steps) { return steps.empty() ? "none" : checkpoint_name(steps.back()); };
     result.difference = fmt::format("newest checkpoint: {} | {}", newest(steps_a), newest(steps_b));
     return result;
   }
   if (!steps_a.empty()) {
-    const auto folder = fs::path("checkpoint") / checkpoint_name(steps_a.back());
+    const auto newest = checkpoint_name(steps_a.back());
     result.difference =
-        compare_folders(a / folder, b / folder, fmt::format("step {}, ", steps_a.back()), result.datasets);
+        compare_folders(home_a / newest, home_b / newest, fmt::format("step {}, ", steps_a.back()), result.datasets);
   }
   if (!result.difference) result.difference = compare_folders(a, b, "", result.datasets);
   return result;

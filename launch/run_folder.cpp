@@ -8,6 +8,7 @@
 #include "data/checkpoint.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
+#include "jobs/sample_folder.h"
 #include "launch/metrics.h"
 
 namespace langrun::launch {
@@ -16,11 +17,14 @@ namespace {
 namespace fs = std::filesystem;
 
 // Leftovers of a start that died before its run.cfg was written are nobody's work: the record of the start, the empty
-// folder of checkpoints, files half written.
+// folder of checkpoints or states and the link to it, files half written.
 bool is_leftover(const fs::path& path) {
   std::error_code failed;
   if (path.extension() == ".partial" || path.filename() == "provenance.json") return true;
-  return path.filename() == "checkpoint" && fs::is_directory(path, failed) && fs::is_empty(path, failed) && !failed;
+  const auto name = path.stem();
+  if (name != kCheckpointHome && name != kSampleState) return false;
+  if (fs::is_symlink(path, failed)) return true;
+  return fs::is_directory(path, failed) && fs::is_empty(path, failed) && !failed;
 }
 
 bool holds_nothing(const fs::path& run) {
@@ -55,12 +59,13 @@ std::string look(const fs::path& run, bool resume) {
                       {"damaged", nlohmann::json::array()}};
   if (fs::exists(run / "run.cfg")) {
     std::vector<std::string> damaged;
-    const auto step = newest_good_checkpoint(run, damaged);
+    const auto home = checkpoint_home(run);
+    const auto step = newest_good_checkpoint(home, damaged);
     seen = {{"fresh", false},
             {"from_step", step.value_or(0)},
             {"configuration", read_text(run / "run.cfg")},
             {"checkpoint_configuration",
-             step ? read_manifest(run / "checkpoint" / checkpoint_name(*step)).configuration : std::string()},
+             step ? read_manifest(home / checkpoint_name(*step)).configuration : std::string()},
             {"damaged", damaged}};
   }
   // run.cfg is UTF-8 where we wrote it; elsewhere its lines will be refused one by one.
@@ -75,15 +80,9 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
       throw Error(ExitCode::usage,
                   fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(),
                               (run / "run.cfg").string(), kept.get()),
-                  "a resumed run keeps its configuration; start a new run for another one");
+                  option.key == "lanes" ? "`langrun run relane` makes a run with other lanes from a checkpoint"
+                                        : "a resumed run keeps its configuration; start a new run for another one");
   }
-}
-
-// A checkpoint that a start before this one did not finish would only take up the disk.
-void remove_unfinished(const fs::path& checkpoints) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(checkpoints, ignored))
-    if (entry.path().extension() == ".partial") fs::remove_all(entry.path(), ignored);
 }
 
 // A run.cfg that was changed by hand, or by a bad disk, would go on with another configuration than the chains have.
@@ -124,9 +123,8 @@ void take_given(const OptionTable& given, OptionTable& effective) {
     if (given.given(option.key)) effective.option(option.key).set(option.get());
 }
 
-void claim_run(const fs::path& run, const RunState& state, const OptionTable& effective) {
-  make_folder(run / "checkpoint");
-  remove_unfinished(run / "checkpoint");
+void claim_run(const fs::path& run, const GenerationFolder& home, const RunState& state, const OptionTable& effective) {
+  clear_checkpoints_after(home.path, state.from_step);
   const auto text = effective.run_cfg();
   if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
   MetricsWriter::truncate_after(run / "metrics.jsonl", state.from_step);

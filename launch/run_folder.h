@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/generation_folder.h"
 #include "distributed/communicator.h"
 #include "launch/options.h"
 
@@ -30,8 +31,10 @@ RunState inspect_run(Communicator& world, const std::filesystem::path& run, bool
 /// Options given in this call become those of `effective`, without looking at any folder (--dry-run).
 void take_given(const OptionTable& given, OptionTable& effective);
 
-/// Makes the folder, writes run.cfg (a new run, or a changed steps, checkpoint.* ...), removes
-/// unfinished checkpoints, and drops metrics after `state.from_step`. Rank 0 alone. Throws Error(storage).
-void claim_run(const std::filesystem::path& run, const RunState& state, const OptionTable& effective);
+/// Makes a run whose checkpoints this start has taken over (`home`) ready for its first step: writes run.cfg (a new run,
+/// or a changed steps, checkpoint.* ...), removes unfinished checkpoints and those after `state.from_step`, and drops
+/// metrics after it. Rank 0 alone. Throws Error(storage).
+void claim_run(const std::filesystem::path& run, const GenerationFolder& home, const RunState& state,
+               const OptionTable& effective);
 
 }  // namespace langrun::launch

@@ -68,7 +68,7 @@ class SampleRecords final : public SampleObserver {
     file.write_attribute("/", "weights", config_.weights);
     file.write_attribute("/", "source", config_.source);
     file.write_attribute("/", "seed", config_.seed);
-    file.close();
+    file.seal();
     sync_path(partial);
     rename_durably(partial, path);
   }

@@ -13,6 +13,7 @@
 #include "jobs/sample_folder.h"
 #include "launch/provenance.h"
 #include "launch/run_folder.h"
+#include "launch/run_watch.h"
 #include "launch/sample_records.h"
 #include "launch/signals.h"
 #include "launch/steps_list.h"
@@ -92,12 +93,15 @@ class FolderRun {
   int carry_out() {
     set_up();
     claim();
-    SampleFolderConfig folder{
-        run_, steps_, options_.checkpoint_every, options_.stop_at, options_.stop_after, stop_asked, [this] {
-          return newest_generation(run_) > generation_;
-        }};
+    const auto state = generation_folder(run_, kSampleState, generation_);
+    SampleFolderConfig folder{run_, state.path, steps_, options_.checkpoint_every, options_.stop_at,
+                              StopClock(options_.stop_after, options_.deadline), stop_asked, [this] {
+                                return newest_generation_folder(run_, kSampleState).generation > generation_;
+                              }};
     const auto records = make_sample_records(run_, config_);
+    RunWatch watch(call_.world, run_, generation_);
     const auto code = sampling_->run(folder, found_.finished.size(), *records);
+    watch.end();
     if (call_.world.rank() == 0) say_end(code);
     return static_cast<int>(code);
   }
@@ -130,15 +134,14 @@ class FolderRun {
     const auto hosts = by_rank(call_.world, "hosts", host_name());
     const auto devices = by_rank(call_.world, "devices", sampling_->device());
     generation_ = std::stoll(on_root(call_.world, "claim the folder", [&] {
-      make_folder(run_);
       const auto text = table_.run_cfg();
       const auto first = found_.finished.empty() ? 0 : found_.finished.back();
-      const auto number = record_start(run_, {call_.command_line, hosts, devices, first + 1});
+      const auto home = begin_generation(run_, kSampleState, {call_.command_line, hosts, devices, first + 1});
       clear_partials(run_);
-      clear_partials(run_ / "state");
+      clear_partials(home.path);
       if (found_.run_cfg != text) write_durably(run_ / "run.cfg", text);
       if (!found_.begun) sampling_->keep_energy(run_);
-      return std::to_string(number);
+      return std::to_string(home.generation);
     }));
   }
 

@@ -18,7 +18,7 @@ struct SampleOptions {
   std::string run;           ///< folder
   bool resume = false;
   std::int64_t checkpoint_every = 1000, stop_at = 0;
-  double stop_after = 0, watchdog_limit = 1800;
+  double stop_after = 0, deadline = 0, watchdog_limit = 1800;
 };
 
 /// The whole of it, on every rank; `asked` are the options of this call. `bind` binds a table to options. Returns the

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "data/image_store.h"
+#include "data/store_guard.h"
 #include "jobs/points_panel.h"
 
 namespace langrun::launch {
@@ -19,13 +22,14 @@ struct SampleStore::Contents {
   fs::path out, partial;
   std::optional<h5::File> file;
   std::optional<h5::Dataset> images;
+  std::vector<std::uint64_t> checksums;
   bool done = false;
 
   void begin(const ImageShape& shape);
 };
 
 SampleStore::SampleStore(const SampleConfig& config, const fs::path& out)
-    : contents_(new Contents{config, out, fmt::format("{}.{}.partial", out.string(), ::getpid()), {}, {}, false}) {}
+    : contents_(new Contents{config, out, fmt::format("{}.{}.partial", out.string(), ::getpid()), {}, {}, {}, false}) {}
 
 SampleStore::~SampleStore() {
   std::error_code ignored;
@@ -36,13 +40,18 @@ void SampleStore::set_count(std::int64_t count) { contents_->config.count = coun
 
 void SampleStore::add(std::int64_t first, const ImageShape& shape, const std::vector<std::uint8_t>& images) {
   if (!contents_->file) contents_->begin(shape);
-  contents_->images->write_stored_rows(static_cast<std::uint64_t>(first), images.size() / sample_bytes(shape),
-                                       images.data());
+  const auto each = sample_bytes(shape), count = images.size() / each;
+  contents_->images->write_stored_rows(static_cast<std::uint64_t>(first), count, images.data());
+  for (std::size_t i = 0; i < count; ++i)
+    contents_->checksums[static_cast<std::size_t>(first) + i] = image_checksum(std::span(images).subspan(i * each, each));
 }
 
 void SampleStore::finish() {
   contents_->images.reset();
-  contents_->file->close();
+  auto& file = *contents_->file;
+  write_image_checksums(file, contents_->checksums);
+  file.write_attribute("/", store_names::kContent, store_content(file, contents_->checksums));
+  file.close();
   sync_path(contents_->partial);
   rename_durably(contents_->partial, contents_->out);
   contents_->done = true;
@@ -57,6 +66,7 @@ void SampleStore::Contents::begin(const ImageShape& shape) {
       file->create_dataset("/images", are_points(shape) ? h5::Type::f32 : h5::Type::u8,
                            {n, static_cast<std::uint64_t>(shape.height), static_cast<std::uint64_t>(shape.width),
                             static_cast<std::uint64_t>(shape.channels)}));
+  checksums.assign(n, 0);
   const std::vector<std::int64_t> labels(n, 0);
   file->write("/labels", {n}, labels.data());
   file->write_attribute("/", "classes", std::vector<std::string>{"sample"});

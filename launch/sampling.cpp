@@ -105,7 +105,7 @@ void check_source(const SampleRequest& o) {
 std::string bank_folder(const std::string& named) {
   if (!fs::is_directory(named))
     throw Error(ExitCode::input, fmt::format("bank {} is no folder", named), "name a run, or a checkpoint's folder");
-  if (fs::exists(fs::path(named) / "run.cfg") || fs::exists(fs::path(named) / "checkpoint"))
+  if (fs::exists(fs::path(named) / "run.cfg") || fs::exists(checkpoint_home(named)))
     return checkpoint_folder(named, checkpoint_step(named, 0)).string();
   const auto problems = problems_of(named);
   if (!problems.empty()) throw Error(ExitCode::input, problems.front(), "name a run, or a checkpoint's folder");

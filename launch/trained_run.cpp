@@ -83,7 +83,7 @@ std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
     return at;
   }
   std::vector<std::string> damaged;
-  const auto newest = newest_good_checkpoint(run, damaged);
+  const auto newest = newest_good_checkpoint(checkpoint_home(run), damaged);
   if (!newest)
     throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", run),
                 "wait for one; `langrun sample` can also take --weights initial");
@@ -91,7 +91,7 @@ std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
 }
 
 std::filesystem::path checkpoint_folder(const std::string& run, std::int64_t step) {
-  return std::filesystem::path(run) / "checkpoint" / checkpoint_name(step);
+  return checkpoint_home(run) / checkpoint_name(step);
 }
 
 SampleStartConfig own_start(const TrainedRun& run, const std::string& weights, const std::string& weights_file) {

@@ -9,6 +9,7 @@
 #include "distributed/agreement.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
+#include "launch/run_watch.h"
 #include "launch/signals.h"
 #include "launch/start_table.h"
 #include "launch/training_display.h"
@@ -27,7 +28,7 @@ std::string device_of(const TrainingJob& job) {
 void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
   if (code == ExitCode::stopped) {
     fmt::print("stopped as asked; checkpoint {}. Run again with --resume to go on.\n",
-               fs::read_symlink(run / "checkpoint" / "latest").string());
+               fs::read_symlink(checkpoint_home(run) / "latest").string());
     return;
   }
   fmt::print("done: {} steps\n", config.steps);
@@ -52,20 +53,21 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const bool root = call.world.rank() == 0;
   const auto hosts = by_rank(call.world, "hosts", host_name());
   const auto devices = by_rank(call.world, "devices", device_of(job));
-  const auto generation = on_root(call.world, "claim the run folder", [&] {
-    // The start is recorded before anything of an older one is touched, which from then on writes no more.
-    make_folder(run / "checkpoint");
-    const auto number = record_start(run, {call.command_line, hosts, devices, state.from_step + 1});
-    claim_run(run, state, table);
-    return std::to_string(number);
-  });
-  TrainingStart start{table.run_cfg(), std::stoll(generation), state.from_step, stop_asked,
-                      [run] { return newest_generation(run); }};
+  const auto generation = std::stoll(on_root(call.world, "claim the run folder", [&] {
+    // The home is taken before anything of an older start is touched, which from then on publishes no more.
+    const auto home = begin_generation(run, kCheckpointHome, {call.command_line, hosts, devices, state.from_step + 1});
+    claim_run(run, home, state, table);
+    return std::to_string(home.generation);
+  }));
+  const TrainingStart start{table.run_cfg(), generation_folder(run, kCheckpointHome, generation), state.from_step,
+                            stop_asked, hosts};
+  RunWatch watch(call.world, run, generation);
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",
         [&] { display = root ? make_training_display(run, config.steps) : make_silent_display(); });
   const auto code = train(job, config, start, call.world, *display);
   display.reset();
+  watch.end();
   if (root) say_end(run, code, config);
   return static_cast<int>(code);
 }

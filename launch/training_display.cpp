@@ -47,6 +47,8 @@ class Display final : public TrainingObserver {
 
   void settle(std::int64_t) override { metrics_->sync(); }
 
+  void notice(const std::string& text) override { progress_->note(text); }
+
   void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) override {
     const auto aside = fmt::format("diverged-{}.jsonl", attempt);
     metrics_.reset();
@@ -75,6 +77,7 @@ class Silent final : public TrainingObserver {
   void step(const StepRecord&) override {}
   void pictures(std::int64_t, const std::vector<langrun::Panel>&) override {}
   void settle(std::int64_t) override {}
+  void notice(const std::string&) override {}
   void rolled_back(std::int64_t, std::int64_t, const std::string&) override {}
 };
 

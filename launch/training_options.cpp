@@ -13,6 +13,10 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
   table.integer("stop-at", c.stop_at, "step", "checkpoint after this step and exit 75; 0: never", {0}, Keep::transient);
   table.real("stop-after", c.stop_after, "seconds", "the same once this much time has passed; 0: never", {0},
              Keep::transient);
+  table.real("deadline", c.deadline, "seconds since 1970",
+             "when the job is ended from outside: checkpoint and exit 75 early enough before it, by this start's own "
+             "longest step and checkpoint; 0: none",
+             {0}, Keep::transient);
   table.text("data", c.data, "image store (HDF5, made by `langrun data import` or `data synth`)");
   table.integer("seed", c.seed, "", "seed of every random number of the run", {0});
   table.integer("steps", c.steps, "steps", "training steps in all, over all starts", {1}, Keep::changeable);
@@ -48,6 +52,11 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
                 Keep::changeable);
   table.real("watchdog.limit", c.watchdog_limit, "seconds",
              "longest wait in one collective before the run ends with exit 5; 0: for ever", {0}, Keep::changeable);
+  table.real("watchdog.straggler", c.straggler_factor, "",
+             "a rank whose own work takes so many times the ranks' median is named in the log; 0: none is", {0},
+             Keep::changeable);
+  table.integer("watchdog.straggler-steps", c.straggler_steps, "steps", "in a row, before it is named", {1},
+                Keep::changeable);
 }
 
 void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& c) {

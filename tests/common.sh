@@ -48,11 +48,11 @@ expect_code() {
 error_lines() { grep -c '^langrun: error: ' "$1"; }
 
 # train RUN RANKS OPTIONS...: a shortrun of a second or so on the store $data, into $scratch/RUN; what it prints goes to
-# RUN.out and RUN.err beside it.
+# RUN.out and RUN.err beside it, or LOG.out and LOG.err where $log names another place.
 train() {
-  local run=$scratch/$1 n=$2
+  local run=$scratch/$1 n=$2 out=${log:-$scratch/$1}
   shift 2
   ranks "$n" "$program" shortrun --data "$data" --run "$run" --energy.network light --energy.width 4 \
     --generator.network sngan32 --generator.width 4 --generator.latent 8 --batch 16 --bank.size 60 --langevin.steps 3 \
-    --seed 11 "$@" >"$run.out" 2>"$run.err"
+    --seed 11 "$@" >"$out.out" 2>"$out.err"
 }

@@ -4,7 +4,7 @@ import types
 
 import numpy as np
 
-from . import drawing, evaluation_images, runs, tables, text
+from . import checks, drawing, evaluation_images, runs, tables, text
 
 RULES = {"verified_any_step": "verified, any step", "any_step": "any step", "final_step": "final step",
          "majority_vote": "majority vote", "resubmission": "resubmission", "null_control": "null control",
@@ -14,7 +14,6 @@ MEANING = {"verified_any_step": "wrong by the small sample and again by the judg
            "resubmission": "wrong in any of several judge averages at the last image",
            "null_control": "unperturbed images called wrong by as many judge checks",
            "null_control_any_step": "unperturbed images called wrong by as many small samples"}
-NATURAL, VERIFICATION, ATTACK = 2, 1, 0  # purposes of checks
 
 
 def share(value):
@@ -68,23 +67,17 @@ def standing(broken, natural, steps):
 
 def histogram(title, series, label, note=""):
     """Shares of values, each series with the same bins."""
-    finite = [(name, values[np.isfinite(values)]) for name, values in series]
-    finite = [(name, values) for name, values in finite if len(values)]
-    if not finite:
-        return ""
-    everything = np.concatenate([values for _, values in finite])
-    edges = np.histogram_bin_edges(everything, bins=40, range=tuple(np.quantile(everything, [0.005, 0.995])))
-    if not edges[-1] > edges[0]:
+    edges, shares = checks.finite_shares(series)
+    if not shares:
         return ""
     drawn, axes = drawing.figure()
-    for place, (_, values) in enumerate(finite):
-        counts = np.histogram(values, edges)[0] / len(values)
+    for place, (_, _, counts) in enumerate(shares):
         axes.stairs(counts, edges, color=drawing.colour(place), fill=place == 0, alpha=0.45 if place == 0 else 1,
                     linewidth=1.5)
     axes.set_xlabel(label)
     drawing.plain(axes)
     axes.grid(axis="y", color=drawing.LINE, linewidth=0.7)
-    names = text.legend([(place, f"{name} ({len(values):,})", False) for place, (name, values) in enumerate(finite)])
+    names = text.legend([(place, f"{name} ({count:,})", False) for place, (name, count, _) in enumerate(shares)])
     return text.card(title, drawing.svg(drawn, title), note, legend=names)
 
 
@@ -105,35 +98,17 @@ def curves(result, file):
     return cards
 
 
-def small_ends(small, name):
-    """A column of the attack's small samples: at its first step, and at the last of each image and restart."""
-    rows = small["purpose"][()] == ATTACK
-    values, step = small[name][()][rows], small["step"][()][rows]
-    key = small["image"][()][rows] * 1000 + small["restart"][()][rows]
-    last = np.nonzero(np.append(key[1:] != key[:-1], True))[0] if len(key) else []
-    return values[step == 0], values[last]
-
-
-def margins(file, purpose):
-    """The true class's logit less the largest other, of every stored replicate of a purpose's checks."""
-    judge = file["judge"]
-    rows = np.nonzero(judge["purpose"][()] == purpose)[0]
-    if not len(rows):
-        return np.zeros(0)
-    logits = judge["logits"][()][rows]
-    label = file["label"][()][judge["image"][()][rows]]
-    own = np.take_along_axis(logits, label[:, None, None], axis=2)[:, :, 0]
-    others = logits.copy()
-    np.put_along_axis(others, np.broadcast_to(label[:, None, None], (*logits.shape[:2], 1)), -np.inf, axis=2)
-    return (own - others.max(axis=2)).ravel()
+def energies(file, name):
+    return [("natural", checks.natural_energies(file, name)), ("attacked", checks.attacked_energies(file, name))]
 
 
 def histograms(file):
-    first, last = small_ends(file["small"], "first_energy")
-    return [histogram("Energies of attacked images", [("first step", first), ("last step", last)], "U",
-                      "of the image that chains begin at"),
-            histogram("Margins over replicates", [("natural checks", margins(file, NATURAL)),
-                                                  ("verification", margins(file, VERIFICATION))],
+    return [histogram("Energies of natural and attacked images", energies(file, "first_energy"), "U",
+                      "of the image that chains begin at; attacked: where the attack ended"),
+            histogram("Energies after the chains", energies(file, "last_energy"), "U", "of the same, at the chains' last step"),
+            histogram("Margins over replicates", [("natural checks", checks.margins(file, checks.NATURAL)),
+                                                  ("verification", checks.margins(file, checks.VERIFICATION)),
+                                                  ("last images", checks.margins(file, checks.LAST))],
                       "logit of the true class less the largest other")]
 
 
@@ -159,7 +134,7 @@ def read(folder):
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     with h5py.File(folder / "records.h5", "r", locking=False) as file:
         drawings = text.section("Curves", text.cards([*curves(result, file), *filter(None, histograms(file))]))
-        shown = evaluation_images.section(file, result["classes"])
+        shown = evaluation_images.section(file, result["classes"], checks.headline_rule(result["protocols"]))
     settings = runs.read_config(folder / "run.cfg")
     blocks = "".join(f'<div class="block"><h3>{text.escape(name)}</h3>{text.table(pairs)}</div>' for name, pairs in settings)
     provenance = runs.read_json(folder / "provenance.json")

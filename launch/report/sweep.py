@@ -4,7 +4,7 @@ import json
 import matplotlib
 import numpy as np
 
-from . import drawing, evaluation, runs, text
+from . import checks, drawing, evaluation, runs, text
 
 plt = drawing.plt
 
@@ -34,9 +34,14 @@ def table(keys, points):
     return f'<div class="block wide">{text.table(rows, head)}</div>'
 
 
-def lines_over(key, keys, points):
+def tied(key, words):
+    """Keys that change together with `key`; not the norm, by which radii are measured."""
+    return {other for word in words if key in word for other in word if other != "attack.norm"} | {key}
+
+
+def lines_over(key, keys, words, points):
     """[(name of the other keys' values, points along `key`)]"""
-    others = [other for other in keys if other != key]
+    others = [other for other in keys if other not in tied(key, words)]
     groups = {}
     for point in points:
         name = ", ".join(f"{other.split('.')[-1]} {point['values'][other]}" for other in others)
@@ -45,16 +50,14 @@ def lines_over(key, keys, points):
 
 
 def headline_rule(points):
-    for rule in ("verified_any_step", "final_step", "any_step", "majority_vote", "resubmission"):
-        if all(rule in point["result"]["protocols"] for point in points):
-            return rule
-    return None
+    return checks.headline_rule([rule for rule in checks.RULES
+                                 if all(rule in point["result"]["protocols"] for point in points)])
 
 
-def accuracy_over(axes, key, keys, points):
+def accuracy_over(axes, key, keys, words, points):
     """Robust accuracy with its interval, natural accuracy dashed; one colour for each value of the other keys."""
     rule = headline_rule(points)
-    lines = lines_over(key, keys, points)
+    lines = lines_over(key, keys, words, points)
     for place, (_, group) in enumerate(lines):
         at = [float(point["values"][key]) for point in group]
         axes.plot(at, [point["result"]["natural_accuracy"] for point in group], "--", color=drawing.colour(place))
@@ -74,17 +77,58 @@ def steps_of(axes, keys, points):
         axes.plot(point["result"]["accuracy_by_step"], color=drawing.colour(place))
     axes.set_xlabel("attack step")
     axes.set_ylim(bottom=0)
-    return [(place, ", ".join(f"{key.split('.')[-1]} {point['values'][key]}" for key in keys), False)
-            for place, point in enumerate(points)]
+    return [(place, name_of(keys, point), False) for place, point in enumerate(points)]
 
 
-def parts_of(keys, points):
+def name_of(keys, point):
+    return ", ".join(f"{key.split('.')[-1]} {point['values'][key]}" for key in keys)
+
+
+def outlines(axes, keys, points, label, natural, attacked):
+    """Shares of values over the same bins: of each point attacked, dashed natural."""
+    series = [(place, dashed, values[place]) for place in range(len(points)) for dashed, values in ((True, natural), (False, attacked))]
+    edges, shares = checks.finite_shares([((place, dashed), values) for place, dashed, values in series])
+    for (place, dashed), _, counts in shares:
+        axes.plot((edges[1:] + edges[:-1]) / 2, counts, "--" if dashed else "-", color=drawing.colour(place), drawstyle="steps-mid",
+                  linewidth=1.2)
+    axes.set_xlabel(label)
+    axes.set_ylim(bottom=0)
+    return [(place, name_of(keys, point), False) for place, point in enumerate(points)]
+
+
+def histograms_of(folder, keys, points):
+    """Energies and margins of every point, where the records hold any."""
+    import h5py  # only evaluations and folders of chains need it
+    columns = {"Energies of natural and attacked images": ([], [], "U"), "Margins over replicates": ([], [], "logit of the true class "
+                                                                                                    "less the largest other")}
+    for point in points:
+        with h5py.File(folder / point["folder"] / "records.h5", "r", locking=False) as file:
+            energies, margins = columns.values()
+            energies[0].append(checks.natural_energies(file, "first_energy"))
+            energies[1].append(checks.attacked_energies(file, "first_energy"))
+            margins[0].append(checks.margins(file, checks.NATURAL))
+            margins[1].append(np.concatenate([checks.margins(file, checks.VERIFICATION), checks.margins(file, checks.LAST)]))
+    return [(title, lambda axes, natural=natural, attacked=attacked, label=label: outlines(axes, keys, points, label, natural, attacked))
+            for title, (natural, attacked, label) in columns.items()
+            if checks.finite_shares([("", values) for values in natural + attacked])[1]]
+
+
+def panels(key, keys, points):
+    """[(what is added to the title, points)]: radii and steps of an attack once for each norm."""
+    norms = list(dict.fromkeys(point["values"].get("attack.norm") for point in points))
+    if key not in ("attack.eps", "attack.alpha") or "attack.norm" not in keys:
+        return [("", points)]
+    return [(f" ({norm})", [point for point in points if point["values"]["attack.norm"] == norm]) for norm in norms]
+
+
+def parts_of(folder, keys, words, points):
     """[(title, what draws into axes and returns its legend)]"""
-    parts = [(f"Accuracy over {key}", lambda axes, key=key: accuracy_over(axes, key, keys, points))
-             for key in keys if numeric(point["values"][key] for point in points)]
-    if any(len(point["result"]["accuracy_by_step"]) > 1 for point in points) and len(points) <= 16:
+    parts = [(f"Accuracy over {key}{more}", lambda axes, key=key, some=some: accuracy_over(axes, key, keys, words, some))
+             for key in keys if numeric(point["values"][key] for point in points) for more, some in panels(key, keys, points)]
+    few = len(points) <= 16
+    if any(len(point["result"]["accuracy_by_step"]) > 1 for point in points) and few:
         parts.append(("Accuracy over attack steps", lambda axes: steps_of(axes, keys, points)))
-    return parts
+    return parts + (histograms_of(folder, keys, points) if few else [])
 
 
 def card(title, draw):
@@ -92,7 +136,8 @@ def card(title, draw):
     entries = draw(axes)
     drawing.plain(axes)
     axes.grid(axis="y", color=drawing.LINE, linewidth=0.7)
-    note = "dashed: natural; bands: 95 % over images" if "steps" not in title else ""
+    note = ("dashed: natural; bands: 95 % over images" if title.startswith("Accuracy over") and "steps" not in title.split()
+            else "" if title.startswith("Accuracy") else "solid: attacked; dashed: natural")
     return text.card(title, drawing.svg(drawn, title), note, legend=text.legend(entries))
 
 
@@ -132,7 +177,7 @@ def read(folder):
     """Title, what it is, and the parts of the page; the figures also as sweep.png."""
     found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     keys, points = found["keys"], found["points"]
-    parts = parts_of(keys, points)
+    parts = parts_of(folder, keys, found.get("words", [[key] for key in keys]), points)
     if parts:
         picture(folder / "sweep.png", parts)
     warnings = "".join(f'<p class="warn">{text.escape(warning)}</p>' for warning in found.get("warnings", []))

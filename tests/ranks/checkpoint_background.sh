@@ -26,8 +26,8 @@ done
 train every 2 --steps 12 --checkpoint.every 1 --checkpoint.keep 99 || fail "every step: $(tail -n 1 "$scratch/every.err")"
 train plain 1 --steps 12 || fail "plain: $(tail -n 1 "$scratch/plain.err")"
 "$program" run diff "$scratch/every" "$scratch/plain" >"$scratch/diff" || fail "$(cat "$scratch/diff")"
-[[ $(find "$scratch/every/checkpoint" -maxdepth 1 -name '0*' | wc -l) = 12 ]] || fail "not 12 checkpoints"
-[[ -z $(find "$scratch/every/checkpoint" -name '*.partial') ]] || fail "something was left unfinished"
+[[ $(find "$scratch/every/checkpoint/" -maxdepth 1 -name '0*' | wc -l) = 12 ]] || fail "not 12 checkpoints"
+[[ -z $(find "$scratch/every/checkpoint/" -name '*.partial') ]] || fail "something was left unfinished"
 
 # Stopped while one is in flight: both are there.
 big both 2 --steps 24 --checkpoint.every 5 --stop-at 6
@@ -40,4 +40,4 @@ big wild 2 --steps 50 --checkpoint.every 1 --energy.drops 5:1e30
 "$program" run verify "$scratch/wild" >"$scratch/verify" || fail "after divergence: $(cat "$scratch/verify")"
 newest=$(readlink "$scratch/wild/checkpoint/latest")
 [[ $((10#$newest)) -ge $(($(wc -l <"$scratch/wild/metrics.jsonl") - 1)) ]] || fail "diverged, and the newest checkpoint is $newest"
-[[ -z $(find "$scratch/wild/checkpoint" -name '*.partial') ]] || fail "left unfinished at divergence"
+[[ -z $(find "$scratch/wild/checkpoint/" -name '*.partial') ]] || fail "left unfinished at divergence"

@@ -26,7 +26,7 @@ refuse() { # refuse CODE WORD OPTIONS...: on one rank and on two, in turn
 }
 refuse 2 'attack.eps' "${defense[@]}" --attack.eps 0
 refuse 2 'attack.eps' "${defense[@]}" --attack.eps -3
-refuse 2 'attack.alpha' "${defense[@]}" --attack.alpha 0
+refuse 2 'attack.alpha' "${defense[@]}" --attack.alpha -1
 refuse 2 'defense.replicates' "${defense[@]}" --defense.replicates 0
 refuse 2 'attack.replicates' "${defense[@]}" --attack.replicates 0
 refuse 2 'energy none' "${defense[@]}" --attack.kind pgd
@@ -48,6 +48,16 @@ refuse 2 'json' "${defense[@]}" --json "$scratch/x.json"
 refuse 3 'does not exist' "${defense[@]}" --energy "$scratch/none"
 refuse 3 'none.h5' "${defense[@]}" --data "$scratch/none.h5"
 refuse 3 'classes' --data "$scratch/two.h5" "${net[@]}" --energy none --attack.kind none
+# The same number of classes, but others than it learnt.
+"$program" classify --data "$scratch/two.h5" --run "$scratch/animals" --classifier.network resnet20 --batch 2 --lanes 2 --steps 1 >"$scratch/out" 2>"$scratch/err" ||
+  fail "a classifier of two: $(cat "$scratch/err")"
+mkdir -p "$scratch/others/test"
+cp -r "$scratch/two/test/cat" "$scratch/others/test/cat"
+cp -r "$scratch/two/test/dog" "$scratch/others/test/fox"
+"$program" data import "$scratch/others" "$scratch/others.h5" >"$scratch/out" 2>&1 || fail "import: $(cat "$scratch/out")"
+refuse 3 "'dog'" --data "$scratch/others.h5" --classifier "$scratch/animals" --energy none --attack.kind none
+"$program" defend --run "$scratch/own" --data "$scratch/two.h5" --classifier "$scratch/animals" --energy none --attack.kind none >"$scratch/out" 2>"$scratch/err" ||
+  fail "the classes it learnt: $(cat "$scratch/err")"
 refuse 3 'images of 32' --data "$scratch/large.h5" "${net[@]}" --energy none --attack.kind none
 refuse 3 'come with the program' --data @demo/nothing.h5 "${net[@]}" --energy none --attack.kind none
 printf '1\n2\n1\n' >"$scratch/twice"

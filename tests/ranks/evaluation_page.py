@@ -7,6 +7,8 @@ import re
 import struct
 import sys
 
+import h5py
+
 LINKS = {"src", "href", "xlink:href", "srcset", "poster", "data", "action"}
 VOID = {"meta", "img", "br", "hr", "input", "link", "use", "path"}  # those the page has, closed or not
 
@@ -75,6 +77,9 @@ class Page(html.parser.HTMLParser):
         if "svg" not in inside:
             self.words += data.split()
 
+    def grids(self, section):
+        return [rows for where, _, rows in self.tables if where == section]
+
     def rows(self, section):
         return [row for where, _, rows in self.tables if where == section for row in rows]
 
@@ -108,6 +113,38 @@ def check_pictures(page, folder):
         want(struct.unpack(">II", png[16:24]) == (32, 32), f"the image '{alt}' is {struct.unpack('>II', png[16:24])}")
 
 
+def check_answers(page, folder, result):
+    """Under the pictures of the first grid stands what the defense says, and at its end what became of the image."""
+    order = ("verified_any_step", "final_step", "any_step", "majority_vote", "resubmission")
+    rule = next(name for name in order if name in result["protocols"])
+    with h5py.File(folder / "records.h5") as file:
+        pictured, labels = file["gallery/image"][()], file["label"][()]
+        broken, natural = file[f"rules/{rule}"][()], file["natural_correct"][()]
+        judge = {name: file["judge"][name][()] for name in ("image", "purpose", "restart", "step", "label")}
+        small = {name: file["small"][name][()] for name in ("image", "purpose", "restart", "step", "label")}
+    places = [len(pictured) - 1] if len(pictured) == 1 else \
+        [int(place * (len(pictured) - 1) / (min(16, len(pictured)) - 1)) for place in range(min(16, len(pictured)))]
+    images = [pictured[place] for place in places]
+    rows = {cells[0]: cells[1:] for cells in page.grids("Images")[0]}
+    said = [judge["label"][(judge["image"] == image) & (judge["purpose"] == 2)][0] for image in images]
+    want(rows["natural, purified"] == [result["classes"][label] for label in said], f"answers {rows['natural, purified']}")
+    ends = []
+    for image in images:
+        found = [(small["restart"][row], small["step"][row], 0, small["label"][row])
+                 for row in range(len(small["image"])) if small["image"][row] == image and small["purpose"][row] == 0]
+        found += [(judge["restart"][row], 1e9 if judge["purpose"][row] == 6 else judge["step"][row], 1, judge["label"][row])
+                  for row in range(len(judge["image"])) if judge["image"][row] == image and judge["purpose"][row] in (1, 6)]
+        ends.append(result["classes"][max(found)[3]] if found else "–")
+    want(rows["attacked, purified"] == ends, f"answers of attacked images {rows['attacked, purified']}, expected {ends}")
+    outcomes = []
+    for image in images:
+        hit = [at for at in broken[image] if at >= 0]
+        outcomes.append("wrong naturally" if not natural[image] else
+                        ("broken" if rule in ("final_step", "resubmission") else f"broken at {min(hit)}") if hit else "held")
+    want(page.grids("Images")[0][-1][1:] == outcomes, f"outcomes {page.grids('Images')[0][-1][1:]}, expected {outcomes}")
+    want(page.grids("Images")[0][0][1:] == [result["classes"][labels[image]] for image in images], "true classes")
+
+
 def settings_of(path):
     """run.cfg as {(section, key): value}"""
     found, section = {}, "general"
@@ -130,18 +167,23 @@ def check_evaluation(page, folder):
     want(page.warnings == result["warnings"], f"warnings {page.warnings}")
     for note in result["notes"]:
         want(note in page.sections[""], f"no note '{note}'")
-    for title in ("Shares and their intervals", "Accuracy over attack steps", "Agreement of the attack's gradients",
-                  "Energies of attacked images", "Margins over replicates"):
-        want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
-    want(page.drawings == 5, f"{page.drawings} drawings")
-    check_pictures(page, folder)
-    have = {(block, row[0]): row[1] for section, block, rows in page.tables if section == "Settings" for row in rows}
     asked = settings_of(folder / "run.cfg")
+    titles = ["Shares and their intervals", "Margins over replicates"]
+    titles += ["Accuracy over attack steps"] * bool(result["accuracy_by_step"])
+    titles += ["Agreement of the attack's gradients"] * any(cosine is not None for cosine in result["gradient_cosine_by_step"])
+    if asked["general", "energy"] != "none":
+        titles += ["Energies of natural and attacked images", "Energies after the chains"]
+    for title in titles:
+        want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
+    want(page.drawings == len(titles), f"{page.drawings} drawings, expected {titles}")
+    check_pictures(page, folder)
+    check_answers(page, folder, result)
+    have = {(block, row[0]): row[1] for section, block, rows in page.tables if section == "Settings" for row in rows}
     want(len(asked) > 30 and have == asked, f"settings differ: {sorted(set(have.items()) ^ set(asked.items()))[:4]}")
     cost = dict(row[:2] for row in page.rows("Cost and noise"))
     starts = json.loads((folder / "cost.json").read_text())["starts"]
     calls = sum(start["energy_calls"] for start in starts) / sum(start["images"] for start in starts)
-    want(abs(float(cost["energy calls an image"].replace(",", "")) - calls) < 1e-3 * calls, f"cost {cost}, {calls} energy calls")
+    want(abs(float(cost["energy calls an image"].replace(",", "")) - calls) <= 1e-3 * calls, f"cost {cost}, {calls} energy calls")
     want("defend" in page.sections.get("Provenance", ""), "no command")
 
 
@@ -157,9 +199,15 @@ def check_sweep(page, folder):
         want(row == [*(point["values"][key] for key in sweep["keys"]), f"{point['result']['natural_accuracy']:.3f}",
                      *(f"{found[r]['value']:.3f} ({found[r]['low']:.3f} to {found[r]['high']:.3f})" for r in rules),
                      point["folder"]], f"row {row}")
-    for title in (*(f"Accuracy over {key}" for key in sweep["keys"]), "Accuracy over attack steps"):
+    norms = sorted({point["values"].get("attack.norm") for point in points}, key=str)
+    titles = ["Accuracy over attack steps", "Energies of natural and attacked images", "Margins over replicates"]
+    for key in sweep["keys"]:
+        if key != "attack.norm":
+            split = key == "attack.eps" and "attack.norm" in sweep["keys"]
+            titles += [f"Accuracy over {key} ({norm})" for norm in norms] if split else [f"Accuracy over {key}"]
+    for title in titles:
         want(title in page.sections.get("Curves", ""), f"no curve '{title}'")
-    want(page.drawings == len(sweep["keys"]) + 1, f"{page.drawings} drawings")
+    want(page.drawings == len(titles), f"{page.drawings} drawings, {len(titles)} expected")
     want(page.warnings == sweep["warnings"], f"warnings {page.warnings}")
     have = {(block, row[0]): row[1] for section, block, rows in page.tables if section == "Settings of all points" for row in rows}
     asked = settings_of(folder / points[0]["folder"] / "run.cfg")

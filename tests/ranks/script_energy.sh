@@ -16,6 +16,11 @@ energy = langrun_networks.load("energy.pth")
 torch.jit.script(energy).save("energy.pt")
 
 
+class Placed(torch.nn.Module):
+    def forward(self, x):
+        return x.square().sum((1, 2, 3)) * (1 + 1e-6 * torch.arange(x.size(0)))
+
+
 class Score(torch.nn.Module):
     def forward(self, x):
         return -x
@@ -44,7 +49,8 @@ class Contrast(torch.nn.Module):
         return (off.square() / off.square().mean(1, keepdim=True)).sum(1) + off.square().sum(1)
 
 
-for name, module in (("score", Score()), ("coupled", Coupled()), ("steps", Steps()), ("two", Two()), ("contrast", Contrast())):
+for name, module in (("score", Score()), ("placed", Placed()), ("coupled", Coupled()), ("steps", Steps()), ("two", Two()),
+                     ("contrast", Contrast())):
     torch.jit.script(module).save(name + ".pt")
 PY
 (cd "$scratch" && "$LANGRUN_PYTHON" modules.py 2>err) || fail "cannot make TorchScript: $(tail -n 1 "$scratch/err")"
@@ -110,8 +116,20 @@ for kind in bpda-eot full; do
   done
   "$program" run diff "$scratch/$kind-1" "$scratch/$kind-2" >"$scratch/diff" 2>&1 || fail "$kind: $(tail -n 1 "$scratch/diff")"
 done
-expect_code 2 "$program" defend --run "$scratch/smooth" --data "$demo/images.h5" --classifier "$demo/classifier.h5" --energy "$scratch/energy.pt" \
-  --energy.size 32 "${of[@]}" --langevin.steps 6 --images 0:4 --attack.kind full-smooth --attack.steps 2
+# An energy whose bits depend on the place in a call goes chain by chain, and the evaluation says so.
+for n in 1 2; do
+  ranks "$n" "$program" defend --run "$scratch/placed-$n" --data "$demo/images.h5" --classifier "$demo/classifier.h5" \
+    --energy "$scratch/placed.pt" --energy.size 32 "${of[@]}" --langevin.steps 6 --images 0:4 --attack.steps 2 \
+    --attack.replicates 2 --defense.replicates 4 --engine.call 8 >"$scratch/out" 2>"$scratch/err" || fail "defend on $n: $(cat "$scratch/err")"
+  grep -q 'one by one' "$scratch/out" || fail "no note of calls of one chain: $(cat "$scratch/out")"
+done
+"$program" run diff "$scratch/placed-1" "$scratch/placed-2" >"$scratch/diff" 2>&1 || fail "an energy that knows places: $(tail -n 1 "$scratch/diff")"
+# What has no curvature is refused before there is a folder.
+for pair in full-smooth:energy full:score full-smooth:score; do
+  expect_code 2 "$program" defend --run "$scratch/refused" --data "$demo/images.h5" --classifier "$demo/classifier.h5" \
+    --energy "$scratch/${pair#*:}.pt" --energy.size 32 "${of[@]}" --langevin.steps 6 --images 0:4 --attack.kind "${pair%:*}" --attack.steps 2
+  [[ ! -e $scratch/refused ]] || fail "a refused call left its folder: $pair"
+done
 
 # What has no energies to compare, and an energy that is no number.
 measure() { # measure CODE WORD OPTIONS...

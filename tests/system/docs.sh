@@ -12,9 +12,10 @@ while read -r command; do
   # shellcheck disable=SC2086  # two words
   options+=" $("$program" $command --help | grep -oE '^  --[a-z0-9.-]+' | tr -d ' ')" || fail "$command --help"
 done <<<"$commands"
-# Those of mpirun, Slurm, CMake, GoogleTest, git and tests/bench/side_by_side.py.
+# Those of mpirun, Slurm, CMake, GoogleTest, git, launch/run-until-done, tests/bench/side_by_side.py, tests/fuzz/run and tests/soak.
 others="--bind-to --map-by --oversubscribe --allow-run-as-root --mca --signal --requeue --open-mode --full --mpi --build \
-  --target --gtest_filter --ranks --rounds --program"
+  --target --gtest_filter --ranks --rounds --program --executions --seconds --array --nodes --hostfile --restarts --pause \
+  --requeues --count"
 
 bad=0
 for word in $(grep -ohE '(^|[ `(])--[a-z][a-z0-9_.-]*' "${documents[@]}" | grep -oE -- '--[a-z0-9_.-]*[a-z0-9]' | sort -u); do

@@ -197,7 +197,6 @@ TEST(FiniteSource, OfAFolderWantsItsImagesToFit) {
 
 TEST(SampleState, ComesBackAsItWas) {
   const Scratch scratch;
-  std::filesystem::create_directory(scratch / "state");
   const ImageShape image{3, 2, 2};
   BlockState state{4, 12, std::vector<float>(24, 0.25f), {5, 6, 7, 8}, {1.5, 2.5}, {{{1, 2}, {3, 4}, {9, 10}}}};
   write_block(scratch / "", state, image);

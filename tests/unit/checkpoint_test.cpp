@@ -19,11 +19,11 @@ class Checkpoints : public testing::Test {
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "langrun-checkpoint.XXXXXX").string();
     run_ = mkdtemp(name.data());
-    fs::create_directories(run_ / "checkpoint");
+    home_ = take_generation(run_, kCheckpointHome).path;
   }
   void TearDown() override { fs::remove_all(run_); }
 
-  fs::path folder(std::int64_t step) const { return run_ / "checkpoint" / checkpoint_name(step); }
+  fs::path folder(std::int64_t step) const { return home_ / checkpoint_name(step); }
 
   void write(std::int64_t step, std::int64_t keep = 9, std::int64_t spared = 0) {
     const fs::path partial = folder(step).string() + ".partial";
@@ -34,45 +34,45 @@ class Checkpoints : public testing::Test {
       files.push_back({name, fs::file_size(partial / name), checksum(partial / name)});
     }
     write_manifest(partial, {step, 1, 1, 0, {}, "steps = 5\n", files});
-    for (const auto& old : publish_checkpoint(run_, partial, step, keep, spared)) {
+    for (const auto& old : publish_checkpoint(home_, partial, step, keep, spared)) {
       EXPECT_EQ(old.extension(), ".partial");
       EXPECT_GT(fs::remove_all(old), 1u);
     }
   }
 
-  fs::path run_;
+  fs::path run_, home_;
 };
 
 TEST_F(Checkpoints, AreFoundAndGood) {
   EXPECT_EQ(checkpoint_name(42), "00000042");
   std::vector<std::string> damaged;
-  EXPECT_FALSE(newest_good_checkpoint(run_, damaged).has_value());
+  EXPECT_FALSE(newest_good_checkpoint(home_, damaged).has_value());
   write(5);
   write(10);
-  EXPECT_EQ(newest_good_checkpoint(run_, damaged), 10);
+  EXPECT_EQ(newest_good_checkpoint(home_, damaged), 10);
   EXPECT_TRUE(damaged.empty());
-  EXPECT_EQ(fs::read_symlink(run_ / "checkpoint" / "latest"), "00000010");
+  EXPECT_EQ(fs::read_symlink(home_ / "latest"), "00000010");
   EXPECT_EQ(read_manifest(folder(10)).configuration, "steps = 5\n");
 }
 
 TEST_F(Checkpoints, OldOnesGoOnlyAfterNewOnesAreThere) {
   for (const std::int64_t step : {1, 2, 3, 4}) write(step, 2);
-  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{3, 4}));
 }
 
 TEST_F(Checkpoints, ARollbackTakesLaterOnesAway) {
   for (const std::int64_t step : {2, 4, 6}) write(step);
-  const auto gone = return_to_checkpoint(run_, 4);
+  const auto gone = return_to_checkpoint(home_, 4);
   ASSERT_EQ(gone.size(), 1u);
   EXPECT_TRUE(fs::exists(gone[0] / "manifest.json"));
   EXPECT_EQ(gone[0].extension(), ".partial");
-  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{2, 4}));
-  EXPECT_EQ(fs::read_symlink(run_ / "checkpoint" / "latest"), "00000004");
+  EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(fs::read_symlink(home_ / "latest"), "00000004");
 }
 
 TEST_F(Checkpoints, RetentionSparesWhatARollbackWouldNeed) {
   for (const std::int64_t step : {2, 4, 6, 8}) write(step, 2, 4);
-  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{4, 6, 8}));
+  EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{4, 6, 8}));
 }
 
 TEST_F(Checkpoints, AManifestKeepsAttemptAndWatch) {
@@ -94,7 +94,7 @@ TEST_F(Checkpoints, EveryFlippedBitIsNamedAndTheOlderOneUsed) {
       bad[at] = static_cast<char>(bad[at] ^ 1);
       std::ofstream(path, std::ios::binary) << bad;
       std::vector<std::string> damaged;
-      ASSERT_EQ(newest_good_checkpoint(run_, damaged), 5) << name << " byte " << at;
+      ASSERT_EQ(newest_good_checkpoint(home_, damaged), 5) << name << " byte " << at;
       ASSERT_FALSE(damaged.empty());
       ASSERT_NE(damaged[0].find(name), std::string::npos) << damaged[0];
     }
@@ -114,7 +114,7 @@ TEST_F(Checkpoints, MissingTruncatedAndSwappedFilesAreNamed) {
   EXPECT_FALSE(problems_of(folder(7)).empty());
   std::vector<std::string> damaged;
   try {
-    newest_good_checkpoint(run_, damaged);
+    newest_good_checkpoint(home_, damaged);
     FAIL() << "all are damaged";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::storage);
@@ -125,7 +125,37 @@ TEST_F(Checkpoints, AnUnfinishedOneIsNoCheckpoint) {
   write(5);
   fs::create_directories(folder(9).string() + ".partial");
   std::vector<std::string> damaged;
-  EXPECT_EQ(newest_good_checkpoint(run_, damaged), 5);
+  EXPECT_EQ(newest_good_checkpoint(home_, damaged), 5);
+}
+
+TEST_F(Checkpoints, OfANewerStartCannotBeReachedByAnOlderOne) {
+  write(5);
+  const auto old_home = home_;
+  const fs::path partial = folder(10).string() + ".partial";
+  fs::create_directories(partial);
+  write_manifest(partial, {10, 1, 1, 0, {}, "", {}});
+  // A newer start takes the run over while the older one is about to publish step 10.
+  home_ = take_generation(run_, kCheckpointHome).path;
+  clear_checkpoints_after(home_, 5);
+  EXPECT_EQ(home_, run_ / "checkpoint.2");
+  EXPECT_EQ(checkpoint_home(run_), home_);
+  try {
+    (void)publish_checkpoint(old_home, partial, 10, 1);
+    FAIL() << "an older start published";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::storage);
+  }
+  EXPECT_FALSE(fs::exists(old_home));
+  EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{5}));
+  std::vector<std::string> damaged;
+  EXPECT_EQ(newest_good_checkpoint(home_, damaged), 5);
+}
+
+TEST_F(Checkpoints, GoodOnesAfterTheStepOfAStartGoAndDamagedOnesStay) {
+  for (const std::int64_t step : {2, 4, 6}) write(step);
+  fs::remove(folder(6) / "weights.h5");
+  clear_checkpoints_after(home_, 2);
+  EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{2, 6}));
 }
 
 TEST(Durable, LeavesWhatWasThereWhenItFails) {

@@ -75,6 +75,8 @@ void expect_same(const RuleResult& a, const RuleResult& b) {
 
 TEST(EvaluationRecord, BytesAndBack) {
   auto record = some_records(1)[0];
+  record.judge[1].first_energy = -3;
+  record.judge[1].last_energy = -4;
   record.adversarial = {1, 2, 3};
   record.purified_adversarial = {4};
   const auto bytes = packed(record);
@@ -90,6 +92,8 @@ TEST(EvaluationRecord, BytesAndBack) {
   EXPECT_EQ(back.judge[1].step, 1U);
   EXPECT_EQ(back.judge[1].votes, record.judge[1].votes);
   EXPECT_EQ(back.judge[1].logits, record.judge[1].logits);
+  EXPECT_EQ(back.judge[1].first_energy, -3);
+  EXPECT_EQ(back.judge[1].last_energy, -4);
   ASSERT_EQ(back.small.size(), 2U);
   EXPECT_EQ(back.small[1].label, 1);
   EXPECT_EQ(back.small[1].loss, 1.5f);
@@ -97,9 +101,13 @@ TEST(EvaluationRecord, BytesAndBack) {
 }
 
 TEST(EvaluationRecord, BytesThatAreNone) {
-  auto bytes = packed(some_records(1)[0]);
+  const auto record = some_records(1)[0];
+  auto bytes = packed(record);
+  // Records of before energies were kept end where their list begins.
+  const auto older = bytes.size() - sizeof(std::uint64_t) - 2 * record.judge.size() * sizeof(float);
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    ASSERT_THROW(unpacked(std::span(bytes).first(size)), Error) << size;
+    if (size != older) ASSERT_THROW(unpacked(std::span(bytes).first(size)), Error) << size;
+  EXPECT_TRUE(std::isnan(unpacked(std::span(bytes).first(older)).judge[0].first_energy));
   bytes.push_back({});
   error_of(ExitCode::storage, [&] { unpacked(bytes); });
   // A count that no memory would hold.
@@ -219,6 +227,53 @@ TEST(EvaluationResult, WarnsOfAttacksThatStandStill) {
   EXPECT_NE(result.warnings[1].find("noise"), std::string::npos);
 }
 
+TEST(EvaluationResult, WarnsOfGradientsThatNoRuleLooksAt) {
+  WantedRules rules{.verified_any_step = false, .any_step = false, .null_control = false, .final_step = true};
+  ImageRecord record{.index = 4, .label = 0, .image_steps = 90};
+  record.judge = {check_of(Purpose::natural, 0, 0), check_of(Purpose::final_judge, 0, 0)};
+  for (std::uint32_t n = 0; n < 2; ++n) {
+    auto seen = sample_of(n, 0);
+    seen.purpose = Purpose::gradient;
+    seen.cosine = 0.1f;
+    if (n == 1) seen.gradient_norm = 0;
+    record.small.push_back(seen);
+  }
+  const auto result = score_evaluation({record}, rules, kScoring, 1, true);
+  EXPECT_EQ(result.rules.at(0).share.value, 1);
+  EXPECT_DOUBLE_EQ(result.zero_gradients, 0.5);
+  ASSERT_EQ(result.warnings.size(), 2U);
+  EXPECT_NE(result.warnings[0].find("zero"), std::string::npos);
+  EXPECT_NE(result.warnings[1].find("noise"), std::string::npos);
+}
+
+/// Of ten images, `late` broken at the last step of ten and two at the first.
+std::vector<ImageRecord> broken_late(int late) {
+  std::vector<ImageRecord> records;
+  for (int i = 0; i < 10; ++i) {
+    ImageRecord record{.index = static_cast<std::uint64_t>(i), .label = 0};
+    record.judge = {check_of(Purpose::natural, 0, 0)};
+    const int at = i < 2 ? 0 : i < 2 + late ? 10 : 11;
+    for (int n = 0; n <= std::min(at, 10); ++n) record.small.push_back(sample_of(static_cast<std::uint32_t>(n), n == at));
+    if (at < 11) record.judge.push_back(check_of(Purpose::judge, static_cast<std::uint32_t>(at), 6));
+    for (auto& check : record.small) check.gradient_norm = 1;
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+TEST(EvaluationResult, WarnsOfAttacksThatWereNotThrough) {
+  auto scoring = kScoring;
+  scoring.steps = 10;
+  WantedRules rules = kPapers;
+  rules.null_control = false;
+  const auto result = score_evaluation(broken_late(1), rules, scoring, 1, true);
+  EXPECT_DOUBLE_EQ(result.accuracy_by_step.front(), 0.8);
+  EXPECT_DOUBLE_EQ(result.accuracy_by_step.back(), 0.7);
+  ASSERT_EQ(result.warnings.size(), 1U);
+  EXPECT_NE(result.warnings[0].find("still fell by 0.100"), std::string::npos) << result.warnings[0];
+  EXPECT_TRUE(score_evaluation(broken_late(0), rules, scoring, 1, true).warnings.empty());
+}
+
 TEST(EvaluationResult, WarnsOfAJudgeThatWaversWithoutAnAttackToo) {
   auto scoring = kScoring;
   scoring.restarts = 0;
@@ -246,11 +301,14 @@ TEST(EvaluationResult, NullControlNamesItsOwnReplicates) {
 TEST(EvaluationFile, GivesTheSameScores) {
   const Scratch scratch;
   const auto path = scratch / "records.h5";
-  const auto records = some_records(2);
+  auto records = some_records(2);
+  records[0].judge[0].first_energy = -3;
+  records[0].judge[0].last_energy = -4;
   const EvaluationFileFacts facts{"seed = 1\n", {"cat", "dog", "frog"}, {3, 32, 32}, scratch / "none.h5"};
   write_evaluation(path, records, kScoring, facts);
   const auto file = read_evaluation(path);
   EXPECT_EQ(file.classes, facts.classes);
+  EXPECT_EQ(file.configuration, facts.configuration);
   ASSERT_EQ(file.records.size(), records.size());
   for (std::size_t i = 0; i < records.size(); ++i) EXPECT_EQ(packed(file.records[i]), packed(records[i])) << i;
   const auto before = score_evaluation(records, kPapers, kScoring, 1, true);

@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
 
-#include "core/error.h"
-#include "launch/autoencoder_options.h"
+#include "launch/defend_options.h"
 #include "launch/hat_options.h"
 #include "launch/shortrun_options.h"
 
@@ -95,32 +93,21 @@ struct PublishedHat {
 
 TEST(Presets, CarryThePublishedHatSettings) {
   const std::string released_drops = "230000:1e-5,260000:1e-6";
-  for (const PublishedHat& row :
-       {PublishedHat{"cifar10", "synthesis", "sngan32", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-3, 1e-3, 125, 0, 0,
-                     0.01},
-        {"cifar10-released", "synthesis", "sngan32", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 125, 0, 0,
-         0.01},
-        {"celeba64", "synthesis", "sngan64", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0, 0.01},
-        {"celeba64-released", "synthesis", "sngan64", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0,
-         0.01},
-        {"imagenet128", "synthesis", "sngan128", 0, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0,
-         0, 0.01},
-        {"imagenet128-released", "synthesis", "sngan128", 0, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8,
-         1e-3, 150, 0, 0, 0.01},
-        {"imagenet128-scaled", "synthesis", "sngan128", 2048, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8,
-         1e-3, 150, 0, 0, 0.01},
-        {"imagenet128-scaled-released", "synthesis", "sngan128", 2048, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50,
-         1e-8, 1e-3, 150, 0, 0, 0.01},
-        {"cifar10-refine", "refine", "sngan32", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 350, 0, 0.25, 0},
-        {"cifar10-refine-released", "refine", "sngan32", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 250, 1e-3, 1e-3, 350, 0,
-         0.25, 0},
-        {"celeba64-refine", "refine", "sngan64", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 125, 0, 0, 0},
-        {"celeba64-refine-released", "refine", "sngan64", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 100, 1e-6, 1e-3, 125, 0, 0,
-         0},
-        {"cifar10-retrofit", "retrofit", "sngan32", 0, 100000, 1e-4, "", 0, 5e-3, 5e-3, 100, 1e-3, 1e-3, 125, 0.1, 0.1,
-         0.01},
-        {"cifar10-retrofit-released", "retrofit", "sngan32", 0, 25000, 1e-4, "", 0, 5e-4, 1e-3, 100, 1e-3, 1e-2, 125,
-         0.1, 0.1, 0.01}}) {
+  for (const PublishedHat& row : {
+           PublishedHat{"cifar10", "synthesis", "sngan32", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-3, 1e-3, 125, 0, 0, 0.01},
+           {"cifar10-released", "synthesis", "sngan32", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 125, 0, 0, 0.01},
+           {"celeba64", "synthesis", "sngan64", 0, 100000, 1e-4, "", 0, 1e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0, 0.01},
+           {"celeba64-released", "synthesis", "sngan64", 0, 50000, 1e-4, "", 0, 5e-4, 5e-3, 50, 1e-8, 1e-3, 100, 0, 0, 0.01},
+           {"imagenet128", "synthesis", "sngan128", 0, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-released", "synthesis", "sngan128", 0, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-scaled", "synthesis", "sngan128", 2048, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-scaled-released", "synthesis", "sngan128", 2048, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"cifar10-refine", "refine", "sngan32", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 350, 0, 0.25, 0},
+           {"cifar10-refine-released", "refine", "sngan32", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 250, 1e-3, 1e-3, 350, 0, 0.25, 0},
+           {"celeba64-refine", "refine", "sngan64", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 125, 0, 0, 0},
+           {"celeba64-refine-released", "refine", "sngan64", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 100, 1e-6, 1e-3, 125, 0, 0, 0},
+           {"cifar10-retrofit", "retrofit", "sngan32", 0, 100000, 1e-4, "", 0, 5e-3, 5e-3, 100, 1e-3, 1e-3, 125, 0.1, 0.1, 0.01},
+           {"cifar10-retrofit-released", "retrofit", "sngan32", 0, 25000, 1e-4, "", 0, 5e-4, 1e-3, 100, 1e-3, 1e-2, 125, 0.1, 0.1, 0.01}}) {
     SCOPED_TRACE(row.name);
     const auto c = hat_preset(row.name);
     EXPECT_EQ(c.mode, row.mode);
@@ -163,109 +150,77 @@ TEST(Presets, CarryThePublishedHatSettings) {
   }
 }
 
-AutoencoderConfig autoencoder_preset(const std::string& name) {
-  AutoencoderConfig config;
-  OptionTable table("autoencoder");
-  bind_autoencoder(table, config);
-  table.presets(presets_of("autoencoder"));
+DefendOptions defend_preset(const std::string& name) {
+  DefendOptions options;
+  OptionTable table("defend");
+  bind_defend(table, options);
+  table.presets(presets_of("defend"));
   table.parse({"--preset", name});
-  return config;
+  return options;
 }
 
-TEST(Presets, CarryThePublishedAutoencoderSettings) {
-  const auto c = autoencoder_preset("cifar10");
-  EXPECT_EQ(c.training.steps, 39000);  // 100 epochs of 50,000 images, but for the last part of a batch
-  EXPECT_EQ(c.training.batch, 128);
-  EXPECT_EQ(c.encoder.width, 0);
-  EXPECT_EQ(c.decoder.network, "decoder32");
-  EXPECT_EQ(c.decoder.width, 0);
-  EXPECT_EQ(c.decoder.latent, 16 * 16);
-  EXPECT_EQ(c.decoder.factor, 2);
-  EXPECT_EQ(c.latent_noise, 2e-2);
-  EXPECT_EQ(c.learning.optimizer.kind, "adam");
-  EXPECT_EQ(c.learning.optimizer.epsilon, 1e-7);
-  EXPECT_EQ(c.learning.learning_rate, 1e-4);
-  EXPECT_EQ(c.learning.drops, "");
+struct PublishedDefense {
+  std::string name;
+  double eps, alpha;
+  std::int64_t attack_replicates, defense_replicates, k;
+  double eta, temperature;
+  std::string images;
+  std::int64_t restarts;
+  std::string average;
+};
+
+TEST(Presets, CarryThePublishedEvaluations) {
+  for (const PublishedDefense& row : {
+           PublishedDefense{"cifar10", 8, 2, 15, 150, 1500, 1e-2, 1e-2 * 1e-2 / 2, "all", 5, "logits"},
+           {"cifar10-midrun", 8, 2, 48, 128, 2000, 1e-2, 1e-4, "0:5000", 1, "logits"},
+           // The authors' ImageNet network ended in a softmax.
+           {"imagenet224", 2, 1, 16, 64, 200, 2e-2, 1e-5, "0:10000", 1, "softmax"}}) {
+    SCOPED_TRACE(row.name);
+    const auto o = defend_preset(row.name);
+    const auto& attack = o.evaluation.attack;
+    EXPECT_EQ(attack.kind, "bpda-eot");
+    EXPECT_EQ(attack.norm, "linf");
+    EXPECT_EQ(attack.eps, row.eps);
+    EXPECT_EQ(attack.alpha, row.alpha);
+    EXPECT_EQ(attack.steps, 50);
+    EXPECT_EQ(attack.start, "random");
+    EXPECT_EQ(attack.restarts, row.restarts);
+    EXPECT_EQ(attack.replicates, row.attack_replicates);
+    EXPECT_EQ(attack.average, "same");
+    EXPECT_EQ(o.evaluation.defense.replicates, row.defense_replicates);
+    EXPECT_EQ(o.evaluation.defense.average, row.average);
+    EXPECT_EQ(o.energy.steps, row.k);
+    EXPECT_DOUBLE_EQ(o.energy.eta, row.eta);
+    EXPECT_DOUBLE_EQ(o.energy.temperature, row.temperature);
+    EXPECT_EQ(o.energy.precision, "fp32");
+    EXPECT_EQ(o.images, row.images);
+    EXPECT_EQ(o.protocols, "auto") << "the papers' rule and its controls";
+  }
 }
 
-template <typename Read>
-void expect_read(const std::string& command, std::size_t at_least, const Read& read) {
-  const auto all = presets_of(command);
-  EXPECT_GE(all.size(), at_least);
+TEST(Presets, AllOfDefendAreWhole) {
+  const auto all = presets_of("defend");
+  EXPECT_GE(all.size(), 5u);
   for (const auto& each : all) {
-    SCOPED_TRACE(command + " " + each.name);
-    EXPECT_NO_THROW(read(each.name));
+    SCOPED_TRACE(each.name);
     EXPECT_EQ(each.text.substr(0, 2), "# ") << "the first line says what it is for";
+    DefendOptions options;
+    OptionTable table("defend");
+    bind_defend(table, options);
+    table.presets(all);
+    table.parse({"--preset", each.name, "--data", "d.h5", "--classifier", "c.h5", "--energy", "runs/e"});
+    EXPECT_NO_THROW(check_defend(options, table));
   }
 }
 
 TEST(Presets, AllAreRead) {
-  expect_read("shortrun", 7, preset);
-  expect_read("hat", 18, hat_preset);
-  expect_read("autoencoder", 2, autoencoder_preset);
-}
-
-// A preset that is used as its help says refuses nothing of its own.
-TEST(Presets, HatsAreAccepted) {
-  for (const auto& each : presets_of("hat")) {
+  const auto all = presets_of("shortrun");
+  EXPECT_GE(all.size(), 7u);
+  for (const auto& each : all) {
     SCOPED_TRACE(each.name);
-    HatConfig config;
-    OptionTable table("hat");
-    bind_hat(table, config);
-    table.presets(presets_of("hat"));
-    std::vector<std::string> words{"--preset", each.name};
-    if (hat_preset(each.name).mode != "synthesis") words.insert(words.end(), {"--source.generator", "runs/a"});
-    table.parse(words);
-    EXPECT_NO_THROW(check_hat_options(words, table, config));
+    EXPECT_NO_THROW(preset(each.name));
+    EXPECT_EQ(each.text.substr(0, 2), "# ") << "the first line says what it is for";
   }
-}
-
-std::string refused(const std::vector<std::string>& words) {
-  HatConfig config;
-  OptionTable table("hat");
-  bind_hat(table, config);
-  table.presets(presets_of("hat"));
-  table.parse(words);
-  try {
-    check_hat_options(words, table, config);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::usage);
-    return error.what();
-  }
-  return "";
-}
-
-TEST(HatOptions, WhatAModeDoesNotUseIsRefused) {
-  const auto of = [](const std::string& mode, std::vector<std::string> more) {
-    std::vector<std::string> words{"--mode", mode, "--langevin.temperature", "1"};
-    if (mode != "synthesis") words.insert(words.end(), {"--source.generator", "runs/a"});
-    words.insert(words.end(), more.begin(), more.end());
-    return refused(words);
-  };
-  for (const auto& mode : hat_mode_names()) {
-    SCOPED_TRACE(mode);
-    EXPECT_EQ(of(mode, {}), "");
-    const bool synthesis = mode == "synthesis", ddls = mode == "ddls";
-    for (const std::vector<std::string>& words :
-         {std::vector<std::string>{"--pairs", "historical"}, {"--bank.size", "64"}, {"--generator.width", "4"}})
-      EXPECT_EQ(of(mode, words).empty(), synthesis) << words[0];
-    EXPECT_EQ(of(mode, {"--latent.eta", "0.1"}).empty(), !synthesis && mode != "conditional");
-    for (const std::string key : {"residual.start", "evaluation.residual-tau", "langevin.eta", "langevin.max-norm"})
-      EXPECT_EQ(of(mode, {"--" + key, "0.01"}).empty(), !ddls) << key;
-  }
-  EXPECT_NE(of("refine", {"--bank.size", "64"}).find("--bank.size with --mode refine"), std::string::npos);
-  EXPECT_EQ(of("synthesis", {"--residual", "off", "--latent.eta", "0.1"}), "");
-  EXPECT_NE(of("synthesis", {"--residual", "off", "--langevin.eta", "0.1"}), "");
-  EXPECT_NE(of("synthesis", {"--pairs", "current", "--bank.size", "64"}), "");
-  // A preset is a whole configuration: an ablation may begin from it.
-  EXPECT_EQ(refused({"--preset", "cifar10-small", "--pairs", "current"}), "");
-  EXPECT_EQ(refused({"--preset", "cifar10-refine", "--mode", "conditional", "--source.generator", "runs/a"}), "");
-}
-
-TEST(HatOptions, ADiscriminatorsTemperatureIsNotGuessed) {
-  EXPECT_NE(refused({"--mode", "ddls", "--source.generator", "runs/a"}).find("langevin.temperature"),
-            std::string::npos);
-  EXPECT_EQ(refused({"--preset", "cifar10-ddls-small", "--source.generator", "runs/a"}), "");
 }
 
 }  // namespace

@@ -27,8 +27,11 @@ class ProvenanceTest : public testing::Test {
 
 TEST_F(ProvenanceTest, EachStartIsAGeneration) {
   EXPECT_EQ(newest_generation(folder_), 0);
-  EXPECT_EQ(record_start(folder_, {{"langrun", "shortrun"}, {"a", "b"}, {"cpu", "cpu"}, 1}), 1);
-  EXPECT_EQ(record_start(folder_, {{"langrun", "shortrun", "--resume"}, {"c"}, {"cuda:0"}, 101}), 2);
+  EXPECT_EQ(begin_generation(folder_, "state", {{"langrun", "shortrun"}, {"a", "b"}, {"cpu", "cpu"}, 1}).generation, 1);
+  const auto second = begin_generation(folder_, "state", {{"langrun", "shortrun", "--resume"}, {"c"}, {"cuda:0"}, 101});
+  EXPECT_EQ(second.generation, 2);
+  EXPECT_EQ(second.path, folder_ / "state.2");
+  EXPECT_EQ(fs::read_symlink(folder_ / "state"), "state.2");
   EXPECT_EQ(newest_generation(folder_), 2);
   const auto file = read();
   EXPECT_EQ(file["version"], version());
@@ -49,7 +52,7 @@ TEST_F(ProvenanceTest, EachStartIsAGeneration) {
 }
 
 TEST_F(ProvenanceTest, WordsThatAreNoTextDoNotStopARun) {
-  EXPECT_EQ(record_start(folder_, {{"langrun", "\xff\xfe.h5"}, {"a"}, {"cpu"}, 1}), 1);
+  record_start(folder_, 1, {{"langrun", "\xff\xfe.h5"}, {"a"}, {"cpu"}, 1});
   EXPECT_EQ(newest_generation(folder_), 1);
 }
 
@@ -58,13 +61,14 @@ TEST_F(ProvenanceTest, ADamagedFileIsNamedAndKept) {
   for (const char* text : {"", "[]", "{\"generations\": 3}", "{\"generations\": [{}]}"}) {
     std::ofstream(folder_ / "provenance.json") << text;
     try {
-      record_start(folder_, {{"langrun"}, {"a"}, {"cpu"}, 1});
+      begin_generation(folder_, "state", {{"langrun"}, {"a"}, {"cpu"}, 1});
       FAIL() << text;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::storage);
       EXPECT_NE(std::string(error.what()).find("provenance.json"), std::string::npos);
     }
     EXPECT_EQ(fs::file_size(folder_ / "provenance.json"), std::string(text).size());
+    EXPECT_FALSE(fs::exists(folder_ / "state.1"));
   }
 }
 

@@ -13,6 +13,7 @@
 #include "data/pytorch_file.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/weights_import.h"
 #include "launch/embedded.h"
 #include "weights_support.h"
 
@@ -58,6 +59,34 @@ TEST(WeightsExport, SaysWhatThereIs) {
   EXPECT_NE(error_of(ExitCode::input, [&] { export_weights(file, "generator"); }).find("energy"), std::string::npos);
   error_of(ExitCode::usage, [&] { export_weights(file, "optimizer"); });
   EXPECT_EQ(export_weights(file, "energy").weights, weight_count(*energy));
+}
+
+TEST(WeightsImport, TakesAnEncoderBack) {
+  const Scratch scratch;
+  const EncoderConfig config{.width = 16};
+  const auto encoder = make_encoder(config, 3);
+  const auto arrays = arrays_of(named_state(*encoder));
+  testing::write_file(scratch / "e.pth", pytorch_file(arrays));
+  WeightsImport import;
+  import.source = (scratch / "e.pth").string();
+  import.target = (scratch / "e.h5").string();
+  import.network = "encoder32";
+  import.width = 16;
+  EXPECT_EQ(import_weights(import).part, "encoder");
+  const WeightsFile file(import.target);
+  EXPECT_EQ(encoder_config(file.facts("encoder"), "e.h5").width, 16);
+  EXPECT_EQ(export_weights(file, "encoder").file, pytorch_file(arrays));
+  import.target = (scratch / "other.h5").string();
+  import.width = 8;
+  error_of(ExitCode::input, [&] { import_weights(import); });
+}
+
+TEST(NetworkFacts, KeepNamesOfClasses) {
+  WeightFacts facts;
+  EXPECT_TRUE(class_names(facts).empty());
+  const std::vector<std::string> names{"grey wolf", "a,b", "cat"};
+  add_class_names(facts, names);
+  EXPECT_EQ(class_names(facts), names);
 }
 
 /// A network in a scratch folder: NAME.pth and .json as exported, NAME.io.pth with an input and langrun's answer.

@@ -1,0 +1,77 @@
+#include "data/generation_folder.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "core/error.h"
+#include "data/durable.h"
+
+namespace langrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Makes `wanted` out of what is there; false where another start was faster.
+bool take(const GenerationFolder& there, const fs::path& wanted) {
+  std::error_code none;
+  // A link of that name is not the state itself, but what is left of it.
+  if (there.generation == 0 && (fs::is_symlink(there.path, none) || !fs::exists(there.path, none))) {
+    // Never with its parents: that would bring back a folder that somebody took.
+    if (::mkdir(wanted.c_str(), 0777) == 0) return true;
+    if (errno == EEXIST) return false;
+    throw_storage("cannot make folder", wanted);
+  }
+  if (std::rename(there.path.c_str(), wanted.c_str()) == 0) return true;
+  if (errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST) return false;
+  throw_storage("cannot take over", there.path);
+}
+
+}  // namespace
+
+std::int64_t generation_of(const std::string& entry, const std::string& name) {
+  if (!entry.starts_with(name + ".")) return 0;
+  const auto digits = entry.substr(name.size() + 1);
+  constexpr std::size_t kMostDigits = 18;  // fits 64 bits
+  if (digits.empty() || digits.size() > kMostDigits) return 0;
+  return digits.find_first_not_of("0123456789") == std::string::npos ? std::stoll(digits) : 0;
+}
+
+GenerationFolder generation_folder(const fs::path& run, const std::string& name, std::int64_t generation) {
+  return {run / fmt::format("{}.{}", name, generation), generation};
+}
+
+GenerationFolder newest_generation_folder(const fs::path& run, const std::string& name) {
+  GenerationFolder newest{run / name, 0};
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run, none)) {
+    const auto generation = generation_of(entry.path().filename().string(), name);
+    if (generation > newest.generation && entry.is_directory(none)) newest = {entry.path(), generation};
+  }
+  return newest;
+}
+
+GenerationFolder take_generation(const fs::path& run, const std::string& name, std::int64_t lowest) {
+  constexpr int kTries = 100;  // each lost one is another start that began meanwhile
+  for (int tries = 0; tries < kTries; ++tries) {
+    const auto there = newest_generation_folder(run, name);
+    const auto wanted = generation_folder(run, name, std::max(there.generation + 1, lowest));
+    if (!take(there, wanted.path)) continue;
+    sync_path(run);
+    return wanted;
+  }
+  throw Error(ExitCode::storage, fmt::format("other starts keep taking over run {}", run.string()),
+              "let one of them go on, and stop the others");
+}
+
+void link_generation(const fs::path& run, const std::string& name, const GenerationFolder& folder) {
+  std::error_code none;
+  const auto target = folder.path.filename().string();
+  if (fs::read_symlink(run / name, none) != target) point_link(run / name, target);
+}
+
+}  // namespace langrun

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SIGKILL of a random rank at a random moment, again and again, with another number of ranks each time: in the end weights,
+# banks, metrics and verdicts are those of a run that nobody touched. Of shortrun, longrun and defend, COUNT kills in all.
+. "$(dirname "$0")/common.sh"
+soak_options 6 "$@"
+data=$scratch/data.h5
+synth "$data" 256
+demo=$source_root/share/demo
+each=$(((count + 2) / 3))
+steps=$((6 * each + 12))
+
+shortrun=(shortrun --data "$data" --energy.network light --energy.width 4 --generator.network sngan32 --generator.width 4
+  --generator.latent 8 --batch 16 --bank.size 60 --langevin.steps 3 --seed 11 --steps "$steps" --checkpoint.every 2)
+longrun=(longrun --data "$data" --energy.network light --energy.width 4 --prior.energy "$scratch/prior" --batch 16
+  --bank.size 60 --burn-in.size 60 --burn-in.rounds 4 --langevin.steps 3 --seed 11 --steps "$steps" --checkpoint.every 2)
+defend=(defend --data "$demo/images.h5" --classifier "$demo/classifier.h5" --energy "$demo/energy.h5"
+  --images "0:$((4 * each + 8))" --langevin.eta 1e-2 --langevin.temperature 5e-5 --langevin.steps 8 --attack.kind bpda-eot
+  --attack.eps 2 --attack.alpha 1 --attack.steps 2 --attack.replicates 2 --defense.replicates 4 --engine.call 8
+  --engine.images 3)
+
+ranks 1 "$program" "${shortrun[@]}" --run "$scratch/prior" --steps 3 >"$scratch/out" 2>"$scratch/err" ||
+  fail "prior: $(tail -n 1 "$scratch/err")"
+
+# progress RUN: how much of it is done, for who waits for something to be under way.
+progress() {
+  if [[ -f $scratch/$1/metrics.jsonl ]]; then lines "$scratch/$1/metrics.jsonl"; else
+    stat -L -c %s "$scratch/$1/state/images.journal" 2>/dev/null || echo 0
+  fi
+}
+
+# One start, and one of its ranks killed after it has got somewhere. Fails where the run ended before that.
+killed() { # killed JOB OPTIONS...
+  local job=$1 before launched victim i
+  shift
+  before=$(progress "$job")
+  ranks $((1 << (RANDOM % 3))) "$program" "$@" --run "$scratch/$job" --resume >"$scratch/$job.out" 2>"$scratch/$job.err" &
+  launched=$!
+  for ((i = 0; i < 600; ++i)); do
+    (($(progress "$job") > before)) && break
+    kill -0 $launched 2>/dev/null || break
+    sleep 0.05
+  done
+  sleep "0.$((RANDOM % 50))"
+  victim=$(rank_processes "--run $scratch/$job " | shuf -n 1 --random-source=<(yes $RANDOM))
+  [[ -n $victim ]] && kill -KILL "$victim" 2>/dev/null
+  wait $launched 2>/dev/null
+  local code=$?
+  [[ $code != 0 ]] && return 0
+  return 1
+}
+
+kills=0
+for job in shortrun longrun defend; do
+  declare -n options=$job
+  ranks 2 "$program" "${options[@]}" --run "$scratch/$job-whole" >"$scratch/out" 2>"$scratch/err" ||
+    fail "$job undisturbed: $(tail -n 1 "$scratch/err")"
+  done_of_job=0
+  for ((i = 0; i < each; ++i)); do
+    killed $job "${options[@]}" || break
+    done_of_job=$((done_of_job + 1))
+  done
+  ((done_of_job > 0)) || fail "$job: no kill hit a run under way"
+  ranks $((1 << (RANDOM % 3))) "$program" "${options[@]}" --run "$scratch/$job" --resume >"$scratch/out" 2>"$scratch/err" ||
+    fail "$job, the last start: $(tail -n 2 "$scratch/err")"
+  "$program" run diff "$scratch/$job-whole" "$scratch/$job" >"$scratch/diff" || fail "$job: $(tail -n 1 "$scratch/diff")"
+  kills=$((kills + done_of_job))
+  echo "$job: $done_of_job kills, same bits"
+done
+echo "$kills kills, as many restarts, same bits"
