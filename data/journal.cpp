@@ -67,6 +67,7 @@ Journal::Journal(const std::filesystem::path& path) : path_(path) {
   std::string whole;
   if (std::filesystem::exists(path)) whole = read_text(path);
   end_ = whole_records(whole, [](std::span<const std::byte>) {});
+  sync_path(path.parent_path());  // a folder that a newer start has taken away is not to come back
   write_durably(path, std::string_view(whole).substr(0, end_));
   file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file_ < 0) throw_storage("cannot write", path);
