@@ -49,7 +49,7 @@ Auroc auroc(std::span<const float> in, std::span<const float> out) {
   if (in.empty() || out.empty()) throw Error(ExitCode::input, "an AUROC needs samples on both sides");
   for (const auto& side : {in, out})
     for (const float value : side)
-      if (std::isnan(value)) throw Error(ExitCode::input, "an energy is not a number");
+      if (std::isnan(value)) throw Error(ExitCode::diverged, "an energy is not a number");
   const auto ins = sorted(in), outs = sorted(out);
   const auto n = static_cast<double>(in.size()), m = static_cast<double>(out.size());
   // Counts are whole numbers, so that the value is exact but for one division.

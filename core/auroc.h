@@ -12,7 +12,8 @@ struct Auroc {
   double value = 0, low = 0, high = 0;
 };
 
-/// Of energies, which are low in distribution. Throws Error(input) where a side has none, or a value is not a number.
+/// Of energies, which are low in distribution. Throws Error(input) where a side has none, Error(diverged) where a
+/// value is not a number.
 Auroc auroc(std::span<const float> in, std::span<const float> out);
 
 }  // namespace langrun

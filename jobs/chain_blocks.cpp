@@ -6,6 +6,7 @@
 #include "core/sphere.h"
 #include "core/torch.h"
 #include "jobs/device.h"
+#include "jobs/latent_gradient.h"
 #include "jobs/points_panel.h"
 
 namespace langrun {
@@ -42,6 +43,7 @@ ChainBlocks::ChainBlocks(const SampleConfig& config, Communicator& world, bool w
       energy_(config.energy, device_), count_(config.count) {
   if (!start_) return;
   start_->open(image(), config.call, device_);
+  if (config.hat && config.hat->pair.moves_latent) check_latent_gradient(*start_->generator(), config.call);
   if (with_source) count_ = checked_count(config.count, start_->count(), start_->description());
 }
 

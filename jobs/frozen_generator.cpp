@@ -15,6 +15,7 @@
 #include "jobs/chain_starts.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
+#include "jobs/script_error.h"
 #include "jobs/torchscript.h"
 #include "jobs/weights_source.h"
 
@@ -74,18 +75,11 @@ class ScriptedGenerator final : public FrozenGenerator {
 
   std::int64_t latent_length() const override { return config_.latent; }
   at::Tensor make(const at::Tensor& latents) override {
-    at::Tensor images;
-    try {
-      const auto value = module_.forward({latents.to(device_)});
-      if (!value.isTensor())
-        throw Error(ExitCode::input, fmt::format("{} returns {}, expected a tensor of images", path_, value.tagKind()));
-      images = value.toTensor().to(torch::kFloat32);
-    } catch (const c10::Error& error) {
-      throw Error(ExitCode::input,
-                  fmt::format("{} does not take latents [{}, {}]: {}", path_, latents.size(0), latents.size(1),
-                              script_reason(error)),
-                  "state its latent's length with --source.latent");
-    }
+    const auto value = called(latents);
+    if (!value.isTensor())
+      throw Error(ExitCode::input, fmt::format("{} returns {}, expected a tensor of images", path_, value.tagKind()),
+                  "wrap it in a module whose forward returns the images alone");
+    const auto images = value.toTensor().to(torch::kFloat32);
     return config_.range == "0:1" ? images * 2 - 1 : images;
   }
   WeightsPart copied() const override {
@@ -100,6 +94,17 @@ class ScriptedGenerator final : public FrozenGenerator {
   std::string description() const override { return fmt::format("TorchScript {}", path_); }
 
  private:
+  c10::IValue called(const at::Tensor& latents) {
+    try {
+      return module_.forward({latents.to(device_)});
+    } catch (const std::exception& error) {
+      throw Error(ExitCode::input,
+                  fmt::format("{} does not take latents [{}, {}]: {}", path_, latents.size(0), latents.size(1),
+                              raised_reason(error)),
+                  "state its latent's length with --source.latent");
+    }
+  }
+
   std::string path_;
   SourceConfig config_;
   at::Device device_;
@@ -144,6 +149,17 @@ void check_images(const at::Tensor& made, double factor, const SourceConfig& con
                 "if so, use --source.range 0:1");
 }
 
+// An image is to follow from its own latent: chains of a call know nothing of each other.
+void check_apart(FrozenGenerator& generator, const at::Tensor& made, const at::Tensor& latents,
+                 const SourceConfig& config) {
+  auto others = latents * 0.5 - 0.25;
+  others[0] = latents[0];
+  const auto beside = generator.images(others)[0];
+  if (!torch::allclose(made[0], beside, 1e-3, 1e-4 * generator.factor()))
+    throw Error(ExitCode::input, fmt::format("generator {} couples the images of a call", config.generator),
+                "batch norm in it must use its running statistics: save it in evaluation mode");
+}
+
 }  // namespace
 
 at::Tensor FrozenGenerator::images(const at::Tensor& latents) {
@@ -173,7 +189,9 @@ void FrozenSource::open(const ImageShape& image, std::int64_t batch, const at::D
   std::vector<std::uint64_t> places(static_cast<std::size_t>(batch));
   std::iota(places.begin(), places.end(), 0);
   const auto latents = fresh_latents(places, 0, noise_key(1, Stream::sample, 0), generator_->latent_length());
-  check_images(generator_->images(latents), generator_->factor(), config_, image, batch);
+  const auto made = generator_->images(latents);
+  check_images(made, generator_->factor(), config_, image, batch);
+  if (scripted) check_apart(*generator_, made, latents, config_);
 }
 
 FrozenGenerator& FrozenSource::generator() {

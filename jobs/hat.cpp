@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <optional>
 
 #include "core/device_transfer.h"
@@ -12,7 +13,7 @@
 #include "jobs/energy_phases.h"
 #include "jobs/frozen_generator.h"
 #include "jobs/hat_chains.h"
-#include "jobs/learning_source.h"
+#include "jobs/latent_gradient.h"
 #include "jobs/module_weights.h"
 #include "jobs/snapshot.h"
 
@@ -42,6 +43,23 @@ struct HatLane {
   FreshChains past;             ///< historical pairs, drawn from the bank: what the generator learns from
 };
 
+/// What the bank begins with: images of the generator as it stands, at latents of p0.
+class FirstPairs final : public ChainSource {
+ public:
+  /// Both must outlive it.
+  FirstPairs(GeneratorLearner& generator, const HatChainConfig& chains) : generator_(generator), chains_(chains) {}
+  std::int64_t latent_length() const override { return generator_.latent_length(); }
+  std::string description() const override { return "the generator"; }
+  FreshChains fresh(const std::vector<std::uint64_t>& slots, std::int64_t step, NoiseKey key) override {
+    const auto latents = hat_latents(chains_, slots, step, key, latent_length());
+    return {generator_.images(latents), latents};
+  }
+
+ private:
+  GeneratorLearner& generator_;
+  const HatChainConfig& chains_;
+};
+
 class Hat final : public TrainingJob {
  public:
   Hat(const HatConfig& config, std::unique_ptr<FrozenSource> frozen, Communicator& world)
@@ -51,11 +69,14 @@ class Hat final : public TrainingJob {
     const auto image = phases_.energy().image();
     if (frozen_) {
       frozen_->open(image, phases_.lane_batch(), phases_.device());
+      // A run that goes on has seen it, and a built-in one comes with its checkpoint, later.
+      if (chains_.pair.moves_latent && !config.training.from_checkpoint)
+        check_latent_gradient(frozen_->generator(), phases_.lane_batch());
       return;
     }
     generator_.emplace(config.generator, config.generator_learning, BatchNormUse::off, config.training,
                        phases_.device(), phases_.reduction(), image);
-    source_ = std::make_unique<LearningSource>(*generator_);
+    source_ = std::make_unique<FirstPairs>(*generator_, chains_);
     if (config.pairs == "historical")
       bank_.emplace(phases_.lanes(), config.bank_size, phases_.lane_batch(), image, generator_->latent_length());
   }
@@ -247,17 +268,49 @@ class Hat final : public TrainingJob {
   }
 
   Pairs evaluated(const std::vector<std::uint64_t>& places, const Pulse& pulse);
+  std::vector<Fact> memory() const;
 
   const HatConfig config_;
   const HatMode mode_;
   const EnergyTrainingConfig training_;
   const HatChainConfig chains_, evaluation_;
   EnergyPhases phases_;
-  std::unique_ptr<FrozenSource> frozen_;      // all modes but synthesis
+  std::unique_ptr<FrozenSource> frozen_;       // all modes but synthesis
   std::optional<GeneratorLearner> generator_;  // synthesis
   std::unique_ptr<ChainSource> source_;        // of the bank's first pairs
   std::optional<BankShare> bank_;              // of historical pairs
 };
+
+/// Float32 numbers for each weight of a network that learns: itself and its average; what the optimiser keeps, its
+/// gradient, and the partial sums of a reduction over `owned` lanes.
+struct PerWeight {
+  explicit PerWeight(const LearningConfig& learning, std::int64_t owned) {
+    kept = 1 + (learning.average > 0 ? 1 : 0);
+    const auto& optimizer = learning.optimizer;
+    const int moments = optimizer.kind == "adam" ? 2 : optimizer.momentum > 0 ? 1 : 0;
+    learnt = moments + 1 + std::bit_width(static_cast<std::uint64_t>(owned));
+  }
+  std::int64_t kept, learnt;
+};
+
+// What a rank holds from step to step, by part: with the weights the copy that the sampler reads, with the gradients
+// their partial sums. The activations of a network's call come on top of it.
+std::vector<Fact> Hat::memory() const {
+  const auto owned = phases_.lanes().owned;
+  const auto energy = weight_count(phases_.energy().network()), generator = generator_ ? generator_->weights() : 0;
+  const PerWeight of_energy(config_.energy_learning, owned), of_generator(config_.generator_learning, owned);
+  // Data, G(Z) and chains of every lane; past pairs.
+  const std::int64_t images = (bank_ ? 4 : 3) * owned * phases_.lane_batch() * phases_.energy().image().elements();
+  const auto text = [](std::int64_t numbers) { return bytes_text(4 * static_cast<std::uint64_t>(numbers)); };
+  std::vector<Fact> facts{
+      {"weights and averages, a rank", text((of_energy.kept + 1) * energy + of_generator.kept * generator)},
+      {"moments and gradients, a rank", text(of_energy.learnt * energy + of_generator.learnt * generator)},
+      {"images of lanes, a rank", text(images)}};
+  if (bank_)
+    facts.push_back(
+        {"bank of pairs, a rank", bytes_text(static_cast<std::uint64_t>(bank_->bytes() / phases_.world().size()))});
+  return facts;
+}
 
 std::vector<Fact> Hat::facts() const {
   const auto generator_weights = generator_ ? generator_->weights() : 0;
@@ -265,15 +318,13 @@ std::vector<Fact> Hat::facts() const {
   if (generator_) facts.insert(facts.begin() + 2, {"generator weights", with_thousands(generator_weights)});
   if (frozen_) facts.push_back({"generator", frozen_->description()});
   if (chains_.pair.residual_tau > 0)
-    facts.push_back({"prior of the residual", fmt::format("||Y||^2 / (2 tau^2), tau {:.6g}", chains_.pair.residual_tau)});
+    facts.push_back(
+        {"prior of the residual", fmt::format("||Y||^2 / (2 tau^2), tau {:.6g}", chains_.pair.residual_tau)});
   if (chains_.pair.moves_latent)
     facts.push_back({"latents", fmt::format("move{}{}", chains_.sphere ? " on the sphere" : "",
                                             chains_.pair.latent_prior ? ", with their prior" : "")});
-  if (bank_) {
-    facts.push_back({"bank of pairs, all ranks", bytes_text(static_cast<std::uint64_t>(bank_->bytes()))});
-    facts.push_back({"bank of pairs, a rank",
-                     bytes_text(static_cast<std::uint64_t>(bank_->bytes() / phases_.world().size()))});
-  }
+  if (bank_) facts.push_back({"bank of pairs, all ranks", bytes_text(static_cast<std::uint64_t>(bank_->bytes()))});
+  for (auto& part : memory()) facts.push_back(std::move(part));
   return facts;
 }
 

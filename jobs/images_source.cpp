@@ -4,12 +4,21 @@
 #include "core/torch.h"
 #include "data/hdf5.h"
 #include "data/image_source.h"
+#include "data/image_store.h"
 #include "data/loader.h"
 #include "jobs/finite_source.h"
 #include "jobs/fit_image.h"
 
 namespace langrun {
 namespace {
+
+void check_size(const std::string& what, const ImageShape& found, const ImageShape& image, const char* hint) {
+  if (found == image) return;
+  throw Error(ExitCode::input,
+              fmt::format("{} is {}x{} of {} channels, the energy takes {}x{} of {}", what, found.height, found.width,
+                          found.channels, image.height, image.width, image.channels),
+              hint);
+}
 
 /// Encoded images of a folder or tar, decoded when a chain begins with them.
 class EncodedImages final : public FiniteSource {
@@ -69,12 +78,8 @@ class EncodedImages final : public FiniteSource {
         throw Error(error.code(), fmt::format("{}: {}", source_.name_of(entry), error.what()), error.hint());
       }
     }
-    if (!(fitted.shape == image_))
-      throw Error(ExitCode::input,
-                  fmt::format("{} is {}x{} of {} channels, the energy takes {}x{} of {}", source_.name_of(entry),
-                              fitted.shape.height, fitted.shape.width, fitted.shape.channels, image_.height,
-                              image_.width, image_.channels),
-                  resize_ ? "choose an energy for such images" : "--resize fits images to the energy");
+    check_size(source_.name_of(entry), fitted.shape, image_,
+               resize_ ? "choose an energy for such images" : "--resize fits images to the energy");
     return std::move(fitted.pixels);
   }
 
@@ -91,6 +96,7 @@ std::unique_ptr<FiniteSource> make_images_source(const std::filesystem::path& pa
   std::error_code ignored;
   if (std::filesystem::is_regular_file(path, ignored) && h5::looks_like_hdf5(path)) {
     if (resize) return make_resized_store_source(path.string(), image);
+    check_size(path, ImageStore::open(path, Accept::any_type).shape(), image, "--resize fits images to the energy");
     return make_store_source(path.string(), image, std::nullopt);
   }
   return std::make_unique<EncodedImages>(path, resize, image);

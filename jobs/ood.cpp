@@ -14,6 +14,8 @@
 #include "jobs/device.h"
 #include "jobs/finite_source.h"
 #include "jobs/sampled_energy.h"
+#include "jobs/scripted_energy.h"
+#include "jobs/torchscript.h"
 
 namespace langrun {
 namespace {
@@ -69,10 +71,19 @@ at::Tensor permuted_images(const at::Tensor& images, const std::vector<std::uint
   return torch::stack(permuted);
 }
 
+// Of a score the energy counts as 0 everywhere, and every AUROC would be 0.5.
+void refuse_score(const SampledEnergyConfig& energy, const ImageShape& image) {
+  const auto file = energy.file.string();
+  if (energy.file.empty() || !looks_like_torchscript(file) || !is_score(*open_scripted_energy(file, image))) return;
+  throw Error(ExitCode::usage, fmt::format("energy {} is a score: it does not say how high its energy is", file),
+              "name a module that returns energies [b]");
+}
+
 class Measure {
  public:
   Measure(const OodConfig& config, Communicator& world)
       : config_(config), device_(prepare_device(device_settings(config), world)), energy_(config.energy, device_) {
+    refuse_score(config.energy, energy_.image());
     const auto image = energy_.image();
     const auto open = [&](const std::string& path) {
       return drawn(make_images_source(path, config.resize, image), config, path);
@@ -87,7 +98,8 @@ class Measure {
   std::int64_t count(std::size_t set) const { return sets_[set].count(); }
   std::int64_t blocks(std::size_t set) const { return (count(set) + config_.call - 1) / config_.call; }
 
-  /// Energies of a block; those of the last one that fill it up are cut off.
+  /// Energies of a block; those of the last one that fill it up are cut off. Throws Error(diverged) for one that is no
+  /// number.
   std::vector<float> score(std::size_t set, std::int64_t block) {
     const torch::NoGradGuard constant;
     std::vector<std::uint64_t> numbers;
@@ -96,6 +108,10 @@ class Measure {
     const auto images = sets_[set].images(numbers).to(device_).contiguous(at::MemoryFormat::ChannelsLast);
     const auto energies = energy_.sampler().gradient(images).energy.to(torch::kCPU).contiguous();
     const auto kept = std::min(config_.call, count(set) - block * config_.call);
+    if (torch::isnan(energies.narrow(0, 0, kept)).any().item<bool>())
+      throw Error(ExitCode::diverged,
+                  fmt::format("an energy of {} is not a number", set == 0 ? config_.data : config_.sets[set - 1].name),
+                  "its weights may have diverged: use others, of a run by --at");
     return {energies.const_data_ptr<float>(), energies.const_data_ptr<float>() + kept};
   }
 

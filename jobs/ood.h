@@ -47,7 +47,8 @@ using OodProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 /// Collective, all ranks: block b of a set is scored by rank b mod R; all ranks have the result, with the same bits on
 /// any number of them. Noise, constant and permuted images are as many as those in distribution. Throws Error(input)
-/// where energy or images cannot be read, or images are of another size and `resize` is not set.
+/// where energy or images cannot be read, or images are of another size and `resize` is not set; Error(usage) where the
+/// energy is a score, which has none; Error(diverged) where one is not a number.
 OodResult measure_ood(const OodConfig& config, Communicator& world, const OodProgress& progress);
 
 }  // namespace langrun

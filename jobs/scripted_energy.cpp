@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/noise.h"
 #include "core/torch.h"
+#include "jobs/script_error.h"
 #include "jobs/torchscript.h"
 
 namespace langrun {
@@ -30,6 +31,8 @@ class ScriptedEnergy final : public Energy {
   ImageShape input() const override { return image_; }
   bool piecewise_linear() const override { return false; }  // nobody knows
 
+  bool is_score() const { return is_score_; }
+
   at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override {
     check_images(x, image_);
     if (activation.sharpness != 0)
@@ -50,10 +53,11 @@ class ScriptedEnergy final : public Energy {
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
-    throw Error(ExitCode::input, fmt::format("energy {}: {}", path_, why),
-                fmt::format("expected TorchScript that takes images [b, {}, {}, {}] in [-1, 1] and returns energies [b] "
-                            "or a score of the images' shape; --energy.size says their side",
-                            image_.channels, image_.height, image_.width));
+    throw Error(
+        ExitCode::input, fmt::format("energy {}: {}", path_, why),
+        fmt::format("expected TorchScript that takes images [b, {}, {}, {}] in [-1, 1] and returns energies [b] "
+                    "or a score of the images' shape; --energy.size says their side",
+                    image_.channels, image_.height, image_.width));
   }
 
   at::Tensor call(const at::Tensor& x) {
@@ -62,12 +66,8 @@ class ScriptedEnergy final : public Energy {
       const auto value = module_.forward({x});
       if (value.isTensor()) return value.toTensor().to(torch::kFloat32);
       reason = fmt::format("returns {}", value.tagKind());
-    } catch (const c10::Error& error) {
-      reason = script_reason(error);
-    } catch (const std::exception& error) {  // what a module itself raises
-      const std::string text = error.what();
-      const auto end = text.find_last_not_of(" \n");
-      reason = text.substr(0, end + 1).substr(text.rfind('\n', end) + 1);
+    } catch (const std::exception& error) {
+      reason = raised_reason(error);
     }
     refuse(reason);
   }
@@ -108,6 +108,11 @@ class ScriptedEnergy final : public Energy {
 
 std::shared_ptr<Energy> open_scripted_energy(const std::string& path, const ImageShape& image) {
   return std::make_shared<ScriptedEnergy>(path, image);
+}
+
+bool is_score(const Energy& energy) {
+  const auto* scripted = dynamic_cast<const ScriptedEnergy*>(&energy);
+  return scripted != nullptr && scripted->is_score();
 }
 
 }  // namespace langrun

@@ -15,4 +15,7 @@ namespace langrun {
 /// the samples of a call, or gives no gradient.
 std::shared_ptr<Energy> open_scripted_energy(const std::string& path, const ImageShape& image);
 
+/// Whether it is one of these, and a score: then nobody knows U itself.
+bool is_score(const Energy& energy);
+
 }  // namespace langrun

@@ -42,7 +42,9 @@ struct OodOptions {
 void bind(OptionTable& table, OodOptions& o) {
   table.choice("job", o.job, {"ood"}, "the command that a configuration file is of");
   table.text("run", o.run, "folder for the result; made if it is missing", Keep::transient);
-  table.text("energy", o.samples.run, "the energy: folder of a run (of any job that trains one), a file of weights, or TorchScript");
+  table.text("energy", o.samples.run,
+             "the energy: folder of a run (of any job that trains one), a file of weights, or TorchScript that returns "
+             "energies");
   table.integer("energy.size", o.samples.size, "pixels", "TorchScript: side of the images that the energy takes",
                 {0, 65536});
   table.choice("weights", o.samples.weights, {"best", "average", "raw", "initial"},

@@ -1,16 +1,44 @@
 #include "launch/hat_options.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
 #include "launch/training_options.h"
 
 namespace langrun::launch {
+namespace {
+
+/// Why a run does not use an option; empty where it does.
+std::string why_unused(const std::string& key, const HatConfig& config) {
+  constexpr std::array kOfResiduals{"residual.tau", "residual.start", "evaluation.residual-tau", "langevin.eta",
+                                    "langevin.max-norm"};
+  const bool synthesis = hat_mode(config.mode) == HatMode::synthesis;
+  const auto chains = training_chains(config);
+  if (!synthesis && (key == "pairs" || key == "bank.size" || key.starts_with("generator.")))
+    return "its generator is frozen, and --source.generator says which";
+  if (key == "bank.size" && config.pairs == "current") return "--pairs current keeps no bank";
+  if (key == "latent.eta" && !chains.pair.moves_latent) return "its latents stay where they are drawn";
+  if (!chains.pair.moves_residual && std::find(kOfResiduals.begin(), kOfResiduals.end(), key) != kOfResiduals.end())
+    return "it has no residual, and latents move by --latent.eta";
+  return "";
+}
+
+bool named(const std::vector<std::string>& arguments, const std::string& key) {
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [&](const std::string& word) { return word == "--" + key || word.starts_with("--" + key + "="); });
+}
+
+}  // namespace
 
 void bind_hat_chains(OptionTable& table, HatConfig& config) {
   table.choice("mode", config.mode, hat_mode_names(),
                "energy and generator learned together (synthesis); over a frozen generator: latent and residual move "
                "(refine), the same with a prior on the residual (retrofit), the residual alone moves (conditional), "
                "or a discriminator learns and latents move under it and their prior (ddls)");
-  table.choice("residual", config.residual, {"on", "off"},
-               "off: ablation, chains move latents and no residual");
+  table.choice("residual", config.residual, {"on", "off"}, "off: ablation, chains move latents and no residual");
   table.real("residual.tau", config.residual_tau, "pixel range [-1, 1]",
              "of the prior ||Y||^2 / (2 tau^2), which is not divided by T; 0: none; -1: the mode's own, 0.1 in "
              "retrofit and none elsewhere",
@@ -48,6 +76,21 @@ void bind_hat(OptionTable& table, HatConfig& config) {
                "those of the step");
   table.integer("bank.size", config.bank_size, "pairs", "synthesis: past pairs that are kept, over all lanes",
                 {1, 1'000'000'000});
+}
+
+void check_hat_options(const std::vector<std::string>& arguments, const OptionTable& table, const HatConfig& config) {
+  check_hat(config);  // what is wrong with a mode as a whole comes first
+  for (const auto& option : table.options()) {
+    const auto why = named(arguments, option.key) ? why_unused(option.key, config) : "";
+    if (!why.empty())
+      throw Error(ExitCode::usage,
+                  fmt::format("--{} with --mode {}{}, which does not use it: {}", option.key, config.mode,
+                              config.residual == "off" ? " --residual off" : "", why),
+                  "leave it out");
+  }
+  if (hat_mode(config.mode) == HatMode::ddls && !table.given("langevin.temperature"))
+    throw Error(ExitCode::usage, "--mode ddls needs --langevin.temperature: its discriminator is D = -H / T",
+                "1, or use --preset cifar10-ddls-small");
 }
 
 }  // namespace langrun::launch

@@ -295,11 +295,13 @@ SampleConfig resumed_samples(const SampleRequest& request, const fs::path& weigh
 
 SampleConfig configure_samples(Communicator& world, const SampleRequest& request) {
   auto resolved = request;
-  const auto config = resolve_samples(world, resolved);
+  auto config = resolve_samples(world, resolved);
   if (resolved.steps < 0)
     throw Error(ExitCode::usage,
                 fmt::format("--langevin.steps is missing: {} is a file, and does not say it", resolved.run),
                 "say how many steps");
+  // The generator's own images: the noise that residuals begin with is for steps to take away.
+  if (config.hat && resolved.steps == 0) config.hat->residual_start = 0;
   return config;
 }
 

@@ -59,7 +59,8 @@ SampleConfig resolve_samples(Communicator& world, SampleRequest& request);
 /// The same for a sampling that goes on: the energy is in `weights_file`, and chains were begun. No collective.
 SampleConfig resumed_samples(const SampleRequest& request, const std::filesystem::path& weights_file);
 
-/// resolve_samples for those who need K as well: throws Error(usage) where nobody says it.
+/// resolve_samples for those who need K as well: throws Error(usage) where nobody says it. With K = 0 a hat's residuals
+/// are 0, so that its images are the generator's.
 SampleConfig configure_samples(Communicator& world, const SampleRequest& request);
 
 }  // namespace langrun::launch

@@ -1,4 +1,5 @@
-"""Long chains of `sample`: energies and gradient magnitudes over steps, and Frechet distances along the way."""
+"""Long chains of `sample`: energies, gradient magnitudes and sizes of residuals over steps, and Frechet distances along
+the way."""
 import dataclasses
 import json
 import pathlib
@@ -10,7 +11,8 @@ from . import drawing, text
 
 MOST_STEPS = 300
 QUANTILES = (0.1, 0.25, 0.75, 0.9)
-QUANTITIES = (("energy", "Energy along the chains"), ("gradient_magnitude", "Gradient magnitude along the chains"))
+QUANTITIES = (("energy", "Energy along the chains"), ("gradient_magnitude", "Gradient magnitude along the chains"),
+              ("residual", "Size of the residual along the chains"))  # of a hat
 
 
 @dataclasses.dataclass

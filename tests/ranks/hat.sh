@@ -32,14 +32,17 @@ in_three() {
   same "$name-1" "$name-cut"
 }
 
-generator=(--generator.network sngan32 --generator.width 4 --generator.latent 8 --bank.size 60)
-from=(--source.generator "$scratch/short" --latent.eta 0.01)
-in_three synthesis '' "${generator[@]}"
+generator=(--generator.network sngan32 --generator.width 4 --generator.latent 8)
+bank=(--bank.size 60)
+source=(--source.generator "$scratch/short")
+from=("${source[@]}" --latent.eta 0.01)
+in_three synthesis '' "${generator[@]}" "${bank[@]}"
 in_three current '' "${generator[@]}" --pairs current
-in_three latents '' "${generator[@]}" --residual off
+in_three latents '' "${generator[@]}" "${bank[@]}" --residual off
+hat sphere 2 "${generator[@]}" "${bank[@]}" --latent.law sphere || fail "sphere: $(tail -n 1 "$scratch/sphere.err")"
 differ synthesis-1 current-1
 in_three refine short --mode refine "${from[@]}"
-in_three conditional short --mode conditional "${from[@]}"
+in_three conditional short --mode conditional "${source[@]}"
 in_three ddls short --mode ddls "${from[@]}" --langevin.temperature 1
 in_three refine-latents short --mode refine --residual off "${from[@]}"
 grep -q '"residual_size": [0-9.e-]*[1-9]' "$scratch/refine-1/metrics.jsonl" || fail "no size of the residual is recorded"
@@ -77,8 +80,26 @@ sampled generated.h5 1 refine-1 --view generated
 sampled residual.h5 1 refine-1 --view residual
 cmp -s "$scratch/generated.h5" "$scratch/refine-s1.h5" && fail "--view generated shows the sum"
 cmp -s "$scratch/residual.h5" "$scratch/refine-s1.h5" && fail "--view residual shows the sum"
-sampled arc.h5 1 refine-1 --interpolation 3
 sampled initial.h5 1 synthesis-1 --weights initial --langevin.steps 0
+for mode in synthesis retrofit; do
+  sampled "$mode-k0.h5" 1 "$mode-1" --langevin.steps 0
+  sampled "$mode-k0-generated.h5" 1 "$mode-1" --langevin.steps 0 --view generated
+done
+sampled arc.h5 1 refine-1 --interpolation 3
+sampled arc-k0.h5 1 refine-1 --interpolation 3 --langevin.steps 0
+sampled refine-k0.h5 1 refine-1 --langevin.steps 0
+
+# A score draws the same samples first, on any number of ranks.
+features=$source_root/share/demo/classifier.h5
+for n in 1 4; do
+  ranks "$n" "$program" score "$scratch/synthesis-$n" "$data" --features "$features" --count 80 --json "$scratch/score-$n.json" \
+    >"$scratch/out" 2>"$scratch/err" || fail "score of synthesis-$n: $(cat "$scratch/err")"
+  grep -q '"distance": [0-9.e]*[1-9]' "$scratch/score-$n.json" || fail "no distance: $(cat "$scratch/score-$n.json")"
+done
+[[ $(grep '"distance"' "$scratch/score-1.json") = $(grep '"distance"' "$scratch/score-4.json") ]] || fail "scores differ between rank counts"
+"$program" score "$scratch/synthesis-1" "$data" --features "$features" --count 80 --langevin.steps 0 --json "$scratch/score-k0.json" \
+  >"$scratch/out" 2>"$scratch/err" || fail "score of the generator: $(cat "$scratch/err")"
+[[ $(grep '"distance"' "$scratch/score-1.json") != $(grep '"distance"' "$scratch/score-k0.json") ]] || fail "steps change no score"
 
 # A folder of listed steps, stopped and taken up without the generator: the same table, with the residual's size.
 list=(--energy "$scratch/refine-1" --count 6 --call 4 --steps-list 0,4,25)
@@ -90,6 +111,59 @@ ranks 2 "$program" sample --run "$scratch/parts" --resume >"$scratch/out" 2>"$sc
 mv "$scratch/away" "$scratch/refine-1"
 cmp "$scratch/whole/chains.h5" "$scratch/parts/chains.h5" || fail "a sampling that was taken up has other chains"
 cmp "$scratch/whole/step-000000025.h5" "$scratch/parts/step-000000025.h5" || fail "a sampling that was taken up has other images"
+
+if [[ -n ${LANGRUN_PYTHON:-} ]]; then
+  "$LANGRUN_PYTHON" - "$scratch" <<'PY' || fail "files of hat runs do not hold what they should"
+import sys, h5py, numpy
+
+scratch = sys.argv[1] + "/"
+
+
+def images(name):
+    with h5py.File(scratch + name) as file:
+        return file["images"][()].astype(int)
+
+
+# Before any step a sample is the generator's image, in the modes whose residuals begin with noise too.
+for mode in ("synthesis", "retrofit"):
+    assert (images(mode + "-k0.h5") == images(mode + "-k0-generated.h5")).all(), mode
+    assert (images(mode + "-k0.h5") != images(mode + "-s1.h5")).any(), mode
+# An arc goes from one latent to the next: of rows of three the ends are the chains that plain samples begin with.
+arc, plain = images("arc-k0.h5"), images("refine-k0.h5")
+assert (arc[[0, 2, 3, 5]] == plain[[0, 1, 2, 3]]).all(), "the ends of an arc are not its latents"
+assert (arc[1] != arc[0]).any() and (arc[1] != arc[2]).any(), "the middle of an arc is an end"
+middle = numpy.abs(arc[0] - arc[2]).mean()
+assert numpy.abs(arc[1] - arc[0]).mean() < middle and numpy.abs(arc[1] - arc[2]).mean() < middle, "no way between the ends"
+
+with h5py.File(scratch + "whole/chains.h5") as file:
+    steps, residual = file["steps"][()], file["residual"][()]
+    assert residual.shape == (6, 3) and residual.shape == file["energy"].shape, residual.shape
+    assert (residual[:, 0] == 0).all(), "a refinement does not begin at Y = 0"
+    # Of the noise alone: eta sqrt(k), with eta 1e-4.
+    for column, k in enumerate(steps[1:], 1):
+        assert (residual[:, column] > 0.5e-4 * k ** 0.5).all(), residual[:, column]
+
+# Batch norm in inference mode: scale and shift are learnt, mean and variance stay 0 and 1.
+for run in ("synthesis-1", "auto-1"):
+    with h5py.File(f"{scratch}{run}/checkpoint/00000004/weights.h5") as file:
+        for part in [name for name in file if name.startswith("generator")]:
+            assert file[part].attrs["batch_norm"] in ("off", b"off"), dict(file[part].attrs)
+            found = {}
+            file[part].visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+            means = [v for k, v in found.items() if k.endswith("running_mean")]
+            variances = [v for k, v in found.items() if k.endswith("running_var")]
+            assert means and len(means) == len(variances), list(found)
+            assert all((m == 0).all() for m in means) and all((v == 1).all() for v in variances), run
+            if part == "generator":
+                norms = [k[:-len("running_mean")] + "weight" for k in found if k.endswith("running_mean")]
+                assert any((found[k] != 1).any() for k in norms), "no scale is learnt"
+
+# Every latent of the bank is on the sphere, of those that it began with too.
+with h5py.File(scratch + "sphere/checkpoint/00000004/bank-0.h5") as file:
+    norms = numpy.linalg.norm(file["bank/latents"][()], axis=1)
+    assert numpy.allclose(norms, 8 ** 0.5, rtol=1e-5), norms
+PY
+fi
 
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2
@@ -103,11 +177,14 @@ refuse() { # refuse CODE WORD OPTIONS...
 refuse 2 'source.generator is missing' --mode refine
 refuse 2 'frozen one' "${from[@]}"
 refuse 2 'residual off' --mode ddls --residual off "${from[@]}"
+refuse 2 'langevin.temperature' --mode ddls "${from[@]}"
+refuse 2 'bank.size with --mode refine' --mode refine "${from[@]}" --bank.size 60
+refuse 2 'latent.eta with --mode synthesis' "${generator[@]}" --latent.eta 0.1
 refuse 2 'mode' --mode sideways
 refuse 2 'makes 64x64' --generator.network sngan64 --generator.width 16
 refuse 3 'does not exist' --mode refine --source.generator "$scratch/nowhere"
 refuse 3 'bank-0.h5' --mode refine --source.generator "$scratch/synthesis-1/checkpoint/00000004/bank-0.h5"
-refuse 3 '64' --mode conditional "${from[@]}" --energy.network sngan64 --energy.width 16
+refuse 3 '64' --mode conditional "${source[@]}" --energy.network sngan64 --energy.width 16
 refuse 2 'source.latent' --mode refine "${from[@]}" --source.latent 9
 expect_code 2 "$program" sample --energy "$scratch/short" --view residual --out "$scratch/x.h5"
 expect_code 2 "$program" sample --energy "$scratch/refine-1" --interpolation 1 --out "$scratch/x.h5"

@@ -35,6 +35,7 @@ with h5py.File(sys.argv[1] + "/ood.h5") as file:
     try:
         from sklearn.metrics import roc_auc_score
     except ImportError:
+        print("SKIPPED in part: no scikit-learn to compare with; numpy's pairs and the unit test's constants stand")
         sys.exit(0)
     for i, entry in enumerate(result["sets"]):
         out = file[f"out-{i}"][()]
@@ -55,6 +56,7 @@ refuse() { # refuse CODE WORD OPTIONS...
   [[ ! -e $scratch/refused ]] || fail "a refused call left its folder: $*"
 }
 refuse 3 '48' --against "$scratch/large.h5"
+grep -q '^hint: --resize' "$scratch/err" || fail "another size: the hint is not --resize: $(cat "$scratch/err")"
 refuse 2 'nosuch' --synthetic nosuch
 refuse 2 'neither' --synthetic none
 refuse 3 'count asks for' --count 60 --against "$scratch/other.h5"

@@ -41,7 +41,16 @@ class Two(torch.nn.Module):
         return x[:, :2, 0, 0]
 
 
-for name, module in (("score", Score()), ("placed", Placed()), ("coupled", Coupled()), ("steps", Steps()), ("two", Two())):
+class Contrast(torch.nn.Module):
+    """Of a constant image 0 / 0."""
+
+    def forward(self, x):
+        off = (x - x[:, :, :1, :1]).flatten(1)
+        return (off.square() / off.square().mean(1, keepdim=True)).sum(1) + off.square().sum(1)
+
+
+for name, module in (("score", Score()), ("placed", Placed()), ("coupled", Coupled()), ("steps", Steps()), ("two", Two()),
+                     ("contrast", Contrast())):
     torch.jit.script(module).save(name + ".pt")
 PY
 (cd "$scratch" && "$LANGRUN_PYTHON" modules.py 2>err) || fail "cannot make TorchScript: $(tail -n 1 "$scratch/err")"
@@ -121,6 +130,16 @@ for pair in full-smooth:energy full:score full-smooth:score; do
     --energy "$scratch/${pair#*:}.pt" --energy.size 32 "${of[@]}" --langevin.steps 6 --images 0:4 --attack.kind "${pair%:*}" --attack.steps 2
   [[ ! -e $scratch/refused ]] || fail "a refused call left its folder: $pair"
 done
+
+# What has no energies to compare, and an energy that is no number.
+measure() { # measure CODE WORD OPTIONS...
+  expect_code "$1" "$program" ood --run "$scratch/refused" --data "$data" --count 20 "${@:3}"
+  [[ $(error_lines "$scratch/err") = 1 ]] || fail "not one error line: $(cat "$scratch/err")"
+  grep -q "^langrun: error: .*$2" "$scratch/err" || fail "no word of '$2': $(cat "$scratch/err")"
+  [[ ! -e $scratch/refused ]] || fail "a refused ood left its folder: $*"
+}
+measure 2 'is a score' --energy "$scratch/score.pt" --energy.size 32
+measure 4 'constant is not a number' --energy "$scratch/contrast.pt" --energy.size 32
 
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2

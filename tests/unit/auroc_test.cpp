@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/unit/weights_support.h"
 
 namespace langrun {
 namespace {
@@ -40,6 +41,16 @@ TEST(Auroc, CountsPairsWithTies) {
   EXPECT_EQ(auroc(std::vector<float>{1, 1}, std::vector<float>{1}).value, 0.5);
 }
 
+// What sklearn.metrics.roc_auc_score (scikit-learn 1.9.1) says of the same numbers.
+TEST(Auroc, IsScikitLearns) {
+  const std::vector<float> in{-3.25, -2.5, -2.5, -1.75, -1.0, -1.0, -0.5, -0.5, 0.25, 0.25, 1.5};
+  const std::vector<float> out{-2.5, -1.0, -0.5, -0.5, 0.0, 0.25, 0.25, 0.75, 1.5, 1.5, 2.25, 3.0};
+  EXPECT_NEAR(auroc(in, out).value, 0.7575757575757575, 1e-12);
+  const std::vector<float> far_in{0.1f, 0.7f, 1e30f, -1e30f, 2.5f, 2.5f, -7.0f};
+  const std::vector<float> far_out{2.5f, 0.1f, 1e30f, -3e38f, 0.7f, 0.7f, 0.69999999f, 9.0f, -7.0f};
+  EXPECT_NEAR(auroc(far_in, far_out).value, 0.5079365079365079, 1e-12);
+}
+
 TEST(Auroc, TheIntervalCoversTheTruthAsOftenAsItSays) {
   // Of two normals a distance d apart the exact value is Phi(d / sqrt 2).
   const double exact = 0.5 * std::erfc(-1.0 / std::sqrt(2.0) / std::sqrt(2.0));
@@ -62,8 +73,9 @@ TEST(Auroc, AtTheEndsTheIntervalIsNotAPoint) {
 }
 
 TEST(Auroc, RefusesNothingAndNoNumbers) {
-  EXPECT_THROW(auroc({}, std::vector<float>{1}), Error);
-  EXPECT_THROW(auroc(std::vector<float>{1}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()}), Error);
+  testing::error_of(ExitCode::input, [] { auroc({}, std::vector<float>{1}); });
+  testing::error_of(ExitCode::diverged,
+                    [] { auroc(std::vector<float>{1}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()}); });
 }
 
 }  // namespace

@@ -10,8 +10,10 @@
 #include "core/torch.h"
 #include "distributed/communicator.h"
 #include "jobs/frozen_generator.h"
+#include "jobs/latent_gradient.h"
 #include "launch/midrun_options.h"
 #include "launch/presets.h"
+#include "tests/unit/weights_support.h"
 
 namespace langrun {
 namespace {
@@ -80,7 +82,7 @@ TEST(Midrun, AConfigurationIsOfItsJob) {
 }
 
 /// Modules that Python scripts, where there is one with torch.
-class ScriptedGenerators : public testing::Test {
+class ScriptedGenerators : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const char* python = std::getenv("LANGRUN_PYTHON");
@@ -90,16 +92,20 @@ class ScriptedGenerators : public testing::Test {
     const auto command = std::string(python) + " -W ignore -c \"" + R"(
 import torch
 class G(torch.nn.Module):
-    def __init__(s, size, low):
+    def __init__(s, size, kind):
         super().__init__()
-        s.low, s.size, s.l = low, size, torch.nn.Linear(6, 3 * size * size)
+        s.kind, s.size, s.l = kind, size, torch.nn.Linear(6, 3 * size * size)
     def forward(s, z):
-        x = torch.tanh(s.l(z)).view(-1, 3, s.size, s.size)
-        return x if s.low else (x + 1) / 2
+        if s.kind == 'coupled':
+            z = z - z.mean(0)
+        x = torch.tanh(s.l(z.sign() if s.kind == 'steps' else z)).view(-1, 3, s.size, s.size)
+        if s.kind == 'detached':
+            x = x.detach()
+        return (x + 1) / 2 if s.kind == 'half' else x
 torch.manual_seed(0)
-for name, size, low in (('full', 32, True), ('half', 32, False), ('small', 16, True)):
-    torch.jit.trace(G(size, low), torch.zeros(2, 6)).save(')" +
-                         folder_ + R"(/%s.pt' % name)
+for kind, size in (('full', 32), ('half', 32), ('coupled', 32), ('detached', 32), ('steps', 32), ('small', 16)):
+    torch.jit.trace(G(size, kind), torch.randn(2, 6)).save(')" +
+                         folder_ + R"(/%s.pt' % kind)
 )" + "\" >/dev/null 2>&1";
     made_ = std::system(command.c_str()) == 0;
   }
@@ -108,10 +114,11 @@ for name, size, low in (('full', 32, True), ('half', 32, False), ('small', 16, T
     if (!made_) GTEST_SKIP() << "no Python with torch (LANGRUN_PYTHON) to make TorchScript with";
   }
 
-  static at::Tensor first_images(const SourceConfig& config) {
+  static at::Tensor first_images(const SourceConfig& config, bool differentiated = false) {
     const auto world = make_solo_communicator();
     FrozenSource source(config, false, *world);
     source.open({3, 32, 32}, 4, at::kCPU);
+    if (differentiated) check_latent_gradient(source.generator(), 4);
     return source.fresh({7, 8, 9, 10}, 3, noise_key(1, Stream::rejuvenation)).images;
   }
   static SourceConfig of(const std::string& name, std::int64_t latent, const std::string& range) {
@@ -133,12 +140,28 @@ TEST_F(ScriptedGenerators, MakeImagesInOurRange) {
 
 TEST_F(ScriptedGenerators, AreRefusedWhereTheyDoNotFit) {
   EXPECT_NO_THROW(first_images(of("full", 6, "-1:1")));
-  EXPECT_THROW(first_images(of("full", 0, "-1:1")), Error);
-  EXPECT_THROW(first_images(of("full", 7, "-1:1")), Error);
-  EXPECT_THROW(first_images(of("full", 6, "0:1")), Error);
-  EXPECT_THROW(first_images(of("half", 6, "-1:1")), Error);
-  EXPECT_THROW(first_images(of("small", 6, "-1:1")), Error);
-  EXPECT_THROW(first_images(of("none", 6, "-1:1")), Error);
+  const auto refused = [](ExitCode code, const SourceConfig& config, const std::string& word) {
+    const auto message = testing::error_of(code, [&] { first_images(config); });
+    EXPECT_NE(message.find(word), std::string::npos) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  };
+  refused(ExitCode::usage, of("full", 0, "-1:1"), "latent length of");
+  refused(ExitCode::input, of("full", 7, "-1:1"), "does not take latents [4, 7]");
+  refused(ExitCode::input, of("full", 6, "0:1"), "makes values from");
+  refused(ExitCode::input, of("half", 6, "-1:1"), "they look like 0:1");
+  refused(ExitCode::input, of("small", 6, "-1:1"), "makes images [4, 3, 16, 16]");
+  refused(ExitCode::input, of("none", 6, "-1:1"), "none.pt does not exist");
+  refused(ExitCode::input, of("coupled", 6, "-1:1"), "couples the images of a call");
+}
+
+TEST_F(ScriptedGenerators, GiveAGradientWhereLatentsMove) {
+  EXPECT_NO_THROW(first_images(of("full", 6, "-1:1"), true));
+  EXPECT_NO_THROW(first_images(of("half", 6, "0:1"), true));
+  for (const std::string name : {"detached", "steps"}) {
+    EXPECT_NO_THROW(first_images(of(name, 6, "-1:1")));
+    const auto message = testing::error_of(ExitCode::input, [&] { first_images(of(name, 6, "-1:1"), true); });
+    EXPECT_NE(message.find("gives"), std::string::npos) << message;
+  }
 }
 
 }  // namespace

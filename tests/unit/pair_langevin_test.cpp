@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/error.h"
+#include "core/noise.h"
 #include "core/torch.h"
 
 namespace langrun {
@@ -52,7 +55,8 @@ struct Recursion {
 // The step written out: first z at the old (y, z), then y at the new z.
 Recursion recursion_of(const Linear& law, const PairConfig& config) {
   const auto n = kLatent + kPixels;
-  const auto z = torch::eye(n, torch::kDouble).slice(0, 0, kLatent), y = torch::eye(n, torch::kDouble).slice(0, kLatent);
+  const auto z = torch::eye(n, torch::kDouble).slice(0, 0, kLatent),
+             y = torch::eye(n, torch::kDouble).slice(0, kLatent);
   const double t = config.temperature, wz = config.latent_eta * config.latent_eta / 2,
                wy = config.residual_eta * config.residual_eta / 2;
   // Every quantity as matrix [., n] of s and constant [.].
@@ -164,14 +168,31 @@ TEST(PairLangevin, ClipsTheResidualOfEachSample) {
   auto config = settings();
   config.steps = 1;
   config.moves_latent = false;
-  config.max_norm = 1e-3;
-  config.residual_eta = 1e-3;
-  config.temperature = 1e-6;
+  config.max_norm = 0.5;
+  // Not clipped, about twice too long, a hundred times too long: what one needs is no other's affair.
+  auto start = start_of(3);
+  start.residuals =
+      torch::tensor({0.6f, -1.1f, 0.4f, 2.0f, 3.0f, -4.0f, 150.0f, 90.0f, -200.0f}).view({3, kPixels, 1, 1});
   PairRecord record;
-  const auto pairs = run(law, config, start_of(3), noise_for(3), &record);
+  const auto pairs = run(law, config, start, noise_for(3), &record);
   EXPECT_FALSE(record.latent_magnitude.defined());
-  EXPECT_GT(record.residual_magnitude.min().item<float>(), 0.1f) << "recorded as it was, not as it was clipped";
-  EXPECT_LT(pairs.residuals.flatten(1).norm(2, 1).max().item<float>(), 1e-3 + 6e-3);
+
+  const auto slope = law.energy(law.images(start.latents) + start.residuals).gradient +
+                     start.residuals * (config.temperature / (config.residual_tau * config.residual_tau));
+  const double weight = config.residual_eta * config.residual_eta / (2 * config.temperature);
+  std::vector<double> shares;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const auto norm = weight * slope[i].norm().item<double>();
+    EXPECT_NEAR(record.residual_magnitude[i].item<double>(), norm, 1e-4 * norm) << "recorded as it was before clipping";
+    shares.push_back(std::min(1.0, config.max_norm / norm));
+    auto noise = torch::empty({kPixels, 1, 1});
+    fill_normal(noise_for(3).residual, {static_cast<std::uint64_t>(i), 0}, {noise.mutable_data_ptr<float>(), kPixels});
+    const auto wanted = start.residuals[i] - slope[i] * (weight * shares.back()) + noise * config.residual_eta;
+    EXPECT_TRUE(torch::allclose(pairs.residuals[i], wanted, 1e-5, 1e-5)) << i;
+  }
+  EXPECT_EQ(shares[0], 1);
+  EXPECT_TRUE(shares[1] > 0.1 && shares[1] < 1);
+  EXPECT_LT(shares[2], 0.05);
 }
 
 TEST(PairLangevin, GoesOnWhereItStopped) {

@@ -101,9 +101,11 @@ TEST(Presets, CarryThePublishedHatSettings) {
            {"imagenet128", "synthesis", "sngan128", 0, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
            {"imagenet128-released", "synthesis", "sngan128", 0, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
            {"imagenet128-scaled", "synthesis", "sngan128", 2048, 300000, 1e-4, "250000:1e-5", 50, 1e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
+           {"imagenet128-scaled-released", "synthesis", "sngan128", 2048, 300000, 1e-4, released_drops, 50, 5e-4, 5e-3, 50, 1e-8, 1e-3, 150, 0, 0, 0.01},
            {"cifar10-refine", "refine", "sngan32", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 350, 0, 0.25, 0},
            {"cifar10-refine-released", "refine", "sngan32", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 250, 1e-3, 1e-3, 350, 0, 0.25, 0},
-           {"celeba64-refine", "refine", "sngan64", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-6, 2e-2, 125, 0, 0, 0},
+           {"celeba64-refine", "refine", "sngan64", 0, 150000, 1e-4, "", 0, 1e-4, 5e-3, 100, 1e-4, 2e-2, 125, 0, 0, 0},
+           {"celeba64-refine-released", "refine", "sngan64", 0, 25000, 1e-5, "", 0, 1e-4, 5e-3, 100, 1e-6, 1e-3, 125, 0, 0, 0},
            {"cifar10-retrofit", "retrofit", "sngan32", 0, 100000, 1e-4, "", 0, 5e-3, 5e-3, 100, 1e-3, 1e-3, 125, 0.1, 0.1, 0.01},
            {"cifar10-retrofit-released", "retrofit", "sngan32", 0, 25000, 1e-4, "", 0, 5e-4, 1e-3, 100, 1e-3, 1e-2, 125, 0.1, 0.1, 0.01}}) {
     SCOPED_TRACE(row.name);
@@ -139,6 +141,10 @@ TEST(Presets, CarryThePublishedHatSettings) {
     EXPECT_EQ(c.bank_size, 10000);
     EXPECT_EQ(c.pairs, "historical");
     EXPECT_EQ(c.generator_learning.learning_rate, row.clip > 0 ? 5e-5 : 1e-4);
+    // Both rates fall to a tenth, in the released program to values of their own.
+    EXPECT_EQ(c.generator_learning.drops, row.drops == "250000:1e-5" ? "250000:5e-6" : row.drops);
+    EXPECT_EQ(c.generator_learning.optimizer.kind, "adam");
+    EXPECT_EQ(c.generator_learning.optimizer.epsilon, 1e-7);
     EXPECT_EQ(c.generator_learning.max_norm, 0);
     EXPECT_EQ(c.generator_learning.average, 0.9999);
   }

@@ -106,7 +106,7 @@ class ReportTest : public testing::Test {
     return folder;
   }
 
-  /// A folder as `sample` leaves it: 5 chains at steps 0, 1, 10, 100.
+  /// A folder as `sample` leaves it: 5 chains at steps 0, 1, 10, 100, of a hat with their residuals' sizes.
   fs::path make_chains(const std::string& name, float start) const {
     const auto folder = scratch_ / name;
     fs::create_directories(folder);
@@ -119,6 +119,7 @@ class ReportTest : public testing::Test {
     file.write("/steps", {4}, steps.data());
     file.write("/energy", {5, 4}, values.data());
     file.write("/gradient_magnitude", {5, 4}, values.data());
+    if (name == "hat") file.write("/residual", {5, 4}, values.data());
     file.close();
     std::ofstream(folder / "score-step-000000010.json")
         << R"({"distance": 12.5, "count": 5, "a": {"store": "x/step-000000010.h5"}, "b": {"store": "truth.h5"}})";
@@ -204,6 +205,15 @@ TEST_F(ReportTest, SeveralRunsAndChainsStandSideBySide) {
   EXPECT_NE(message.find("exists already"), std::string::npos) << message;
   EXPECT_EQ(text_of(out), text);
   EXPECT_EQ(error_of([&] { render_report(runs, {}); }).first, ExitCode::usage);
+}
+
+TEST_F(ReportTest, ResidualsOfAHatAreDrawnOverSteps) {
+  if (!can_draw()) GTEST_SKIP() << "LANGRUN_PYTHON names no Python with matplotlib";
+  const char* title = "Size of the residual along the chains";
+  const auto plain = text_of(render_report({make_chains("data", 0)}, {}));
+  EXPECT_EQ(plain.find(title), std::string::npos);
+  const auto hat = text_of(render_report({make_chains("hat", 0)}, {}));
+  expect_parts(hat, {title, "Energy along the chains"});
 }
 
 TEST_F(ReportTest, WhatIsDamagedIsSaidOnThePage) {
