@@ -1,6 +1,7 @@
 #include "core/memory_trace.h"
 
 #include <c10/core/Allocator.h>
+#include <c10/util/Logging.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -48,6 +49,19 @@ class Recorder final : public c10::MemoryReportingInfoBase {
   std::unordered_map<void*, std::int64_t> numbers_;  // of blocks that are held, by address
 };
 
+/// LibTorch's warnings are off while it lives: it has one for every block from before that is given back now.
+class WithoutWarnings {
+ public:
+  WithoutWarnings() : before_(FLAGS_caffe2_log_level) { FLAGS_caffe2_log_level = std::max(before_, kErrors); }
+  ~WithoutWarnings() { FLAGS_caffe2_log_level = before_; }
+  WithoutWarnings(const WithoutWarnings&) = delete;
+  WithoutWarnings& operator=(const WithoutWarnings&) = delete;
+
+ private:
+  static constexpr int kErrors = 2;
+  int before_;
+};
+
 double& place_of(MemoryUse& use, std::int64_t bytes) {
   return bytes < static_cast<std::int64_t>(kMappedFrom) ? use.heap : use.mapped;
 }
@@ -81,6 +95,7 @@ MemoryUse MemoryTrace::left() const {
 
 MemoryTrace trace_memory(const std::function<void()>& work) {
   const auto recorder = std::make_shared<Recorder>();
+  const WithoutWarnings silent;
   const c10::DebugInfoGuard told(c10::DebugInfoKind::PROFILER_STATE, recorder);
   work();
   return recorder->trace();
@@ -89,9 +104,10 @@ MemoryTrace trace_memory(const std::function<void()>& work) {
 MemoryTrace extrapolated(const MemoryTrace& few, std::int64_t few_images, const MemoryTrace& more,
                          std::int64_t more_images, std::int64_t images) {
   if (few.events != more.events)
-    throw Error(ExitCode::internal,
-                fmt::format("a computation on {} images takes memory {} times, on {} images {} times or in another order",
-                            few_images, few.sizes.size(), more_images, more.sizes.size()));
+    throw Error(
+        ExitCode::internal,
+        fmt::format("a computation on {} images takes memory {} times, on {} images {} times or in another order",
+                    few_images, few.sizes.size(), more_images, more.sizes.size()));
   auto trace = few;
   for (std::size_t i = 0; i < trace.sizes.size(); ++i) {
     const auto step = more.sizes[i] - few.sizes[i], apart = more_images - few_images;

@@ -165,7 +165,8 @@ std::optional<std::vector<std::byte>> LinkProbe::swap(int partner, std::span<con
   std::uint64_t given = 0;
   std::memcpy(&given, state_->in.data(), sizeof given);
   const auto first = state_->in.begin() + sizeof given;
-  return std::vector<std::byte>(first, first + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(given, kMostSwapped)));
+  return std::vector<std::byte>(first,
+                                first + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(given, kMostSwapped)));
 }
 
 }  // namespace langrun

@@ -9,12 +9,14 @@ namespace langrun {
 namespace {
 
 [[noreturn]] void refuse(const char* name) {
-  throw Error(ExitCode::internal, fmt::format("collective '{}' was asked of a pair of ranks, which adds nothing up", name));
+  throw Error(ExitCode::internal,
+              fmt::format("collective '{}' was asked of a pair of ranks, which adds nothing up", name));
 }
 
 }  // namespace
 
-PairCommunicator::PairCommunicator(LinkProbe& probe, int own, int partner) : probe_(probe), own_(own), partner_(partner) {}
+PairCommunicator::PairCommunicator(LinkProbe& probe, int own, int partner)
+    : probe_(probe), own_(own), partner_(partner) {}
 
 std::vector<std::byte> PairCommunicator::swap(const char* name, std::span<const std::byte> own) {
   auto theirs = probe_.swap(partner_, own);

@@ -22,6 +22,9 @@ namespace {
 
 constexpr std::int64_t kPictured = 64;
 
+/// The size that every built-in classifier takes.
+constexpr ImageShape kImage{3, 32, 32};
+
 struct LaneImages {
   at::Tensor images, labels;
 };
@@ -33,9 +36,9 @@ class Classify final : public TrainingJob {
         lane_batch_(langrun::lane_batch(config.training.batch, config.training.lanes)),
         device_(prepare_device(config.training, world)), reduction_(config.training, device_, world, lanes_),
         keys_(static_cast<std::uint64_t>(config.training.seed)),
-        data_(config.training, lanes_, kClassifiedImage, config.augment.flip),
+        data_(config.training, lanes_, kImage, config.augment.flip),
         learner_(classifier_of(config, data_), config.learning, config.training, device_, reduction_) {
-    if (!config.validation.data.empty()) validation_.emplace(config.validation.data, kClassifiedImage, data_.classes());
+    if (!config.validation.data.empty()) validation_.emplace(config.validation.data, kImage, data_.classes());
   }
 
   void begin_attempt(std::int64_t attempt) override {
@@ -133,7 +136,7 @@ std::vector<Fact> Classify::facts() const {
   const double ranks = world_.size();
   const double exchanged = 4.0 * static_cast<double>(learner_.weights()) * 2 * (ranks - 1) / ranks;
   std::vector<Fact> facts{
-      {"image", fmt::format("{} x {} x {}", kClassifiedImage.channels, kClassifiedImage.height, kClassifiedImage.width)},
+      {"image", fmt::format("{} x {} x {}", kImage.channels, kImage.height, kImage.width)},
       {"classes", fmt::format("{}", data_.classes().size())},
       {"classifier weights", with_thousands(learner_.weights())},
       {"training images", with_thousands(static_cast<std::int64_t>(data_.count()))},

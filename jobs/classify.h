@@ -4,15 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "core/images.h"
 #include "core/settings.h"
 #include "distributed/communicator.h"
 #include "jobs/training.h"
 
 namespace langrun {
-
-/// The size that every built-in classifier takes.
-inline constexpr ImageShape kClassifiedImage{3, 32, 32};
 
 /// Images on which a classifier is judged while it learns.
 struct ValidationConfig {

@@ -53,8 +53,8 @@ class Examination {
   }
 
   void versions() {
-    auto own = fmt::format("langrun {}, LibTorch {}, {}, HDF5 {}", config_.program, torch_version(), mpi_library_version(),
-                           h5::library_version());
+    auto own = fmt::format("langrun {}, LibTorch {}, {}, HDF5 {}", config_.program, torch_version(),
+                           mpi_library_version(), h5::library_version());
     if (const auto nccl = nccl_library_version(); !nccl.empty()) own += ", NCCL " + nccl;
     add(equal_verdict("versions", by_rank(world_, "versions", own), hosts_,
                       "start the same build everywhere: is PATH or LD_LIBRARY_PATH another there?", ExitCode::usage));
@@ -90,7 +90,8 @@ class Examination {
   void limits() {
     const auto own = process_limits();
     const auto files = numbers("open files", own.open_files), space = numbers("address space", own.address_space),
-               segment = numbers("data segment", own.data_segment), shared = numbers("shared memory", own.shared_memory);
+               segment = numbers("data segment", own.data_segment),
+               shared = numbers("shared memory", own.shared_memory);
     std::vector<LimitsReport> reports;
     for (std::size_t rank = 0; rank < hosts_.size(); ++rank)
       reports.push_back({hosts_[rank], files[rank], space[rank], segment[rank], shared[rank]});
@@ -139,8 +140,7 @@ class Examination {
     }
     std::vector<std::optional<double>> ahead{0.0};
     std::istringstream in(by_rank(world_, "clocks", own).front());
-    for (std::string word; in >> word;)
-      ahead.push_back(word == "-" ? std::nullopt : std::optional(std::stod(word)));
+    for (std::string word; in >> word;) ahead.push_back(word == "-" ? std::nullopt : std::optional(std::stod(word)));
     add(clock_verdict(ahead, hosts_, config_.thresholds));
   }
 
@@ -150,8 +150,9 @@ class Examination {
       for (const auto& finding : examine_folder(config_, world_)) add(finding);
     } catch (const Error& error) {
       add({"run folder", Health::broken, error.what(),
-           error.hint().empty() ? "it must be one folder that every rank can write, on a file system that all hosts share"
-                                : error.hint(),
+           error.hint().empty()
+               ? "it must be one folder that every rank can write, on a file system that all hosts share"
+               : error.hint(),
            error.code()});
     }
   }
@@ -169,7 +170,8 @@ class Examination {
       add(data_verdict(reports));
     } catch (const Error& error) {
       add({"data", Health::broken, error.what(),
-           error.hint().empty() ? "every rank reads the store: it must be there on every host" : error.hint(), error.code()});
+           error.hint().empty() ? "every rank reads the store: it must be there on every host" : error.hint(),
+           error.code()});
     }
   }
 
@@ -180,14 +182,16 @@ class Examination {
     std::vector<std::uint64_t> indices;
     const auto key = noise_key(1, Stream::data_order);
     for (std::uint64_t i = 0; i < std::min(kImages, store.count()); ++i)
-      indices.push_back(uniform_integer(key, {static_cast<std::uint64_t>(world_.rank()), 0}, static_cast<std::uint32_t>(i), store.count()));
+      indices.push_back(uniform_integer(key, {static_cast<std::uint64_t>(world_.rank()), 0},
+                                        static_cast<std::uint32_t>(i), store.count()));
     std::vector<std::uint8_t> images(indices.size() * store.image_bytes());
     const auto start = Clock::now();
     store.read(indices, images);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const auto shape = store.shape();
-    return fmt::format("{} {} images of {} x {} x {}, {} classes", static_cast<double>(indices.size()) / std::max(seconds, 1e-9),
-                       store.count(), shape.channels, shape.height, shape.width, store.classes().size());
+    return fmt::format("{} {} images of {} x {} x {}, {} classes",
+                       static_cast<double>(indices.size()) / std::max(seconds, 1e-9), store.count(), shape.channels,
+                       shape.height, shape.width, store.classes().size());
   }
 
   const DoctorConfig& config_;

@@ -11,16 +11,16 @@
 namespace langrun {
 
 struct DoctorConfig {
-  std::string program;        ///< version and commit, to be the same everywhere
-  std::string run;            ///< folder that the run is to have; empty: not looked at
-  std::string data;           ///< image store; empty: not looked at
+  std::string program;  ///< version and commit, to be the same everywhere
+  std::string run;      ///< folder that the run is to have; empty: not looked at
+  std::string data;     ///< image store; empty: not looked at
   std::string device = "auto";
-  std::int64_t threads = 1;   ///< of a rank
-  double limit = 10;          ///< seconds that a rank waits for one answer
-  std::int64_t rounds = 63;   ///< of pairs at most: in each, every rank is measured with one other
-  double link_bytes = 4e6;    ///< of a large message
-  double folder_bytes = 32e6; ///< that a rank writes
-  double memory_needed = 0;   ///< bytes a rank; 0: not known, also below
+  std::int64_t threads = 1;    ///< of a rank
+  double limit = 10;           ///< seconds that a rank waits for one answer
+  std::int64_t rounds = 63;    ///< of pairs at most: in each, every rank is measured with one other
+  double link_bytes = 4e6;     ///< of a large message
+  double folder_bytes = 32e6;  ///< that a rank writes
+  double memory_needed = 0;    ///< bytes a rank; 0: not known, also below
   FolderNeeds folder;
   double network_needed = 0;  ///< bytes a second that a rank sends
   DoctorThresholds thresholds;

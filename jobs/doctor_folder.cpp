@@ -98,7 +98,8 @@ class Trial {
 
   void write(FolderReport& report) {
     const auto start = Clock::now();
-    agree(world_, "write into the run folder", [&] { write_file(own(), static_cast<std::size_t>(config_.folder_bytes)); });
+    agree(world_, "write into the run folder",
+          [&] { write_file(own(), static_cast<std::size_t>(config_.folder_bytes)); });
     report.written = config_.folder_bytes;
     report.write_seconds = seconds_since(start);
   }
@@ -147,8 +148,9 @@ double free_bytes(const fs::path& folder) {
 }
 
 std::vector<FolderReport> gather(Communicator& world, const FolderReport& own) {
-  const auto texts = by_rank(world, "what ranks saw of the run folder",
-                             fmt::format("{} {} {} {} {}", own.seen, own.written, own.write_seconds, own.read_seconds, own.host));
+  const auto texts =
+      by_rank(world, "what ranks saw of the run folder",
+              fmt::format("{} {} {} {} {}", own.seen, own.written, own.write_seconds, own.read_seconds, own.host));
   std::vector<FolderReport> all;
   for (const auto& text : texts) {
     FolderReport report;

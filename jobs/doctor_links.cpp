@@ -24,7 +24,8 @@ std::vector<LinkReport> links_of(const std::vector<std::string>& texts, const st
       // Texts come in the order of ranks, so the lower one's is there first.
       const auto [link, fresh] = links.try_emplace({a, b});
       if (fresh)
-        link->second = {{hosts[static_cast<std::size_t>(a)], a}, {hosts[static_cast<std::size_t>(b)], b}, true, latency, bandwidth};
+        link->second = {
+            {hosts[static_cast<std::size_t>(a)], a}, {hosts[static_cast<std::size_t>(b)], b}, true, latency, bandwidth};
       link->second.answered = link->second.answered && answered != 0;
     }
   }

@@ -25,7 +25,8 @@ constexpr int kRounds = 7, kExchanges = 10;
 /// Messages of both ranks at once, as reductions send them.
 Link measure(NcclCommunicator& nccl, double bytes) {
   const auto fastest = [&](std::size_t count) {
-    const auto send = torch::ones({2, static_cast<std::int64_t>(count)}, torch::kCUDA), receive = torch::empty_like(send);
+    const auto send = torch::ones({2, static_cast<std::int64_t>(count)}, torch::kCUDA),
+               receive = torch::empty_like(send);
     double best = 1e9;
     for (int i = 0; i < kExchanges; ++i) {
       const auto start = std::chrono::steady_clock::now();

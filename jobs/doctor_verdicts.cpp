@@ -59,14 +59,13 @@ Finding equal_verdict(const std::string& check, const std::vector<std::string>& 
     groups[texts[rank]].push_back({hosts[rank], static_cast<int>(rank)});
   if (groups.size() == 1) return {check, Health::ok, texts.front(), {}};
   // Most are taken to be right.
-  const auto common = std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
-    return a.second.size() < b.second.size();
-  });
+  const auto common = std::max_element(groups.begin(), groups.end(),
+                                       [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
   std::vector<std::string> others;
   for (const auto& [text, ranks] : groups)
     if (text != common->first) others.push_back(fmt::format("{} has {}", ranks_text(ranks), text));
-  return {check, Health::broken, fmt::format("{}; {} others have {}", pairs_text(others), common->second.size(), common->first),
-          advice, code};
+  return {check, Health::broken,
+          fmt::format("{}; {} others have {}", pairs_text(others), common->second.size(), common->first), advice, code};
 }
 
 Finding threads_verdict(const std::vector<CoreReport>& ranks, std::int64_t threads) {
@@ -92,8 +91,11 @@ Finding threads_verdict(const std::vector<CoreReport>& ranks, std::int64_t threa
               fmt::format("{}: {} ranks of {} threads on {} cores", name, host.ranks, threads, host.cores.size()),
               "start fewer ranks or threads on a host: ranks that share a core wait for each other"};
   const auto& [name, host] = *hosts.begin();
-  return {"threads", Health::ok, fmt::format("{} ranks of {} threads on {} cores of {}{}", host.ranks, threads,
-                                             host.cores.size(), name, hosts.size() > 1 ? ", other hosts likewise" : ""), {}};
+  return {"threads",
+          Health::ok,
+          fmt::format("{} ranks of {} threads on {} cores of {}{}", host.ranks, threads, host.cores.size(), name,
+                      hosts.size() > 1 ? ", other hosts likewise" : ""),
+          {}};
 }
 
 Finding links_verdict(const std::vector<LinkReport>& links, std::int64_t all_pairs, double needed,
@@ -110,7 +112,8 @@ Finding links_verdict(const std::vector<LinkReport>& links, std::int64_t all_pai
     }
     const double latency = median(latencies), bandwidth = median(bandwidths);
     if (!latencies.empty())
-      kinds.push_back(fmt::format("{}: {:.3g} us, {}", across ? "between hosts" : "within hosts", latency * 1e6, rate_text(bandwidth)));
+      kinds.push_back(fmt::format("{}: {:.3g} us, {}", across ? "between hosts" : "within hosts", latency * 1e6,
+                                  rate_text(bandwidth)));
     for (const auto& link : links) {
       if ((link.a.host != link.b.host) != across) continue;
       const auto name = fmt::format("ranks {} on {} and {} on {}", link.a.rank, link.a.host, link.b.rank, link.b.host);
@@ -126,12 +129,15 @@ Finding links_verdict(const std::vector<LinkReport>& links, std::int64_t all_pai
   if (!silent.empty()) {
     finding.health = Health::broken;
     finding.found += fmt::format("; no answer: {}", pairs_text(silent));
-    finding.advice = "look at these hosts' network and firewall; which interfaces does MPI use (--mca btl_tcp_if_include)?";
+    finding.advice =
+        "look at these hosts' network and firewall; which interfaces does MPI use (--mca btl_tcp_if_include)?";
   } else if (!slow.empty()) {
     finding.health = Health::slow;
     finding.found += fmt::format("; slow: {}", pairs_text(slow));
-    finding.advice = needed > 0 ? fmt::format("the plan wants {} between hosts; leave these hosts out, or ask whoever runs them", rate_text(needed))
-                                : "leave these hosts out, or ask whoever runs them";
+    finding.advice =
+        needed > 0 ? fmt::format("the plan wants {} between hosts; leave these hosts out, or ask whoever runs them",
+                                 rate_text(needed))
+                   : "leave these hosts out, or ask whoever runs them";
   }
   return finding;
 }
@@ -147,16 +153,19 @@ Finding clock_verdict(const std::vector<std::optional<double>>& ahead, const std
     most = std::max(most, apart);
   }
   if (!silent.empty())
-    return {"clocks", Health::broken, fmt::format("no answer: {}", ranks_text(silent)), "look at these hosts", ExitCode::rank};
+    return {"clocks", Health::broken, fmt::format("no answer: {}", ranks_text(silent)), "look at these hosts",
+            ExitCode::rank};
   const auto found = fmt::format("{:.3g} ms apart at most", most * 1e3);
   if (off.empty()) return {"clocks", Health::ok, found, {}};
   return {"clocks", most > thresholds.clock_broken ? Health::broken : Health::slow,
           fmt::format("{}: {}", found, ranks_text(off)),
-          "have these hosts' clocks set (chrony, ntpd): files and logs carry their times, and schedulers refuse strangers' clocks",
+          "have these hosts' clocks set (chrony, ntpd): files and logs carry their times, and schedulers refuse "
+          "strangers' clocks",
           ExitCode::rank};
 }
 
-Finding limits_verdict(const std::vector<LimitsReport>& ranks, double memory_needed, const DoctorThresholds& thresholds) {
+Finding limits_verdict(const std::vector<LimitsReport>& ranks, double memory_needed,
+                       const DoctorThresholds& thresholds) {
   const double files = kOwnFiles + 2 * static_cast<double>(ranks.size());
   std::map<std::string, double> on_host;
   for (const auto& rank : ranks) ++on_host[rank.host];
@@ -171,20 +180,30 @@ Finding limits_verdict(const std::vector<LimitsReport>& ranks, double memory_nee
     least_files = std::min(least_files, rank.open_files);
     least_shared = std::min(least_shared, rank.shared_memory);
   }
-  const auto number = [](double value) { return std::isinf(value) ? std::string("unlimited") : fmt::format("{:.0f}", value); };
+  const auto number = [](double value) {
+    return std::isinf(value) ? std::string("unlimited") : fmt::format("{:.0f}", value);
+  };
   if (!few_files.empty())
     return {"limits", Health::broken,
-            fmt::format("{} open files allowed, {:.0f} wanted for {} ranks: {}", number(least_files), files, ranks.size(), ranks_text(few_files)),
+            fmt::format("{} open files allowed, {:.0f} wanted for {} ranks: {}", number(least_files), files,
+                        ranks.size(), ranks_text(few_files)),
             fmt::format("ulimit -n {:.0f} before mpirun, on every host", std::max(1024.0, files)), ExitCode::usage};
   if (!little_memory.empty())
-    return {"limits", Health::broken, fmt::format("a rank needs {} and may not have them: {}", size_text(memory_needed), ranks_text(little_memory)),
-            "ulimit -v unlimited; ulimit -d unlimited, on every host", ExitCode::usage};
+    return {
+        "limits", Health::broken,
+        fmt::format("a rank needs {} and may not have them: {}", size_text(memory_needed), ranks_text(little_memory)),
+        "ulimit -v unlimited; ulimit -d unlimited, on every host", ExitCode::usage};
   if (!little_shared.empty())
     return {"limits", Health::slow,
-            fmt::format("{} free in /dev/shm: {}", least_shared < 0 ? "nothing" : size_text(least_shared), ranks_text(little_shared)),
-            fmt::format("make it larger, {} for each rank of a host (docker: --shm-size)", size_text(thresholds.shared_memory)),
+            fmt::format("{} free in /dev/shm: {}", least_shared < 0 ? "nothing" : size_text(least_shared),
+                        ranks_text(little_shared)),
+            fmt::format("make it larger, {} for each rank of a host (docker: --shm-size)",
+                        size_text(thresholds.shared_memory)),
             ExitCode::usage};
-  return {"limits", Health::ok, fmt::format("{} open files, {} free in /dev/shm", number(least_files), size_text(least_shared)), {}};
+  return {"limits",
+          Health::ok,
+          fmt::format("{} open files, {} free in /dev/shm", number(least_files), size_text(least_shared)),
+          {}};
 }
 
 Finding memory_verdict(const std::vector<double>& available, const std::vector<std::string>& hosts, double needed) {
@@ -207,7 +226,9 @@ Finding memory_verdict(const std::vector<double>& available, const std::vector<s
   if (needed <= 0) return {"memory", Health::ok, worst + "; needs not known", "say what a rank needs with --plan"};
   worst += fmt::format(", {} needed", size_text(needed));
   if (least >= needed) return {"memory", Health::ok, worst, {}};
-  return {"memory", Health::broken, worst, "start fewer ranks on a host, or a smaller bank or lane; libraries' memory is partly shared", ExitCode::usage};
+  return {"memory", Health::broken, worst,
+          "start fewer ranks on a host, or a smaller bank or lane; libraries' memory is partly shared",
+          ExitCode::usage};
 }
 
 std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, double free, const FolderNeeds& needs,
@@ -224,12 +245,15 @@ std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, dou
     reading = std::max(reading, rank.read_seconds);
   }
   if (!blind.empty())
-    return {{"run folder", Health::broken, fmt::format("a file renamed by rank 0 was not seen within {:.3g} s: {}", limit, ranks_text(blind)),
-             "is it the same folder there? Mount it on all hosts, without long caching of names (NFS: lookupcache=positive, actimeo)",
+    return {{"run folder", Health::broken,
+             fmt::format("a file renamed by rank 0 was not seen within {:.3g} s: {}", limit, ranks_text(blind)),
+             "is it the same folder there? Mount it on all hosts, without long caching of names (NFS: "
+             "lookupcache=positive, actimeo)",
              ExitCode::storage}};
   const bool late = seen > thresholds.rename_slow;
-  findings.push_back({"run folder", late ? Health::slow : Health::ok, fmt::format("a rename is seen everywhere within {:.3g} s", seen),
-                      late ? "a restart on another host may look at old names that long; shorten caching (NFS: actimeo)" : ""});
+  findings.push_back(
+      {"run folder", late ? Health::slow : Health::ok, fmt::format("a rename is seen everywhere within {:.3g} s", seen),
+       late ? "a restart on another host may look at old names that long; shorten caching (NFS: actimeo)" : ""});
   Finding space{"free space", Health::ok, size_text(free) + " free", {}, ExitCode::storage};
   if (needs.free <= 0) {
     space.found += "; needs not known";
@@ -244,10 +268,11 @@ std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, dou
   findings.push_back(space);
   const double write = written / std::max(writing, 1e-9), read = written / std::max(reading, 1e-9);
   const bool narrow = write < needs.write;
-  findings.push_back({"disk", narrow ? Health::slow : Health::ok,
-                      fmt::format("{} written, {} read, all ranks together{}", rate_text(write), rate_text(read),
-                                  needs.write > 0 ? fmt::format("; {} wanted for checkpoints", rate_text(needs.write)) : ""),
-                      narrow ? "training will wait for checkpoints: take a faster folder, or a larger --checkpoint.every" : ""});
+  findings.push_back(
+      {"disk", narrow ? Health::slow : Health::ok,
+       fmt::format("{} written, {} read, all ranks together{}", rate_text(write), rate_text(read),
+                   needs.write > 0 ? fmt::format("; {} wanted for checkpoints", rate_text(needs.write)) : ""),
+       narrow ? "training will wait for checkpoints: take a faster folder, or a larger --checkpoint.every" : ""});
   return findings;
 }
 
@@ -259,8 +284,10 @@ Finding data_verdict(const std::vector<DataReport>& ranks) {
     hosts.push_back(rank.host);
     slowest = std::min(slowest, rank.images_a_second);
   }
-  auto finding = equal_verdict("data", summaries, hosts, "the hosts have different files of this name", ExitCode::input);
-  if (finding.health == Health::ok) finding.found += fmt::format("; {:.0f} images a second on the slowest rank", slowest);
+  auto finding =
+      equal_verdict("data", summaries, hosts, "the hosts have different files of this name", ExitCode::input);
+  if (finding.health == Health::ok)
+    finding.found += fmt::format("; {:.0f} images a second on the slowest rank", slowest);
   return finding;
 }
 

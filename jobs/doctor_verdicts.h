@@ -17,10 +17,10 @@ const char* health_name(Health health);
 
 /// One line.
 struct Finding {
-  std::string check;   ///< "versions", "links", ...
+  std::string check;  ///< "versions", "links", ...
   Health health = Health::ok;
   std::string found;
-  std::string advice;  ///< what to do; empty where all is well
+  std::string advice;              ///< what to do; empty where all is well
   ExitCode code = ExitCode::done;  ///< what the program ends with where it is broken
 };
 
@@ -78,7 +78,8 @@ struct LimitsReport {
   double open_files = 0, address_space = 0, data_segment = 0;  ///< soft limits; infinity: none
   double shared_memory = 0;                                    ///< bytes free in /dev/shm; negative: there is none
 };
-Finding limits_verdict(const std::vector<LimitsReport>& ranks, double memory_needed, const DoctorThresholds& thresholds);
+Finding limits_verdict(const std::vector<LimitsReport>& ranks, double memory_needed,
+                       const DoctorThresholds& thresholds);
 
 /// Memory of each rank's host that is available, bytes, and what a rank needs (0: not known).
 Finding memory_verdict(const std::vector<double>& available, const std::vector<std::string>& hosts, double needed);
@@ -86,7 +87,7 @@ Finding memory_verdict(const std::vector<double>& available, const std::vector<s
 /// What a rank saw of the run folder, which all could write.
 struct FolderReport {
   std::string host;
-  double seen = 0;            ///< seconds from a rename until this rank saw it; negative: it did not
+  double seen = 0;  ///< seconds from a rename until this rank saw it; negative: it did not
   double written = 0, write_seconds = 0, read_seconds = 0;  ///< bytes, seconds
 };
 struct FolderNeeds {

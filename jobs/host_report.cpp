@@ -35,7 +35,8 @@ double free_in_group() {
   for (std::string line; std::getline(groups, line);) {
     if (!line.starts_with("0::")) continue;
     // Inside a container the file names a place that may not be there; its own root then is.
-    for (const auto& folder : {std::filesystem::path("/sys/fs/cgroup" + line.substr(3)), std::filesystem::path("/sys/fs/cgroup")}) {
+    for (const auto& folder :
+         {std::filesystem::path("/sys/fs/cgroup" + line.substr(3)), std::filesystem::path("/sys/fs/cgroup")}) {
       const double most = number_in(folder / "memory.max", kNone);
       if (most < kNone) return std::max(0.0, most - number_in(folder / "memory.current", 0));
     }
@@ -91,8 +92,9 @@ LimitsReport process_limits() {
   report.address_space = soft_limit(RLIMIT_AS);
   report.data_segment = soft_limit(RLIMIT_DATA);
   struct statvfs shared {};
-  report.shared_memory =
-      statvfs("/dev/shm", &shared) == 0 ? static_cast<double>(shared.f_bavail) * static_cast<double>(shared.f_frsize) : -1;
+  report.shared_memory = statvfs("/dev/shm", &shared) == 0
+                             ? static_cast<double>(shared.f_bavail) * static_cast<double>(shared.f_frsize)
+                             : -1;
   return report;
 }
 

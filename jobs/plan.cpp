@@ -46,6 +46,7 @@ Parts begin(const TrainingConfig& training, const PlanPlace& place) {
   needs.owned = plan.owned;
   needs.lane_batch = plan.lane_batch;
   needs.gpu = plan.gpu;
+  needs.exit = place.exit_bytes;
   return parts;
 }
 

@@ -4,15 +4,15 @@
 #include <bit>
 
 #include "distributed/lanes.h"
-#include "jobs/snapshot.h"
+#include "jobs/snapshot_memory.h"
 
 namespace langrun {
 namespace {
 
 /// Batches of images that a rank's loader holds: two ahead, one being read, one in use.
 constexpr double kBatches = 4;
-/// Bytes of the pieces of weights.h5 on their way to the disk, and of copies of a slot's ages while a checkpoint is written.
-constexpr double kWeightPieces = 8 << 20, kFrozenSlot = 20;
+/// Bytes of the copies of a slot's ages while a checkpoint is written.
+constexpr double kFrozenSlot = 20;
 /// What MPI takes on a rank beside messages: its own state, and the shared memory of ranks on one host.
 constexpr double kMpi = 12 << 20;
 
@@ -37,7 +37,8 @@ MemoryUse reduction(const RankNeeds& needs) {
   const double levels = std::bit_width(static_cast<std::uint64_t>(needs.owned)) - 1;
   for (const double numbers : needs.gradients) {
     sum = sum + MemoryUse::blocks(4 * numbers, levels + 1);
-    if (needs.ranks > 1) sum.heap += 4 * numbers * static_cast<double>(needs.ranks - 1) / static_cast<double>(needs.ranks);
+    if (needs.ranks > 1)
+      sum.heap += 4 * numbers * static_cast<double>(needs.ranks - 1) / static_cast<double>(needs.ranks);
   }
   return sum;
 }
@@ -58,7 +59,8 @@ MemoryUse bank_snapshot(const RankNeeds& needs) {
   const double room = std::max(0.0, bank / 10 - pieces - latents);
   const double drawn = static_cast<double>(needs.owned * needs.lane_batch) * static_cast<double>(needs.banks.size());
   const double kept = std::min(room, drawn * largest_slot);
-  return MemoryUse{pieces + latents + rows * kFrozenSlot, 0} + (room < static_cast<double>(kMappedFrom) ? MemoryUse{kept, 0} : MemoryUse{0, kept});
+  return MemoryUse{pieces + latents + rows * kFrozenSlot, 0} +
+         (room < static_cast<double>(kMappedFrom) ? MemoryUse{kept, 0} : MemoryUse{0, kept});
 }
 
 // Chains of a panel's images in lane-shaped calls, their starts, both joined, and each panel as plain numbers.
@@ -68,18 +70,18 @@ MemoryUse pictures(const RankNeeds& needs) {
   const auto shown = MemoryUse::blocks(panel, needs.panels + 1);
   if (!needs.pictures_of_chains) return shown;
   const double made = calls * lane_bytes(needs);
-  return largest(shown, MemoryUse::blocks(lane_bytes(needs), 2 * calls) + MemoryUse::blocks(made) +
-                            MemoryUse::blocks(panel, 3));
+  return largest(
+      shown, MemoryUse::blocks(lane_bytes(needs), 2 * calls) + MemoryUse::blocks(made) + MemoryUse::blocks(panel, 3));
 }
 
 MemoryUse lane_images(const RankNeeds& needs, double each) {
   return MemoryUse::blocks(lane_bytes(needs), each * static_cast<double>(needs.owned));
 }
 
-double bank_bytes(const RankNeeds& needs) {
-  double bytes = 0;
-  for (const auto& bank : needs.banks) bytes += bank_of_rank(bank, needs).total();
-  return bytes;
+MemoryUse banks(const RankNeeds& needs) {
+  MemoryUse sum;
+  for (const auto& bank : needs.banks) sum = sum + bank_of_rank(bank, needs);
+  return sum;
 }
 
 MemoryUse without_negative(const MemoryUse& use) { return {std::max(0.0, use.heap), std::max(0.0, use.mapped)}; }
@@ -108,7 +110,7 @@ RankMemory memory_of(const RankNeeds& needs) {
 
   const double loader = kBatches * lane_bytes(needs) / 4 * static_cast<double>(needs.owned);
   const auto spare = bank_snapshot(needs);
-  const double weights_copied = needs.copies.total() + kWeightPieces;
+  const double weights_copied = needs.copies.total() + static_cast<double>(kMostPieceMemory);
   RankMemory memory;
   const auto add = [&](const char* name, double bytes, bool on_gpu = false) {
     if (bytes > 0) memory.parts.push_back({name, bytes, on_gpu});
@@ -118,10 +120,14 @@ RankMemory memory_of(const RankNeeds& needs) {
   add("optimiser", needs.optimizer.total(), needs.gpu);
   add("gradients exchanged", reduction(needs).total());
   add("sampler", needs.gpu ? needs.gpu_sampler.total() : needs.sampler, needs.gpu);
-  add(kBankPart, bank_bytes(needs));
+  add(kBankPart, banks(needs).total());
   add("images of a step", images.total() + loader, needs.gpu);
   add("activations", beside.total(), needs.gpu);
   add("checkpoint", spare.total() + weights_copied);
+  // By then what was mapped is given back, and what the heap had is still there.
+  const auto mapped = banks(needs).mapped + most.mapped + spare.mapped + needs.weights.mapped + needs.optimizer.mapped +
+                      needs.copies.mapped + reduction(needs).mapped;
+  add("libraries, at the end", needs.exit - mapped);
   memory.other_ranks_less = weights_copied + most.total() - others.total();
   return memory;
 }

@@ -20,11 +20,12 @@ struct RankNeeds {
   ImageShape image;
   std::int64_t ranks = 1, lanes = 1, owned = 1, lane_batch = 1;
 
-  double libraries = 0;   ///< bytes of the program and its libraries, once they have computed
-  MemoryUse weights;      ///< with averages, and of networks that do not learn
+  double exit = 0;       ///< more of them as the program ends
+  double libraries = 0;  ///< bytes of the program and its libraries, once they have computed
+  MemoryUse weights;     ///< with averages, and of networks that do not learn
   MemoryUse optimizer;
-  MemoryUse copies;       ///< of both, in a checkpoint
-  double sampler = 0;     ///< bytes
+  MemoryUse copies;               ///< of both, in a checkpoint
+  double sampler = 0;             ///< bytes
   std::vector<double> gradients;  ///< numbers of each network that learns
   std::vector<BankNeeds> banks;
 

@@ -9,7 +9,6 @@
 
 #include "core/adversarial.h"
 #include "core/networks/autoencoder.h"
-#include "core/tiles/engine.h"
 #include "core/torch.h"
 #include "core/updates.h"
 #include "jobs/autoencoder_learner.h"
@@ -20,24 +19,29 @@
 namespace langrun {
 namespace {
 
-/// A training of one lane on this processor, whatever the real one is: nobody else has to be there. Rates are 0, so
-/// that random weights stay what they are.
+/// A training of one lane on this processor, in fp32, whatever the real one is.
+TrainingConfig alone(TrainingConfig training) {
+  training.lanes = 1;
+  training.device = "cpu";
+  training.precision = "fp32";
+  training.reduction = "tree";
+  return training;
+}
+
+/// What such a training needs around it: nobody else has to be there.
 struct Rehearsal {
-  explicit Rehearsal(const TrainingConfig& real) : training(real) {
-    training.lanes = 1;
-    training.device = "cpu";
-    training.reduction = "tree";
+  explicit Rehearsal(const TrainingConfig& real)
+      : lane_images(langrun::lane_batch(real.batch, real.lanes)), training(alone(real)) {
     prepare_device(training, *world);
-    lane_images = langrun::lane_batch(real.batch, real.lanes);
   }
 
+  std::int64_t lane_images;
   TrainingConfig training;
-  std::int64_t lane_images = 1;
   std::unique_ptr<Communicator> world = make_solo_communicator();
-  Lanes lanes{1, 0, 1};
-  Reduction reduction{training, at::kCPU, *world, lanes};
+  Reduction reduction{training, at::kCPU, *world, Lanes{1, 0, 1}};
 };
 
+/// Rates of 0, so that random weights stay what they are.
 LearningConfig without_rates(LearningConfig learning) {
   learning.learning_rate = 0;
   learning.drops.clear();
@@ -78,12 +82,19 @@ std::unique_ptr<Learner> rehearse(LearnerCost& cost, const Rehearsal& rehearsal,
   const auto few = std::min<std::int64_t>(rehearsal.lane_images, kTracedImages);
   add(*learner, few);
   cost.optimizer = trace_memory(finish).left();
-  cost.pass = trace_for(rehearsal.lane_images, [&](std::int64_t n) { add(*learner, n); }, finish).peak();
+  cost.pass = trace_for(
+                  rehearsal.lane_images, [&](std::int64_t n) { add(*learner, n); }, finish)
+                  .peak();
   cost.update_seconds = seconds_of([&] { add(*learner, few); }) / static_cast<double>(few);
   cost.apply = trace_memory(finish).peak();
   cost.copies = memory_of(parts(*learner));
   return learner;
 }
+
+/// Images that a frozen network's pass takes at a time, at most: more of them hold nothing more.
+constexpr std::int64_t kMostInGroup = 16;
+/// The size that every built-in classifier takes.
+constexpr ImageShape kClassifiedImage{3, 32, 32};
 
 /// Identities of n chains.
 ChainNoise noise_for(std::int64_t n) {
@@ -106,7 +117,7 @@ void add_sampler(EnergyCost& cost, const EnergyTrainingConfig& config, const Reh
   }
   const auto& image = cost.image;
   const auto threads = rehearsal.training.threads;
-  const auto n = std::min(rehearsal.lane_images, threads * tiles::images_in_group(image.height * image.width));
+  const auto n = std::min(rehearsal.lane_images, threads * kMostInGroup);
   const auto x = noise_images(n, image);
   LangevinConfig one_step = config.langevin;
   one_step.steps = 1;
@@ -227,9 +238,8 @@ FrozenGeneratorCost frozen_cost(FrozenSource& source, const TrainingConfig& trai
                                 bool moves_latent) {
   const Rehearsal rehearsal(training);
   FrozenGeneratorCost cost;
-  cost.state = trace_memory([&] {
-                 source.open(image, std::min(rehearsal.lane_images, kTracedImages), at::kCPU);
-               }).left();
+  cost.state =
+      trace_memory([&] { source.open(image, std::min(rehearsal.lane_images, kTracedImages), at::kCPU); }).left();
   auto& generator = source.generator();
   cost.latent = generator.latent_length();
   std::vector<WeightsPart> parts;
@@ -253,7 +263,9 @@ LearnerCost classifier_cost(const ClassifyConfig& config) {
         return std::make_unique<ClassifierLearner>(config.classifier, learning, rehearsal.training, at::kCPU,
                                                    rehearsal.reduction);
       },
-      [&](ClassifierLearner& learns, std::int64_t n) { learns.add_lane(images.narrow(0, 0, n), labels.narrow(0, 0, n)); },
+      [&](ClassifierLearner& learns, std::int64_t n) {
+        learns.add_lane(images.narrow(0, 0, n), labels.narrow(0, 0, n));
+      },
       [](const ClassifierLearner& learns) { return learns.parts(); });
   cost.weights = static_cast<double>(learner->weights());
   if (config.adversarial.steps == 0) return cost;
@@ -275,8 +287,7 @@ LearnerCost autoencoder_cost(const AutoencoderConfig& config, std::int64_t pictu
   at::Tensor images;
   const auto latents = torch::randn({std::min(rehearsal.lane_images, kTracedImages), kLatentMap});
   const auto learner = rehearse<AutoencoderLearner>(
-      cost, rehearsal,
-      [&] { return std::make_unique<AutoencoderLearner>(still, at::kCPU, rehearsal.reduction); },
+      cost, rehearsal, [&] { return std::make_unique<AutoencoderLearner>(still, at::kCPU, rehearsal.reduction); },
       [&](AutoencoderLearner& learns, std::int64_t n) {
         if (!images.defined()) images = noise_images(n, learns.image());
         learns.add_lane(images.narrow(0, 0, n), latents.narrow(0, 0, n));
@@ -286,7 +297,8 @@ LearnerCost autoencoder_cost(const AutoencoderConfig& config, std::int64_t pictu
   cost.weights = static_cast<double>(learner->weights());
   // Pictures are not cut into lanes.
   const auto some = noise_images(kTracedImages, cost.image);
-  const auto shown = trace_for(pictured, [&](std::int64_t n) { learner->decode(learner->encode(some.narrow(0, 0, n))); });
+  const auto shown =
+      trace_for(pictured, [&](std::int64_t n) { learner->decode(learner->encode(some.narrow(0, 0, n))); });
   cost.pass = largest(cost.pass, shown.peak());
   return cost;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "core/memory_trace.h"
+#include "core/networks/batch_norm.h"
 #include "jobs/autoencoder.h"
 #include "jobs/classify.h"
 #include "jobs/energy_training.h"
@@ -18,12 +19,12 @@ namespace langrun {
 /// A network that learns, on one rank.
 struct LearnerCost {
   ImageShape image;
-  double weights = 0;   ///< numbers that learn
-  MemoryUse state;      ///< weights, buffers and their average
+  double weights = 0;  ///< numbers that learn
+  MemoryUse state;     ///< weights, buffers and their average
   MemoryUse optimizer;
-  MemoryUse pass;       ///< the most that one lane's loss and gradients hold beside the lane's images
-  MemoryUse apply;      ///< the most while mean gradients are applied
-  MemoryUse copies;     ///< of all that a checkpoint has of it
+  MemoryUse pass;             ///< the most that one lane's loss and gradients hold beside the lane's images
+  MemoryUse apply;            ///< the most while mean gradients are applied
+  MemoryUse copies;           ///< of all that a checkpoint has of it
   double update_seconds = 0;  ///< of one image's loss and gradients, measured here
 };
 
@@ -38,8 +39,8 @@ struct EnergyCost : LearnerCost {
 /// A generator that learns.
 struct GeneratorCost : LearnerCost {
   std::int64_t latent = 0;
-  MemoryUse images;     ///< the most that a lane's images hold without a graph
-  MemoryUse in_latents; ///< with one, and back into the latents
+  MemoryUse images;      ///< the most that a lane's images hold without a graph
+  MemoryUse in_latents;  ///< with one, and back into the latents
 };
 
 /// A generator that does not.
@@ -49,8 +50,8 @@ struct FrozenGeneratorCost {
 };
 
 /// All of these set the number of threads, as the job itself would. `config.training.batch` and `lanes` give a lane's
-/// images; `measure_seconds`: how long chains are timed, 0: one call. Networks are made with random weights; at most kTracedImages images, or one group of a pass, are computed.
-/// Throw Error(usage) for settings that no network has.
+/// images; `measure_seconds`: how long chains are timed, 0: one call. Networks are made with random weights; at most
+/// kTracedImages images, or one group of a pass, are computed. Throw Error(usage) for settings that no network has.
 EnergyCost energy_cost(const EnergyTrainingConfig& config, std::unique_ptr<FrozenPrior> prior, double measure_seconds);
 GeneratorCost generator_cost(const GeneratorConfig& generator, const LearningConfig& learning, BatchNormUse use,
                              const TrainingConfig& training, const ImageShape& image, bool moves_latent);

@@ -9,15 +9,15 @@ namespace langrun {
 /// What a step's time follows from. Left out: one rank waiting for another that is slower, and what of the exchange
 /// hides behind the backward pass.
 struct ScalingModel {
-  double gradient_seconds = 0;  ///< of one image's Langevin step on one rank
-  double update_seconds = 0;    ///< of one image's updates on one rank
-  double chain_steps = 0;       ///< Langevin steps of a training step for each image of the batch
-  double weights = 0;           ///< float32 numbers that ranks add
-  double network = 1.25e9;      ///< bytes a second that a rank sends while all do
-  double latency = 1e-5;        ///< seconds a message
-  double disk = 1e9;            ///< bytes a second, of all ranks together
-  double bank_bytes = 0;        ///< of a checkpoint, for each image of the batch: what grows with it
-  double fixed_bytes = 0;       ///< of a checkpoint, on any number of ranks: weights and optimiser
+  double gradient_seconds = 0;          ///< of one image's Langevin step on one rank
+  double update_seconds = 0;            ///< of one image's updates on one rank
+  double chain_steps = 0;               ///< Langevin steps of a training step for each image of the batch
+  double weights = 0;                   ///< float32 numbers that ranks add
+  double network = 1.25e9;              ///< bytes a second that a rank sends while all do
+  double latency = 1e-5;                ///< seconds a message
+  double disk = 1e9;                    ///< bytes a second, of all ranks together
+  double bank_bytes = 0;                ///< of a checkpoint, for each image of the batch: what grows with it
+  double fixed_bytes = 0;               ///< of a checkpoint, on any number of ranks: weights and optimiser
   std::int64_t checkpoint_every = 500;  ///< steps
 };
 

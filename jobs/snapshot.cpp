@@ -4,17 +4,9 @@
 
 #include "core/torch.h"
 #include "jobs/bank_file.h"
+#include "jobs/snapshot_memory.h"
 
 namespace langrun {
-namespace {
-
-constexpr std::size_t kMostPieceMemory = 8 << 20, kLeastPieceMemory = 128 << 10;
-
-}  // namespace
-
-std::size_t piece_memory(std::size_t bank_bytes) {
-  return std::clamp(bank_bytes / 40, kLeastPieceMemory, kMostPieceMemory);
-}
 
 SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes) {
   std::size_t bank = 0, latents = 0, rows = 0;

@@ -28,8 +28,6 @@ struct SnapshotMemory {
   std::int64_t spare_rows = 0;  ///< rows that may be kept aside
 };
 SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes);
-/// Its pieces, of lanes of so many bytes.
-std::size_t piece_memory(std::size_t bank_bytes);
 
 /// Weights, copied, and lanes of a bank, copied on write.
 class StateSnapshot final : public Snapshot {

@@ -39,11 +39,14 @@ void bind(OptionTable& table, DoctorOptions& o) {
   table.text("plan", o.plan, "what the job needs: a file of `langrun plan --json`");
   table.choice("device", c.device, {"auto", "cpu", "cuda"}, "where the job is to compute");
   table.integer("threads", c.threads, "threads", "compute threads per rank", {1, 1024});
-  table.real("limit", c.limit, "seconds", "that a rank waits for another's answer, or for a file to be seen", {0.1, 3600});
+  table.real("limit", c.limit, "seconds", "that a rank waits for another's answer, or for a file to be seen",
+             {0.1, 3600});
   table.integer("rounds", c.rounds, "rounds",
-                "of pairs at most; in each every rank is measured with one other, so that 63 see all pairs of 64 ranks", {1, 1 << 16});
+                "of pairs at most; in each every rank is measured with one other, so that 63 see all pairs of 64 ranks",
+                {1, 1 << 16});
   table.real("link-megabytes", o.link_megabytes, "MB", "of a large message between two ranks", {0.001, 1000});
-  table.real("folder-megabytes", o.folder_megabytes, "MB", "that a rank writes into the run folder and reads", {0.001, 1e6});
+  table.real("folder-megabytes", o.folder_megabytes, "MB", "that a rank writes into the run folder and reads",
+             {0.001, 1e6});
   table.real("memory", o.memory, "GB", "that a rank needs; 0: as --plan says, or not known", {0});
   table.real("free", o.free, "GB", "that the run folder needs; 0: as --plan says, or not known", {0});
   table.real("disk", o.disk, "GB/s", "that all ranks together have to write; 0: likewise", {0});
@@ -59,7 +62,8 @@ void take_plan(DoctorOptions& o, int ranks) {
     const auto plan = Json::parse(text);
     auto& c = o.config;
     if (plan.at("ranks").get<int>() != ranks)
-      throw Error(ExitCode::usage, fmt::format("{} is a plan of {} ranks, and here are {}", o.plan, plan.at("ranks").get<int>(), ranks),
+      throw Error(ExitCode::usage,
+                  fmt::format("{} is a plan of {} ranks, and here are {}", o.plan, plan.at("ranks").get<int>(), ranks),
                   "start as many, or plan anew");
     c.memory_needed = plan.at("host_bytes").get<double>();
     const auto& checkpoint = plan.at("checkpoint");
@@ -85,7 +89,8 @@ void settle(DoctorOptions& o, int ranks) {
   if (o.free > 0) c.folder.free = o.free * 1e9;
   if (o.disk > 0) c.folder.write = o.disk * 1e9;
   if (o.network > 0) c.network_needed = o.network * 1e9;
-  if (!o.json.empty() && fs::exists(o.json)) throw Error(ExitCode::usage, fmt::format("{} exists", o.json), "name a new file");
+  if (!o.json.empty() && fs::exists(o.json))
+    throw Error(ExitCode::usage, fmt::format("{} exists", o.json), "name a new file");
 }
 
 void print_finding(const Finding& finding) {
@@ -101,8 +106,11 @@ std::string json_of(const std::vector<Finding>& findings, int ranks) {
                       {"verdict", health_name(finding.health)},
                       {"found", finding.found},
                       {"advice", finding.advice}});
-  const Json json{{"langrun", version()}, {"commit", commit()}, {"ranks", ranks},
-                  {"exit", static_cast<int>(exit_code(findings))}, {"checks", checks}};
+  const Json json{{"langrun", version()},
+                  {"commit", commit()},
+                  {"ranks", ranks},
+                  {"exit", static_cast<int>(exit_code(findings))},
+                  {"checks", checks}};
   return json.dump(2) + "\n";
 }
 

@@ -1,13 +1,20 @@
 // langrun plan
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <map>
 
 #include "core/error.h"
+#include "core/memory_trace.h"
 #include "core/nearest.h"
 #include "data/durable.h"
 #include "data/image_store.h"
@@ -33,7 +40,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSummary =
-    "What a training job would need, without running it: memory a rank, exchange, checkpoints, and with a speed given or "
+    "What a training job would need, without running it: memory a rank, exchange, checkpoints, and with a speed given "
+    "or "
     "measured steps a day and scaling to 1024 ranks. Takes the options of JOB itself, too.";
 constexpr double kMeasureSeconds = 3;
 
@@ -50,15 +58,39 @@ void bind_plan(OptionTable& table, PlanOptions& o) {
   table.integer("ranks", o.ranks, "ranks", "that the job is to run on", {1, 1 << 16}, Keep::transient);
   table.integer("images", o.images, "images", "of the training set, where the bank has a slot for each; or --data", {0},
                 Keep::transient);
-  table.real("throughput", o.throughput, "image-steps/s",
-             "Langevin steps of one image that a rank makes in a second (of classify and autoencoder: images); 0: not known",
-             {0}, Keep::transient);
+  table.real(
+      "throughput", o.throughput, "image-steps/s",
+      "Langevin steps of one image that a rank makes in a second (of classify and autoencoder: images); 0: not known",
+      {0}, Keep::transient);
   table.flag("measure", o.measure, "measure it on this machine, in a few seconds", Keep::transient);
   table.real("network", o.network, "GB/s", "that a rank sends while all ranks do", {1e-6, 1e6}, Keep::transient);
   table.real("latency", o.latency, "microseconds", "of one message", {0, 1e9}, Keep::transient);
   table.real("disk", o.disk, "GB/s", "that all ranks together write", {1e-6, 1e6}, Keep::transient);
   table.text("json", o.json, "file for the plan, as JSON; must not exist", Keep::transient);
   table.text("plot", o.plot, "file for the scaling curves, as PNG; must not exist; wants a speed", Keep::transient);
+}
+
+/// What LibTorch's libraries take more as a program ends, when their destructors touch pages that nobody had needed:
+/// the largest size of this program where it computes nothing, over what it has before it computes anything. 0 where
+/// that cannot be found out. To be called before anything is computed, since a new process counts as large as its
+/// parent.
+double exit_bytes() {
+  const double now = resident_bytes();
+  std::string program = fs::read_symlink("/proc/self/exe").string(), option = "--version";
+  char* arguments[] = {program.data(), option.data(), nullptr};
+  // No launcher's: it runs alone.
+  char* environment[] = {nullptr};
+  posix_spawn_file_actions_t silent;
+  posix_spawn_file_actions_init(&silent);
+  posix_spawn_file_actions_addopen(&silent, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  const int failed = posix_spawn(&child, program.c_str(), &silent, nullptr, arguments, environment);
+  posix_spawn_file_actions_destroy(&silent);
+  if (failed != 0) return 0;
+  int status = 0;
+  rusage usage{};
+  if (wait4(child, &status, 0, &usage) != child || status != 0) return 0;
+  return std::max(0.0, static_cast<double>(usage.ru_maxrss) * 1024 - now);
 }
 
 void check_new(const std::string& path) {
@@ -124,7 +156,7 @@ int plan_with(Call& call, const std::string& job, void (*bind)(OptionTable&, Con
     if (call.world.rank() != 0) return;
     check(options);
     const auto& training = config.training;
-    PlanPlace place{options.ranks, options.images, options.measure ? kMeasureSeconds : 0};
+    PlanPlace place{options.ranks, options.images, exit_bytes(), options.measure ? kMeasureSeconds : 0};
     if (!training.data.empty())
       place.images = static_cast<std::int64_t>(ImageStore::open(training.data, Accept::any_type).count());
     const auto alone = make_solo_communicator();
@@ -159,7 +191,8 @@ std::vector<std::string> job_names() {
 int without_job(Call& call) {
   PlanOptions options;
   OptionTable table("plan");
-  table.positional("JOB", options.job, fmt::format("{}; `langrun plan JOB --help` lists its options, too", fmt::join(job_names(), ", ")));
+  table.positional("JOB", options.job,
+                   fmt::format("{}; `langrun plan JOB --help` lists its options, too", fmt::join(job_names(), ", ")));
   bind_plan(table, options);
   table.parse(call.arguments);
   if (answer_questions(call, table, kSummary)) return 0;
@@ -175,8 +208,9 @@ int run_plan(Call& call) {
   if (found == jobs().end()) {
     const auto names = job_names();
     const auto close = nearest(job, names);
-    throw Error(ExitCode::usage, fmt::format("langrun plan knows no job '{}'", job),
-                close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
+    throw Error(
+        ExitCode::usage, fmt::format("langrun plan knows no job '{}'", job),
+        close.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", close));
   }
   return found->second(call);
 }

@@ -25,14 +25,6 @@ const char* bf16_products();
 /// Sum of squares of `count` values, always in the same order on one kind of processor.
 float squared_norm(const float* values, std::size_t count);
 
-/// Images that a pass takes at a time, at most. Enough for the products of the smallest maps to have 64 rows, the size
-/// for which weights are worth fetching; of large images few, since a pass keeps all maps of its group (biggan224:
-/// 200 MB an image).
-inline std::int64_t images_in_group(std::int64_t pixels) {
-  constexpr std::int64_t kMost = 16;
-  return std::clamp<std::int64_t>(8 * 128 * 128 / pixels, 2, kMost);
-}
-
 /// Energies and gradients of a batch, image groups at a time, on all threads of the process. The tensors it returns are
 /// its own and are written over by the next call, so that a step of a chain allocates nothing.
 template <class Pass>
@@ -51,7 +43,7 @@ class Groups {
     const std::int64_t threads = at::get_num_threads();
     while (static_cast<std::int64_t>(passes_.size()) < threads) passes_.push_back(make());
     // A sample's bits depend neither on its group nor on its place there, so the split may follow the threads.
-    const auto group = std::min((batch + threads - 1) / threads, images_in_group(x.size(2) * x.size(3)));
+    const auto group = std::min((batch + threads - 1) / threads, most(x.size(2) * x.size(3)));
     const float* images = x.const_data_ptr<float>();
     float* energy = results_.energy.mutable_data_ptr<float>();
     float* gradient = results_.gradient.mutable_data_ptr<float>();
@@ -68,6 +60,10 @@ class Groups {
   }
 
  private:
+  static constexpr std::int64_t kMost = 16;
+  // Enough for the products of the smallest maps to have 64 rows, the size for which weights are worth fetching; of
+  // large images few, since a pass keeps all maps of its group (biggan224: 200 MB an image).
+  static std::int64_t most(std::int64_t pixels) { return std::clamp<std::int64_t>(8 * 128 * 128 / pixels, 2, kMost); }
   std::vector<std::unique_ptr<Pass>> passes_;
   EnergyGradient results_;
 };

@@ -1,5 +1,7 @@
 // The model behind `plan`: traces played for more images, memory over phases, times over ranks. What it says of whole
 // runs is held against real ones by tests/ranks/plan.sh.
+#include "jobs/plan.h"
+
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -7,7 +9,6 @@
 #include "core/networks/energy.h"
 #include "core/torch.h"
 #include "core/updates.h"
-#include "jobs/plan.h"
 #include "jobs/plan_memory.h"
 #include "jobs/plan_scaling.h"
 
@@ -21,7 +22,7 @@ TEST(MemoryTrace, SeesWhatIsHeldAtOnce) {
   at::Tensor kept;
   const auto trace = trace_memory([&] {
     { const auto gone = torch::ones({1024, 256}); }  // 1 MiB
-    kept = torch::ones({2048, 256});                  // 2 MiB
+    kept = torch::ones({2048, 256});                 // 2 MiB
     const auto beside = torch::ones({1024, 256});
   });
   EXPECT_DOUBLE_EQ(trace.peak().heap, 3 * kMiB);
@@ -46,7 +47,8 @@ TEST(MemoryTrace, ALaneOfManyImagesFromTwoOfFew) {
     config.width = 16;
     const auto energy = make_energy(config, 1);
     const auto image = energy->input();
-    const auto data = torch::rand({20, image.channels, image.height, image.width}).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto data =
+        torch::rand({20, image.channels, image.height, image.width}).contiguous(at::MemoryFormat::ChannelsLast);
     const auto pass = [&](std::int64_t n) {
       energy_lane_gradients(*energy, data.narrow(0, 0, n), data.narrow(0, 0, n), 1);
       energy->zero_grad(true);
@@ -192,7 +194,8 @@ TEST(Plan, CountsWhatLearnsAndIsWritten) {
   EXPECT_EQ(plan.image_steps, 3 * 64);
   double weights = 0;
   for (const auto& weight : make_energy(config.energy, 1)->parameters()) weights += static_cast<double>(weight.numel());
-  for (const auto& weight : make_generator(config.generator, 1)->parameters()) weights += static_cast<double>(weight.numel());
+  for (const auto& weight : make_generator(config.generator, 1)->parameters())
+    weights += static_cast<double>(weight.numel());
   EXPECT_EQ(plan.weights, weights);
   EXPECT_NEAR(plan.exchanged_bytes(4), 6 * weights, 1);
   // Images, latents of 128 and two ages; weights, averages and Adam's two moments of each.
