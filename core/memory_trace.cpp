@@ -138,10 +138,13 @@ double bytes_in_use() {
 #endif
 }
 
-double resident_bytes() {
+void give_back_unused() {
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif
+}
+
+double resident_bytes() {
   std::ifstream status("/proc/self/statm");
   double all = 0, resident = 0;
   status >> all >> resident;

@@ -59,7 +59,9 @@ constexpr std::int64_t kTracedImages = 3;
 /// Bytes that this process has taken from the C library and not given back, by whatever part of it; 0 where the C
 /// library does not say.
 double bytes_in_use();
-/// Bytes of this process's memory that are resident now, once what the C library holds unused was given back.
+/// Bytes of this process's memory that are resident now.
 double resident_bytes();
+/// Gives back what the C library holds and nobody uses, for such a look at the rest.
+void give_back_unused();
 
 }  // namespace langrun

@@ -47,6 +47,7 @@ Parts begin(const TrainingConfig& training, const PlanPlace& place) {
   needs.lane_batch = plan.lane_batch;
   needs.gpu = plan.gpu;
   needs.exit = place.exit_bytes;
+  needs.libraries = place.idle_bytes;
   return parts;
 }
 
@@ -99,7 +100,8 @@ void add_bank(Parts& parts, const BankNeeds& bank, const char* option = "--bank.
 JobPlan finish(Parts parts) {
   auto& [needs, plan] = parts;
   // Last: what computing has brought in by now is what a run has of libraries, too.
-  needs.libraries = resident_bytes();
+  give_back_unused();
+  needs.libraries += resident_bytes();
   auto memory = memory_of(needs);
   plan.memory = std::move(memory.parts);
   plan.other_ranks_less = memory.other_ranks_less;

@@ -20,8 +20,9 @@ namespace langrun {
 /// Where the run is to be.
 struct PlanPlace {
   std::int64_t ranks = 1;
-  std::int64_t images = 0;     ///< of the training set, for banks that have one slot for each; 0: not known
-  double exit_bytes = 0;       ///< that libraries take for a moment as a program ends, beside what they have
+  std::int64_t images = 0;  ///< of the training set, for banks that have one slot for each; 0: not known
+  double idle_bytes = 0;    ///< that a starting program's heap has and does not use: later blocks fill it in part alone
+  double exit_bytes = 0;    ///< that libraries take for a moment as a program ends, beside what they have
   double measure_seconds = 0;  ///< how long chains are timed; 0: one call
 };
 

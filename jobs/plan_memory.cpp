@@ -13,6 +13,9 @@ namespace {
 constexpr double kBatches = 4;
 /// Bytes of the copies of a slot's ages while a checkpoint is written.
 constexpr double kFrozenSlot = 20;
+/// The writing thread and the one behind it come anew for each checkpoint and take turns at two heaps of their own,
+/// each of which keeps the pieces that it once had.
+constexpr double kArenas = 2;
 /// What MPI takes on a rank beside messages: its own state, and the shared memory of ranks on one host.
 constexpr double kMpi = 12 << 20;
 
@@ -58,9 +61,10 @@ MemoryUse bank_snapshot(const RankNeeds& needs) {
   const double pieces = static_cast<double>(piece_memory(static_cast<std::size_t>(bank)));
   const double room = std::max(0.0, bank / 10 - pieces - latents);
   const double drawn = static_cast<double>(needs.owned * needs.lane_batch) * static_cast<double>(needs.banks.size());
-  const double kept = std::min(room, drawn * largest_slot);
-  return MemoryUse{pieces + latents + rows * kFrozenSlot, 0} +
-         (room < static_cast<double>(kMappedFrom) ? MemoryUse{kept, 0} : MemoryUse{0, kept});
+  const MemoryUse rest{kArenas * pieces + latents + rows * kFrozenSlot, 0};
+  // Of a mapped block only what was touched counts; one of the heap lies where others were.
+  if (room < static_cast<double>(kMappedFrom)) return rest + MemoryUse{room, 0};
+  return rest + MemoryUse{0, std::min(room, drawn * largest_slot)};
 }
 
 // Chains of a panel's images in lane-shaped calls, their starts, both joined, and each panel as plain numbers.
@@ -110,7 +114,7 @@ RankMemory memory_of(const RankNeeds& needs) {
 
   const double loader = kBatches * lane_bytes(needs) / 4 * static_cast<double>(needs.owned);
   const auto spare = bank_snapshot(needs);
-  const double weights_copied = needs.copies.total() + static_cast<double>(kMostPieceMemory);
+  const double weights_copied = needs.copies.total() + kArenas * static_cast<double>(kMostPieceMemory);
   RankMemory memory;
   const auto add = [&](const char* name, double bytes, bool on_gpu = false) {
     if (bytes > 0) memory.parts.push_back({name, bytes, on_gpu});

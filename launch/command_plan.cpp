@@ -70,12 +70,9 @@ void bind_plan(OptionTable& table, PlanOptions& o) {
   table.text("plot", o.plot, "file for the scaling curves, as PNG; must not exist; wants a speed", Keep::transient);
 }
 
-/// What LibTorch's libraries take more as a program ends, when their destructors touch pages that nobody had needed:
-/// the largest size of this program where it computes nothing, over what it has before it computes anything. 0 where
-/// that cannot be found out. To be called before anything is computed, since a new process counts as large as its
-/// parent.
-double exit_bytes() {
-  const double now = resident_bytes();
+/// The largest size of this program where it computes nothing; 0 where that cannot be found out. To be called before
+/// anything is computed, since a new process counts as large as its parent.
+double bytes_of_idle_program() {
   std::string program = fs::read_symlink("/proc/self/exe").string(), option = "--version";
   char* arguments[] = {program.data(), option.data(), nullptr};
   // No launcher's: it runs alone.
@@ -90,7 +87,15 @@ double exit_bytes() {
   int status = 0;
   rusage usage{};
   if (wait4(child, &status, 0, &usage) != child || status != 0) return 0;
-  return std::max(0.0, static_cast<double>(usage.ru_maxrss) * 1024 - now);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+/// What a start says of every run. As a program ends, the libraries' destructors touch pages that nobody had needed.
+void look_at_start(PlanPlace& place) {
+  const double started = resident_bytes();
+  place.exit_bytes = std::max(0.0, bytes_of_idle_program() - started);
+  give_back_unused();
+  place.idle_bytes = std::max(0.0, started - resident_bytes());
 }
 
 void check_new(const std::string& path) {
@@ -156,7 +161,11 @@ int plan_with(Call& call, const std::string& job, void (*bind)(OptionTable&, Con
     if (call.world.rank() != 0) return;
     check(options);
     const auto& training = config.training;
-    PlanPlace place{options.ranks, options.images, exit_bytes(), options.measure ? kMeasureSeconds : 0};
+    PlanPlace place;
+    place.ranks = options.ranks;
+    place.images = options.images;
+    place.measure_seconds = options.measure ? kMeasureSeconds : 0;
+    look_at_start(place);
     if (!training.data.empty())
       place.images = static_cast<std::int64_t>(ImageStore::open(training.data, Accept::any_type).count());
     const auto alone = make_solo_communicator();
