@@ -45,7 +45,6 @@ compare sngan 1 shortrun --batch 32 --lanes 4 --energy.network sngan32 --energy.
 compare bank 1 midrun --preset cifar10-small --langevin.steps 2 --bank.size 25000
 compare hat 1 hat --preset cifar10-small --langevin.steps 2
 compare classify 2 classify --preset cifar10-small
-compare autoencoder 1 autoencoder --preset cifar10-small
 
 # What was planned of a checkpoint is what lies there, and of the exchange what the start table says.
 "$python" - "$scratch/light.json" "$scratch/light-run/checkpoint/00000003" <<'PY' || fail "the size of a checkpoint"
@@ -84,6 +83,6 @@ expect_code 2 "$program" plan shortrun --preset cifar10-small --ranks 16
 expect_code 2 "$program" plan shortrun --preset cifar10-small --langvin.steps 3
 expect_code 2 "$program" plan shortrun --preset cifar10-small --plot "$scratch/no.png"
 expect_code 2 "$program" plan shortrun --preset cifar10-small --json "$scratch/timed.json"
-expect_code 2 "$program" plan convergent --preset cifar10-small --energy.width 4
+expect_code 2 "$program" plan convergent --energy.network light --energy.width 4
 expect_code 3 "$program" plan midrun --preset cifar10-small --source.generator "$scratch/none"
 "$program" plan convergent --energy.network light --energy.width 4 --images 1000 >"$scratch/out" 2>"$scratch/err" || fail "--images: $(cat "$scratch/err")"
