@@ -4,13 +4,9 @@
 
 #include "core/torch.h"
 #include "jobs/bank_file.h"
+#include "jobs/snapshot_memory.h"
 
 namespace langrun {
-namespace {
-
-constexpr std::size_t kMostPieceMemory = 8 << 20, kLeastPieceMemory = 128 << 10;
-
-}  // namespace
 
 SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes) {
   std::size_t bank = 0, latents = 0, rows = 0;
@@ -19,7 +15,7 @@ SnapshotMemory snapshot_memory(const std::vector<BankLane>& lanes) {
     latents = std::max(latents, lane.latents.nbytes());
     rows += static_cast<std::size_t>(lane.rows());
   }
-  SnapshotMemory memory{std::clamp(bank / 40, kLeastPieceMemory, kMostPieceMemory), 0};
+  SnapshotMemory memory{piece_memory(bank), 0};
   // A lane's latents wait until its images are written.
   const auto taken = memory.pieces + latents;
   if (rows > 0 && bank / 10 > taken) memory.spare_rows = static_cast<std::int64_t>((bank / 10 - taken) / (bank / rows));

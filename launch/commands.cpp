@@ -27,6 +27,8 @@ const std::vector<Command>& commands() {
       {"run relane", "a run with another number of lanes, from a checkpoint", run_relane},
       {"run diff", "compares two runs bit by bit", run_diff},
       {"run report", "a run on one page: DIR/report.html", run_report},
+      {"plan", "memory, traffic, checkpoints and speed of a job, without running it", run_plan},
+      {"doctor", "looks at hosts, network, run folder and data before a job is started", run_doctor},
       {"bench", "measures this machine beside PyTorch", run_bench},
   };
   return all;

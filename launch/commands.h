@@ -28,6 +28,8 @@ int run_verify(Call& call);
 int run_relane(Call& call);
 int run_diff(Call& call);
 int run_report(Call& call);
+int run_plan(Call& call);
+int run_doctor(Call& call);
 int run_bench(Call& call);
 
 }  // namespace langrun::launch

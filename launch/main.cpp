@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/memory_trace.h"
 #include "distributed/agreement.h"
 #include "launch/command.h"
 #include "launch/options.h"
@@ -97,7 +98,7 @@ std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code
 // them back page by page, cleared: a tenth of an update's time.
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  mallopt(M_MMAP_THRESHOLD, static_cast<int>(kMappedFrom));  // the most that glibc takes
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 #endif
 }
