@@ -29,6 +29,8 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                 {"configuration", manifest.configuration},
                 {"files", files}};
   document["xxh3_128"] = checksum_of_text(document.dump());
+  // A home that a newer start has taken away is not to come back.
+  sync_path(folder);
   write_durably(folder / "manifest.json", document.dump(1) + "\n");
 }
 

@@ -67,6 +67,10 @@ Journal::Journal(const std::filesystem::path& path) : path_(path) {
   std::string whole;
   if (std::filesystem::exists(path)) whole = read_text(path);
   end_ = whole_records(whole, [](std::span<const std::byte>) {});
+  if (!std::filesystem::is_directory(path.parent_path())) {  // one that a newer start has taken away is not to come back
+    errno = ENOENT;
+    throw_storage("cannot write", path);
+  }
   write_durably(path, std::string_view(whole).substr(0, end_));
   file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (file_ < 0) throw_storage("cannot write", path);

@@ -210,11 +210,13 @@ class MpiCommunicator final : public Communicator {
   [[noreturn]] void give_up(const char* name, std::uint64_t number, double waited) {
     if (heartbeat_) heartbeat_->write();
     const auto begun = roll_.answer(sequence_, kRollCallSeconds);
+    // Who answers from an earlier collective waits there for one of those that say nothing, and is not to blame.
+    const bool silent = std::any_of(begun.begin(), begun.end(), [](auto collectives) { return collectives == 0; });
     std::string missing;
     std::size_t speaker = begun.size();
     for (std::size_t rank = begun.size(); rank-- > 0;) {
       if (begun[rank] != 0) speaker = rank;
-      if (begun[rank] >= number) continue;
+      if (silent ? begun[rank] != 0 : begun[rank] >= number) continue;
       missing = missing_rank(rank) + (missing.empty() ? "" : ", ") + missing;
     }
     if (speaker == static_cast<std::size_t>(rank_)) {
@@ -229,7 +231,7 @@ class MpiCommunicator final : public Communicator {
     MpiSession::abort(static_cast<int>(ExitCode::rank));
   }
 
-  static constexpr double kRollCallSeconds = 2, kBeatSeconds = 2, kBeatsPerSecond = 128;
+  static constexpr double kRollCallSeconds = 2, kBeatSeconds = 1, kBeatsPerSecond = 256;
 
   MPI_Comm comm_, sums_comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0;

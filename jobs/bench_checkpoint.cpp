@@ -188,7 +188,7 @@ class Loop {
       if (world_.rank() != 0) return;
       write_manifest(writer.folder(), {1, 1, bank_.lanes.count, 0, {}, "", std::move(files)});
       sync_path(writer.folder());
-      (void)publish_checkpoint(folder_, writer.folder(), 1, 1);
+      (void)publish_checkpoint(folder_ / "checkpoint", writer.folder(), 1, 1);
     });
     return wall_seconds() - begun;
   }

@@ -10,7 +10,8 @@ for ((i = 1; i <= count; ++i)); do
   rm -rf "$scratch/run"
   train run 4 --steps 100000 --checkpoint.every 7 --watchdog.limit $limit & job=$!
   for _ in {1..600}; do (($(lines "$scratch/run/metrics.jsonl") >= 3)) && break; sleep 0.05; done
-  sleep "0.$((RANDOM % 100))"
+  # Longer than a beat, so that the last place is one of training.
+  sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
   victim=$(rank_processes "--run $scratch/run " | shuf -n 1 --random-source=<(yes $RANDOM))
   number=$(tr '\0' '\n' <"/proc/$victim/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMIX_RANK\|PMI_RANK\)=//p' | head -n 1)
   kill -STOP "$victim"

@@ -17,6 +17,6 @@ slope=$(awk -v from=$((50 * count)) '$1 >= from {n++; x += $1; y += $2; xx += $1
   END {if (n < 5) {print "none"; exit} d = n * xx - x * x; printf "%.3f\n", d == 0 ? 0 : (n * xy - x * y) / d}' "$scratch/resident")
 [[ $slope = none ]] && fail "too few measurements: $(wc -l <"$scratch/resident")"
 echo "resident memory: $(tail -n 1 "$scratch/resident" | cut -d' ' -f2) kB at the end, $slope kB a step over the second half of $((100 * count)) steps"
-# A short run says little; what it must catch is a leak of an image or more a step.
-bound=$((count >= 20 ? 1 : 12))
+# A short run is still warming up; what it must catch is a leak of some images a step.
+bound=$((count >= 15 ? 1 : 30))
 awk -v slope="$slope" -v bound=$bound 'BEGIN {exit !(slope < bound)}' || fail "resident memory grows by $slope kB a step"

@@ -63,7 +63,7 @@ class ReportTest : public testing::Test {
   void make_run(int steps) const {
     fs::create_directories(folder_);
     std::ofstream(folder_ / "run.cfg") << "steps = 40\nseed = <7>\n[langevin]\neta = 0.01\n";
-    record_start(folder_, {{"langrun", "shortrun", "--data", "a&b.h5"}, {"host-a"}, {"cpu"}, 1});
+    record_start(folder_, 1, {{"langrun", "shortrun", "--data", "a&b.h5"}, {"host-a"}, {"cpu"}, 1});
     MetricsWriter writer(folder_ / "metrics.jsonl");
     StepRecord record;
     for (record.step = 1; record.step <= steps; ++record.step) {
