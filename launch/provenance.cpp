@@ -81,8 +81,8 @@ GenerationFolder begin_generation(const std::filesystem::path& run_dir, const st
   make_folder(run_dir);
   // Looked at first: a record that is damaged is to stop a start before it has taken anything.
   const auto folder = take_generation(run_dir, state, newest_generation(run_dir) + 1);
-  record_start(run_dir, folder.generation, start);
   link_generation(run_dir, state, folder);
+  record_start(run_dir, folder.generation, start);
   return folder;
 }
 

@@ -35,7 +35,9 @@ train "$disk/one" --checkpoint.keep 1 --stop-at 2
 dd if=/dev/zero of="$disk/ballast" bs=64k status=none 2>/dev/null
 train "$disk/one" --checkpoint.keep 1 --resume
 [[ $? = 6 ]] || fail "a full disk with one checkpoint kept: $(cat "$scratch/err")"
-[[ $(readlink "$disk/one/checkpoint/latest") = 00000002 ]] || fail "latest is $(readlink "$disk/one/checkpoint/latest")"
+# The start may not have come so far as to point the link `checkpoint` at its home.
+latest=$(readlink "$disk"/one/checkpoint.*/latest)
+[[ $latest = 00000002 ]] || fail "latest is '$latest'"
 "$program" run verify "$disk/one" >/dev/null || fail "the only checkpoint is damaged"
 rm "$disk/ballast"
 mount -o remount,size=60m "$disk"
