@@ -26,13 +26,15 @@ class SlotRows {
     for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
       if (rows_of(lanes_[lane]) != rows_in(lane, lanes_.size()) || row_shape(lanes_[lane]) != row_shape(lanes_[0]))
         throw Error(ExitCode::input,
-                    fmt::format("{} in {} does not go with the other lanes: it is {}", name, lanes[lane].path().string(),
-                                h5::to_text(lanes_[lane].shape())),
+                    fmt::format("{} in {} does not go with the other lanes: it is {}", name,
+                                lanes[lane].path().string(), h5::to_text(lanes_[lane].shape())),
                     "the checkpoint was put together by hand; use another one");
   }
 
   h5::Type type() const { return lanes_[0].type(); }
-  std::uint64_t rows_in(std::uint64_t lane, std::uint64_t lanes) const { return slots_ / lanes + (lane < slots_ % lanes); }
+  std::uint64_t rows_in(std::uint64_t lane, std::uint64_t lanes) const {
+    return slots_ / lanes + (lane < slots_ % lanes);
+  }
   h5::Shape shape_in(std::uint64_t lane, std::uint64_t lanes) const {
     auto shape = row_shape(lanes_[0]);
     shape.insert(shape.begin(), rows_in(lane, lanes));
@@ -51,9 +53,7 @@ class SlotRows {
   }
 
  private:
-  static std::uint64_t rows_of(const h5::Dataset& dataset) {
-    return dataset.shape().empty() ? 0 : dataset.shape()[0];
-  }
+  static std::uint64_t rows_of(const h5::Dataset& dataset) { return dataset.shape().empty() ? 0 : dataset.shape()[0]; }
   static h5::Shape row_shape(const h5::Dataset& dataset) {
     return dataset.shape().empty() ? h5::Shape{} : h5::Shape(dataset.shape().begin() + 1, dataset.shape().end());
   }

@@ -8,7 +8,8 @@
 
 namespace langrun {
 
-/// RUN/NAME.GENERATION, beside a link RUN/NAME to it for people and scripts. langrun itself never goes through the link.
+/// RUN/NAME.GENERATION, beside a link RUN/NAME to it for people and scripts. langrun itself never goes through the
+/// link.
 struct GenerationFolder {
   std::filesystem::path path;
   std::int64_t generation = 0;  ///< 0: RUN/NAME itself, of a run from before there were generations, or of none
@@ -23,12 +24,12 @@ std::int64_t generation_of(const std::string& entry, const std::string& name);
 /// The folder of the highest generation; RUN/NAME where there is none. Looks, and touches nothing.
 GenerationFolder newest_generation_folder(const std::filesystem::path& run, const std::string& name);
 
-/// Makes the state the next generation's, one that is at least `lowest`: renames the folder of the highest generation, or
-/// makes an empty one where the run has none. The rename is one step that either happens or does not: of two starts at
-/// the same moment the later one has the folder, and whoever was killed in the middle has left it whole. What an older
-/// generation writes afterwards under the old name fails, since nobody makes that folder again; files that it holds open
-/// it can still write, so those are to be replaced by new ones. RUN must be there. One process of a start. Throws
-/// Error(storage).
+/// Makes the state the next generation's, one that is at least `lowest`: renames the folder of the highest generation,
+/// or makes an empty one where the run has none. The rename is one step that either happens or does not: of two starts
+/// at the same moment the later one has the folder, and whoever was killed in the middle has left it whole. What an
+/// older generation writes afterwards under the old name fails, since nobody makes that folder again; files that it
+/// holds open it can still write, so those are to be replaced by new ones. RUN must be there. One process of a start.
+/// Throws Error(storage).
 GenerationFolder take_generation(const std::filesystem::path& run, const std::string& name, std::int64_t lowest = 1);
 
 /// Points RUN/NAME at the folder, unless it does already.

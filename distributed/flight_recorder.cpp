@@ -30,7 +30,8 @@ void FlightRecorder::begin(std::uint64_t number, std::string_view name, std::uin
 void FlightRecorder::end(std::uint64_t number) {
   const std::lock_guard lock(mutex_);
   // From the back: what ends is nearly always what began last.
-  const auto found = std::find_if(entries_.rbegin(), entries_.rend(), [&](const auto& e) { return e.number == number; });
+  const auto found =
+      std::find_if(entries_.rbegin(), entries_.rend(), [&](const auto& e) { return e.number == number; });
   if (found != entries_.rend()) found->ended = wall_seconds();
   if (waits_for_ == number) waits_for_ = 0;
 }

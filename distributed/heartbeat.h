@@ -13,8 +13,8 @@
 
 namespace langrun {
 
-/// A thread that writes the rank's recorder into FOLDER/rank-NNNNN.txt every few seconds, which is the sign of life, and
-/// looks whether the rank's other thread is stuck where it cannot give up by itself. It makes no collectives.
+/// A thread that writes the rank's recorder into FOLDER/rank-NNNNN.txt every few seconds, which is the sign of life,
+/// and looks whether the rank's other thread is stuck where it cannot give up by itself. It makes no collectives.
 class Heartbeat {
  public:
   struct Config {

@@ -10,8 +10,8 @@ namespace langrun {
 /// A rank that has been slow all through the last steps.
 struct Straggler {
   std::size_t rank = 0;
-  std::string phase;   ///< in which it loses most: "sampling" or "updates"
-  double factor = 1;   ///< its time by the median of the ranks, over the last steps
+  std::string phase;  ///< in which it loses most: "sampling" or "updates"
+  double factor = 1;  ///< its time by the median of the ranks, over the last steps
 };
 
 class StragglerWatch {

@@ -23,7 +23,8 @@ std::string with_lanes(const std::string& configuration, std::int64_t lanes) {
   auto text = "\n" + configuration;
   const auto at = text.find(key);
   if (at == std::string::npos)
-    throw Error(ExitCode::input, "run.cfg does not say how many lanes the run has", "is it the folder of a training run?");
+    throw Error(ExitCode::input, "run.cfg does not say how many lanes the run has",
+                "is it the folder of a training run?");
   const auto begin = at + key.size();
   text.replace(begin, text.find('\n', begin) - begin, fmt::format("{}", lanes));
   return text.substr(1);
@@ -37,7 +38,8 @@ std::int64_t number_of(const std::string& configuration, const std::string& key,
 
 void check_lanes(std::int64_t lanes, std::int64_t now, std::int64_t batch) {
   if (lanes < 1 || !std::has_single_bit(static_cast<std::uint64_t>(lanes)) || batch % lanes != 0)
-    throw Error(ExitCode::usage, fmt::format("--lanes {}: lanes are a power of two that divides the batch, {}", lanes, batch),
+    throw Error(ExitCode::usage,
+                fmt::format("--lanes {}: lanes are a power of two that divides the batch, {}", lanes, batch),
                 "1, 2, 4, 8, ...");
   if (lanes == now)
     throw Error(ExitCode::usage, fmt::format("the run has {} lanes already", now), "--resume goes on with it");
@@ -76,8 +78,7 @@ Relaned relane(const fs::path& from, const fs::path& to, std::int64_t lanes, con
   const fs::path partial = to.string() + ".partial";
   std::error_code ignored;
   fs::remove_all(partial, ignored);
-  const auto home =
-      begin_generation(partial, kCheckpointHome, {command, {host_name()}, {"none"}, *step + 1});
+  const auto home = begin_generation(partial, kCheckpointHome, {command, {host_name()}, {"none"}, *step + 1});
   const auto folder = home.path / (checkpoint_name(*step) + ".partial");
   make_folder(folder);
   auto files = copy_others(source, folder, manifest);

@@ -56,7 +56,8 @@ done
 ((overtaken > 0)) || fail "no start was overtaken"
 "$program" run verify "$scratch/run" >"$scratch/verify" || fail "verify: $(cat "$scratch/verify")"
 "$program" run diff "$scratch/whole" "$scratch/run" >"$scratch/diff" || fail "$(cat "$scratch/diff")"
-[[ $(ls "$scratch/run" | grep -c '^checkpoint\.') = 1 ]] || fail "more than one home of checkpoints: $(ls "$scratch/run")"
+homes=("$scratch"/run/checkpoint.*)
+((${#homes[@]} == 1)) || fail "more than one home of checkpoints: ${homes[*]}"
 [[ $(readlink "$scratch/run/checkpoint/latest") = 00000060 ]] || fail "latest is $(readlink "$scratch/run/checkpoint/latest")"
 echo "$overtaken of $rounds starts overtaken, same bits"
 

@@ -9,10 +9,13 @@ demo=$source_root/share/demo
 each=$(((count + 2) / 3))
 steps=$((6 * each + 12))
 
+# shellcheck disable=SC2034  # by name, below
 shortrun=(shortrun --data "$data" --energy.network light --energy.width 4 --generator.network sngan32 --generator.width 4
   --generator.latent 8 --batch 16 --bank.size 60 --langevin.steps 3 --seed 11 --steps "$steps" --checkpoint.every 2)
+# shellcheck disable=SC2034  # by name, below
 longrun=(longrun --data "$data" --energy.network light --energy.width 4 --prior.energy "$scratch/prior" --batch 16
   --bank.size 60 --burn-in.size 60 --burn-in.rounds 4 --langevin.steps 3 --seed 11 --steps "$steps" --checkpoint.every 2)
+# shellcheck disable=SC2034  # by name, below
 defend=(defend --data "$demo/images.h5" --classifier "$demo/classifier.h5" --energy "$demo/energy.h5"
   --images "0:$((4 * each + 8))" --langevin.eta 1e-2 --langevin.temperature 5e-5 --langevin.steps 8 --attack.kind bpda-eot
   --attack.eps 2 --attack.alpha 1 --attack.steps 2 --attack.replicates 2 --defense.replicates 4 --engine.call 8
@@ -41,7 +44,7 @@ killed() { # killed JOB OPTIONS...
     sleep 0.05
   done
   sleep "0.$((RANDOM % 50))"
-  victim=$(rank_processes "--run $scratch/$job " | shuf -n 1 --random-source=<(yes $RANDOM))
+  victim=$(rank_processes "--run $scratch/$job " | shuf -n 1 --random-source=<(yes "$RANDOM"))
   [[ -n $victim ]] && kill -KILL "$victim" 2>/dev/null
   wait $launched 2>/dev/null
   local code=$?

@@ -70,7 +70,8 @@ class Heartbeats : public testing::Test {
 TEST_F(Heartbeats, LeaveTheLastPlaceWhereOthersFindIt) {
   EXPECT_EQ(Heartbeat::last_place(folder_, 3), "");
   recorder_.enter("step 12, sampling lane 1 of a longer name than what follows");
-  Heartbeat heartbeat(recorder_, config(1000), [] { return 0.0; }, [](std::uint64_t) { FAIL(); });
+  Heartbeat heartbeat(
+      recorder_, config(1000), [] { return 0.0; }, [](std::uint64_t) { FAIL(); });
   EXPECT_TRUE(text().starts_with("rank 3 of 4 on host-b, process "));
   recorder_.enter("step 12");
   heartbeat.write();
@@ -89,11 +90,13 @@ TEST_F(Heartbeats, TellOfTheCollectiveThatIsWaitedForTooLong) {
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   // Only waits count, and only those longer than the limit and the grace: both beats below see the same wait.
   {
-    Heartbeat patient(recorder_, config(0.005), [] { return 1000.0; }, [&](std::uint64_t number) { stuck = number; });
+    Heartbeat patient(
+        recorder_, config(0.005), [] { return 1000.0; }, [&](std::uint64_t number) { stuck = number; });
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   EXPECT_EQ(stuck, 0u);
-  Heartbeat strict(recorder_, config(0.005), [] { return 1e-9; }, [&](std::uint64_t number) { stuck = number; });
+  Heartbeat strict(
+      recorder_, config(0.005), [] { return 1e-9; }, [&](std::uint64_t number) { stuck = number; });
   for (int i = 0; i < 2000 && stuck == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(stuck, 21u);
 }
