@@ -209,6 +209,7 @@ class MpiCommunicator final : public Communicator {
 
   [[noreturn]] void give_up(const char* name, std::uint64_t number, double waited) {
     if (heartbeat_) heartbeat_->write();
+    recorder_.wait_for(0);  // it gives up by itself: the heartbeat is not to take it for stuck meanwhile
     const auto begun = roll_.answer(sequence_, kRollCallSeconds);
     // Who answers from an earlier collective waits there for one of those that say nothing, and is not to blame.
     const bool silent = std::any_of(begun.begin(), begun.end(), [](auto collectives) { return collectives == 0; });
