@@ -1,6 +1,7 @@
-# langrun_precompile_torch(target [REUSE other]): core/torch.h precompiled, for the sources that include it. A source that
-# does not is better off without: reading half a gigabyte of declarations takes longer than compiling most of them. A
-# source that begins to include it compiles without the precompiled form until the next configuration.
+# langrun_precompile_torch(target [REUSE other]): core/torch.h precompiled, for the sources that reach LibTorch's modules,
+# by themselves or through headers of ours. A source that does not is better off without: reading half a gigabyte of
+# declarations takes longer than compiling most of them. A source that begins to reach them compiles without the
+# precompiled form until the next configuration.
 function(langrun_precompile_torch target)
   cmake_parse_arguments(arg "" "REUSE" "" ${ARGN})
   if(arg_REUSE)
@@ -11,10 +12,39 @@ function(langrun_precompile_torch target)
   get_target_property(sources ${target} SOURCES)
   foreach(source ${sources})
     if(source MATCHES "\\.cpp$")
-      file(STRINGS ${source} uses REGEX "#include \"core/torch.h\"")
-      if(NOT uses)
+      langrun_reaches_torch(${source} reaches)
+      if(NOT reaches)
         set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
       endif()
     endif()
   endforeach()
+endfunction()
+
+# Whether a file includes LibTorch's modules or operations; ATen/core/Tensor.h and c10 alone cost less than the precompiled form.
+function(langrun_reaches_torch file result)
+  get_property(known GLOBAL PROPERTY "langrun_reaches_torch ${file}")
+  if("${known}" STREQUAL "")
+    set(known FALSE)
+    # A file that is on its way: includes in a circle end here.
+    set_property(GLOBAL PROPERTY "langrun_reaches_torch ${file}" FALSE)
+    file(STRINGS ${file} includes REGEX "^#include [<\"]")
+    get_filename_component(folder ${file} DIRECTORY)
+    foreach(include ${includes})
+      string(REGEX REPLACE "^#include [<\"]([^>\"]+)[>\"].*" "\\1" include "${include}")
+      if(include MATCHES "^torch/|^ATen/(ATen|Context|Parallel|Functions)\\.h$|^ATen/ops/")
+        set(known TRUE)
+        break()
+      endif()
+      foreach(place ${CMAKE_SOURCE_DIR} ${folder})
+        if(EXISTS ${place}/${include} AND NOT known)
+          langrun_reaches_torch(${place}/${include} known)
+        endif()
+      endforeach()
+      if(known)
+        break()
+      endif()
+    endforeach()
+    set_property(GLOBAL PROPERTY "langrun_reaches_torch ${file}" ${known})
+  endif()
+  set(${result} ${known} PARENT_SCOPE)
 endfunction()

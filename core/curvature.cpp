@@ -3,9 +3,8 @@
 #include "core/torch.h"
 
 namespace langrun {
-namespace {
 
-at::Tensor hessian_times(Energy& network, const at::Tensor& x, const at::Tensor& v, const Activation& activation) {
+at::Tensor hessian_product(Energy& network, const at::Tensor& x, const at::Tensor& v, const Activation& activation) {
   const ConstantWeights constant(network);
   const at::AutoGradMode grad(true);
   const auto image = x.detach().requires_grad_();
@@ -19,12 +18,13 @@ at::Tensor hessian_times(Energy& network, const at::Tensor& x, const at::Tensor&
   return product.defined() ? product : torch::zeros_like(x);
 }
 
-}  // namespace
-
 CurvatureProduct curvature_product(std::vector<CurvatureTerm> terms, double gaussian, const Activation& activation) {
+  // Of a piecewise linear network nothing comes out but zeros, at the price of some gradients.
+  if (activation.sharpness == 0)
+    std::erase_if(terms, [](const CurvatureTerm& term) { return term.network->piecewise_linear(); });
   return [terms = std::move(terms), gaussian, activation](const at::Tensor& x, const at::Tensor& v) {
     auto sum = gaussian == 0 ? torch::zeros_like(v) : v * gaussian;
-    for (const auto& term : terms) sum.add_(hessian_times(*term.network, x, v, activation).mul_(term.share));
+    for (const auto& term : terms) sum.add_(hessian_product(*term.network, x, v, activation).mul_(term.share));
     return sum;
   };
 }

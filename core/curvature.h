@@ -21,10 +21,13 @@ struct CurvatureTerm {
 /// H(x) v of each sample: x, v [B, C, H, W] of one floating type to the same shape, channels-last or contiguous as x.
 using CurvatureProduct = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& v)>;
 
-/// sum over terms of share * (Hessian of U at x_b) v_b, plus `gaussian` v; by differentiating grad U . v with the
-/// weights held constant. (Leaky)ReLUs as `activation` says, so that a softplus may stand for them here alone. Zero,
-/// exactly, for a piecewise-linear U. Sample b's bits depend on sample b alone within one shape of call. Not for two
-/// threads at once on one network.
+/// (Hessian of U at x_b) v_b by differentiating grad U . v with the weights held constant, (Leaky)ReLUs as `activation`
+/// says. Costs several gradients.
+at::Tensor hessian_product(Energy& network, const at::Tensor& x, const at::Tensor& v, const Activation& activation);
+
+/// sum over terms of share * hessian_product, plus `gaussian` v. (Leaky)ReLUs as `activation` says, so that a softplus
+/// may stand for them here alone. A piecewise linear U adds nothing, and is not called. Sample b's bits depend on
+/// sample b alone within one shape of call. Not for two threads at once on one network.
 CurvatureProduct curvature_product(std::vector<CurvatureTerm> terms, double gaussian, const Activation& activation);
 
 /// States of one piece of some chains, and which steps of it each of them makes.

@@ -97,7 +97,7 @@ std::vector<std::string> problems_of(const fs::path& folder) {
   try {
     const auto manifest = read_manifest(folder);
     if (folder.filename() != checkpoint_name(manifest.step) && folder.filename() != "latest")
-      problems.push_back(fmt::format("{}: holds the manifest of step {}", folder.string(), manifest.step));
+      problems.push_back(fmt::format("{}: is that of step {}", (folder / "manifest.json").string(), manifest.step));
     for (const auto& file : manifest.files)
       if (auto problem = problem_of(folder, file)) problems.push_back(*problem);
   } catch (const Error& failure) {
@@ -126,8 +126,7 @@ std::optional<std::int64_t> newest_good_checkpoint(const fs::path& home, std::ve
     damaged.insert(damaged.end(), problems.begin(), problems.end());
   }
   if (steps.empty()) return std::nullopt;
-  throw Error(ExitCode::storage,
-              fmt::format("no good checkpoint left in {}: {}", home.string(), damaged.front()),
+  throw Error(ExitCode::storage, fmt::format("no good checkpoint left in {}: {}", home.string(), damaged.front()),
               "`langrun run verify DIR` lists all that is damaged");
 }
 

@@ -163,7 +163,8 @@ void ImageStore::take_checksums(const h5::File& file, const h5::File& part, std:
 
 void ImageStore::check_content(const h5::File& file) {
   if (!guarded_) return;
-  if (store_content(file, checksums_) != file.read_text_attribute("/", store_names::kContent))
+  content_ = file.read_text_attribute("/", store_names::kContent);
+  if (store_content(file, checksums_) != content_)
     throw Error(ExitCode::input,
                 fmt::format("{}: labels, attributes or checksums are not those that were written", path_.string()),
                 kChanged);

@@ -64,6 +64,8 @@ class ImageStore {
   /// Names by label; "0", "1", ... where the file has none.
   const std::vector<std::string>& classes() const { return classes_; }
   const StoreRecord& record() const { return record_; }
+  /// One checksum of all images, labels and attributes as they were written; empty where the store has none.
+  const std::string& content() const { return content_; }
   std::size_t shards() const { return parts_.size(); }
 
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
@@ -97,6 +99,7 @@ class ImageStore {
   std::vector<Part> parts_;
   h5::Dataset labels_;
   bool guarded_ = false;
+  std::string content_;
   std::vector<std::uint64_t> checksums_;  ///< of each image, where guarded
 };
 

@@ -74,6 +74,18 @@ class Communicator {
   /// it is `kUnstatedLimit`: commands that have no such option, and what comes before options are read.
   virtual void set_limit(double seconds) = 0;
 
+  // Collectives that go another way than this communicator's own (NCCL's) have their places in the same order, so that
+  // they are recorded, limited and looked after as others are.
+
+  /// Such a collective begins, and this rank waits for it from now on. Its place in the order of collectives. Local; as
+  /// every collective, by all ranks in the same order.
+  virtual std::uint64_t begin_elsewhere(const char* /*name*/, std::uint64_t /*bytes*/) { return 0; }
+  /// Called now and then while it waits, `waited` seconds so far. Ends the program as an own collective would: where the
+  /// limit has passed, or another rank asks who is missing. Otherwise, and where there is nobody to ask, it returns.
+  virtual void wait_elsewhere(const char* /*name*/, std::uint64_t /*number*/, double /*waited*/) {}
+  /// It waits no longer: `through`, or given up with an error. Local.
+  virtual void end_elsewhere(std::uint64_t /*number*/, bool /*through*/) {}
+
   /// What the job does from now on ("step 12, sampling"), for who asks where this rank was last. Local.
   virtual void enter(std::string_view /*phase*/) {}
   /// From now on this rank leaves signs of life and its flight recorder in `folder`, which is there and which all ranks

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <utility>
 
 namespace langrun {
 namespace {
@@ -15,6 +17,8 @@ namespace fs = std::filesystem;
 fs::path file_of(const fs::path& folder, int rank) { return folder / fmt::format("rank-{:05}.txt", rank); }
 
 constexpr std::string_view kSeen = "last seen ";
+constexpr double kLookSeconds = 1;
+constexpr double kAsleep = 3;  // between two looks: the process was suspended
 
 }  // namespace
 
@@ -22,7 +26,8 @@ Heartbeat::Heartbeat(const FlightRecorder& recorder, Config config, std::functio
                      std::function<void(std::uint64_t)> stuck)
     : recorder_(recorder), config_(std::move(config)), limit_(std::move(limit)), stuck_(std::move(stuck)) {
   write();
-  thread_ = std::thread([this] { beat(); });
+  writes_ = std::thread([this] { repeat(config_.seconds, [this] { write(); }); });
+  looks_ = std::thread([this] { repeat(kLookSeconds, [this] { look(); }); });
 }
 
 Heartbeat::~Heartbeat() {
@@ -31,7 +36,8 @@ Heartbeat::~Heartbeat() {
     ends_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  looks_.join();
+  writes_.join();
 }
 
 void Heartbeat::write() const {
@@ -60,20 +66,30 @@ std::string Heartbeat::last_place(const fs::path& folder, int rank) {
   return {};
 }
 
-void Heartbeat::beat() {
+void Heartbeat::gives_up(std::uint64_t number) { given_up_ = number; }
+
+void Heartbeat::repeat(double seconds, const std::function<void()>& what) {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, std::chrono::duration<double>(config_.seconds), [this] { return ends_; })) {
+  while (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ends_; })) {
     lock.unlock();
-    write();
-    look(recorder_.state());
+    what();
     lock.lock();
   }
 }
 
-void Heartbeat::look(const FlightRecorder::State& state) {
+void Heartbeat::look() {
+  const auto now = Clock::now();
+  const auto since = [now](Clock::time_point then) { return std::chrono::duration<double>(now - then).count(); };
+  if (since(std::exchange(looked_, now)) > kAsleep) awake_since_ = now;
+  if (const auto number = given_up_.load(); number != 0) {
+    if (gave_up_ == Clock::time_point{}) gave_up_ = now;
+    if (since(std::max(gave_up_, awake_since_)) > kGivingUp) stuck_(number);
+    return;
+  }
   const auto limit = limit_();
-  if (limit <= 0 || state.waits_for == 0 || state.waited < limit + kGrace) return;
-  stuck_(state.waits_for);
+  const auto state = recorder_.state();
+  if (limit <= 0 || state.waits_for == 0) return;
+  if (std::min(state.waited, since(awake_since_)) > limit + kGrace) stuck_(state.waits_for);
 }
 
 }  // namespace langrun

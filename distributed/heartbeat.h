@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -14,7 +15,8 @@
 namespace langrun {
 
 /// A thread that writes the rank's recorder into FOLDER/rank-NNNNN.txt every few seconds, which is the sign of life,
-/// and looks whether the rank's other thread is stuck where it cannot give up by itself. It makes no collectives.
+/// and one that looks every second whether the rank's own thread is stuck where it cannot give up by itself, whatever
+/// the disk does to the first. Neither makes collectives.
 class Heartbeat {
  public:
   struct Config {
@@ -24,14 +26,18 @@ class Heartbeat {
     double seconds = 2;  ///< between two writes
   };
   /// `stuck` is called, once, with the number of the collective that the rank has waited in for `limit()` seconds and
-  /// some more (`kGrace`) without giving up. What cannot be written is left out: a disk that hiccups ends no run here.
+  /// some more (`kGrace`) without giving up, or that it has been giving up for `kGivingUp` seconds. Time in which the
+  /// whole process stood still (a suspended job) does not count. What cannot be written is left out: a disk that
+  /// hiccups ends no run here.
   Heartbeat(const FlightRecorder& recorder, Config config, std::function<double()> limit,
             std::function<void(std::uint64_t number)> stuck);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;
 
-  /// Writes the recorder as it is now.
+  /// The rank gives this collective up, which is to end the program.
+  void gives_up(std::uint64_t number);
+  /// Writes the recorder as it is now. Blocks as long as the disk does.
   void write() const;
   const std::filesystem::path& folder() const { return config_.folder; }
   /// Takes this rank's file away, for an orderly end.
@@ -40,11 +46,13 @@ class Heartbeat {
   /// Of another rank: "last seen 2026-11-28T21:07:03Z: step 12, sampling; ..."; empty where it has left no sign.
   static std::string last_place(const std::filesystem::path& folder, int rank);
 
-  static constexpr double kGrace = 4;
+  static constexpr double kGrace = 4, kGivingUp = 6;
 
  private:
-  void beat();
-  void look(const FlightRecorder::State& state);
+  using Clock = std::chrono::steady_clock;
+  /// Calls `what` every `seconds`, until the end.
+  void repeat(double seconds, const std::function<void()>& what);
+  void look();
 
   const FlightRecorder& recorder_;
   const Config config_;
@@ -53,7 +61,9 @@ class Heartbeat {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ends_ = false;
-  std::thread thread_;
+  std::atomic<std::uint64_t> given_up_ = 0;                              // number of the collective
+  Clock::time_point gave_up_{}, looked_ = Clock::now(), awake_since_{};  // of the thread that looks
+  std::thread writes_, looks_;
 };
 
 }  // namespace langrun

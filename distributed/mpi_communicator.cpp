@@ -6,8 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
+#include <future>
 #include <numeric>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "core/error.h"
 #include "distributed/agreement.h"
@@ -23,6 +27,35 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// What `read` gives, or nothing where a disk keeps it longer than a second. The thread is left to itself then: whoever
+// asks here is about to end the program.
+std::string within_a_second(std::function<std::string()> read) {
+  std::packaged_task<std::string()> task(std::move(read));
+  auto found = task.get_future();
+  try {
+    std::thread(std::move(task)).detach();
+  } catch (const std::system_error&) {
+    return {};  // no thread to be had
+  }
+  if (found.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
+  return found.get();
+}
+
+// Seconds that something has waited, without those in which the whole process was suspended.
+class Waiting {
+ public:
+  double seconds() {
+    const auto now = Clock::now();
+    if (std::chrono::duration<double>(now - asked_).count() > kAsleep) start_ += now - asked_;
+    asked_ = now;
+    return std::chrono::duration<double>(now - start_).count();
+  }
+
+ private:
+  static constexpr double kAsleep = 3;  // between two polls, which are less than a millisecond apart
+  Clock::time_point start_ = Clock::now(), asked_ = start_;
+};
 
 int as_count(std::size_t count, const char* name) {
   if (count > static_cast<std::size_t>(std::numeric_limits<int>::max()))
@@ -97,6 +130,8 @@ class MpiCommunicator final : public Communicator {
   }
 
   bool in_flight() const { return !flying_.empty(); }
+  /// Another rank has given a collective up, and asks who is there.
+  bool called() const { return roll_.called(); }
 
   Ticket begin_sum(const char* name, std::span<float> values) override {
     as_count(values.size(), name);
@@ -143,6 +178,22 @@ class MpiCommunicator final : public Communicator {
 
   Traffic traffic() const override { return traffic_; }
 
+  std::uint64_t begin_elsewhere(const char* name, std::uint64_t bytes) override {
+    recorder_.begin(++sequence_, name, bytes);
+    recorder_.wait_for(sequence_);
+    return sequence_;
+  }
+  void wait_elsewhere(const char* name, std::uint64_t number, double waited) override {
+    if (too_long(waited)) give_up(name, number, waited);
+  }
+  void end_elsewhere(std::uint64_t number, bool through) override {
+    if (through) {
+      recorder_.end(number);
+    } else {
+      recorder_.wait_for(0);
+    }
+  }
+
   void set_limit(double seconds) override { limit_ = seconds; }
 
   void enter(std::string_view phase) override { recorder_.enter(phase); }
@@ -151,8 +202,9 @@ class MpiCommunicator final : public Communicator {
     if (size_ == 1) return;
     // A beat of all ranks is one small write each: the more there are, the rarer, for the file server's sake.
     const auto seconds = std::max(kBeatSeconds, static_cast<double>(size_) / kBeatsPerSecond);
-    heartbeat_.emplace(recorder_, Heartbeat::Config{folder, rank_, size_, host_name(), seconds},
-                       [this] { return limit_.load(); }, [this](std::uint64_t number) { stuck(number); });
+    heartbeat_.emplace(
+        recorder_, Heartbeat::Config{folder, rank_, size_, host_name(), seconds}, [this] { return limit_.load(); },
+        [this](std::uint64_t number) { stuck(number); });
   }
 
   void unwatch() override {
@@ -176,21 +228,37 @@ class MpiCommunicator final : public Communicator {
   template <typename Done>
   void wait(const char* name, std::uint64_t number, Done done) {
     recorder_.wait_for(number);
-    const auto start = Clock::now();
+    Waiting waiting;
     for (std::uint64_t polls = 0; !done(); ++polls) {
       if (polls > 100) sched_yield();
-      if (limit_ <= 0 || polls % 256 != 255) continue;
-      const auto waited = seconds_since(start);
-      // Who came later waits too, and must not be taken for missing because its own limit has not passed yet.
-      if (waited > limit_ || (waited > 1 && roll_.called())) give_up(name, number, waited);
+      if (polls % 256 != 255) continue;
+      const auto waited = waiting.seconds();
+      if (too_long(waited)) give_up(name, number, waited);
     }
     recorder_.end(number);
   }
 
-  std::string missing_rank(std::size_t rank) const {
-    const auto name = roll_.name(rank);
-    const auto place = heartbeat_ ? Heartbeat::last_place(heartbeat_->folder(), static_cast<int>(rank)) : "";
-    return place.empty() ? name : fmt::format("{} ({})", name, place);
+  // Who came later waits too, and must not be taken for missing because its own limit has not passed yet.
+  bool too_long(double waited) { return limit_ > 0 && (waited > limit_ || (waited > 1 && roll_.called())); }
+
+  // With the last places that the run folder knows, where it can be read.
+  std::string named(const std::vector<std::size_t>& missing) const {
+    if (missing.empty()) return "none, the network is slow";
+    const auto list = [this, missing](const std::function<std::string(std::size_t)>& place) {  // may outlive this call
+      std::string text;
+      for (const auto rank : missing) {
+        const auto known = place(rank);
+        text +=
+            fmt::format("{}{}{}", text.empty() ? "" : ", ", roll_.name(rank), known.empty() ? "" : " (" + known + ")");
+      }
+      return text;
+    };
+    std::string with_places;
+    if (heartbeat_)
+      with_places = within_a_second([list, folder = heartbeat_->folder()] {
+        return list([&](std::size_t rank) { return Heartbeat::last_place(folder, static_cast<int>(rank)); });
+      });
+    return with_places.empty() ? list([](std::size_t) { return std::string(); }) : with_places;
   }
 
   std::string advice(const std::string& first) const {
@@ -200,30 +268,33 @@ class MpiCommunicator final : public Communicator {
 
   // On the heartbeat's thread, where the rank's own hangs inside MPI and gives nothing up. MPI must not be called here.
   [[noreturn]] void stuck(std::uint64_t number) {
+    // Where all ranks are stuck, the first to speak is the only one to be read: its launcher ends the others.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100) * std::min(rank_, 10));
     say_(Error(ExitCode::rank,
-               fmt::format("rank {} of {} is stuck inside MPI in collective number {}; {}", rank_, size_, number,
-                           place_text(recorder_.state())),
+               fmt::format("rank {} of {} is stuck inside MPI or NCCL in collective number {}; {}", rank_, size_,
+                           number, place_text(recorder_.state())),
                advice("look at the network between the hosts")));
     std::_Exit(static_cast<int>(ExitCode::rank));
   }
 
   [[noreturn]] void give_up(const char* name, std::uint64_t number, double waited) {
-    if (heartbeat_) heartbeat_->write();
+    if (heartbeat_) heartbeat_->gives_up(number);
     recorder_.wait_for(0);  // it gives up by itself: the heartbeat is not to take it for stuck meanwhile
     const auto begun = roll_.answer(sequence_, kRollCallSeconds);
+    // After the roll, since the disk may be what hangs.
+    if (heartbeat_) within_a_second([this] { return heartbeat_->write(), std::string(); });
     // Who answers from an earlier collective waits there for one of those that say nothing, and is not to blame.
     const bool silent = std::any_of(begun.begin(), begun.end(), [](auto collectives) { return collectives == 0; });
-    std::string missing;
+    std::vector<std::size_t> missing;
     std::size_t speaker = begun.size();
-    for (std::size_t rank = begun.size(); rank-- > 0;) {
-      if (begun[rank] != 0) speaker = rank;
-      if (silent ? begun[rank] != 0 : begun[rank] >= number) continue;
-      missing = missing_rank(rank) + (missing.empty() ? "" : ", ") + missing;
+    for (std::size_t rank = 0; rank < begun.size(); ++rank) {
+      if (begun[rank] != 0) speaker = std::min(speaker, rank);
+      if (silent ? begun[rank] == 0 : begun[rank] < number) missing.push_back(rank);
     }
     if (speaker == static_cast<std::size_t>(rank_)) {
       say_(Error(ExitCode::rank,
                  fmt::format("collective '{}' (number {}) has waited {:.0f} s on rank {} of {}; missing: {}", name,
-                             number, waited, rank_, size_, missing.empty() ? "none, the network is slow" : missing),
+                             number, waited, rank_, size_, named(missing)),
                  advice("look at that rank's host; raise --watchdog.limit if it is only slow")));
       MpiSession::abort(static_cast<int>(ExitCode::rank));
     }
@@ -238,7 +309,7 @@ class MpiCommunicator final : public Communicator {
   int rank_ = 0, size_ = 1, local_rank_ = 0;
   MpiSession::Say say_;
   RollCall roll_;
-  std::uint64_t sequence_ = 0;  // collectives begun
+  std::uint64_t sequence_ = 0;                  // collectives begun
   std::atomic<double> limit_ = kUnstatedLimit;  // the heartbeat's thread reads it
   FlightRecorder recorder_;
   std::optional<Heartbeat> heartbeat_;
@@ -264,6 +335,8 @@ MpiSession::MpiSession(Say say) {
                 "use an MPI that gives MPI_THREAD_FUNNELED");
   auto* failing = new MPI_Comm;
   MPI_Comm_dup(MPI_COMM_WORLD, failing);
+  // As those of the communicator: what MPI has to say must not come before the error that a rank leaves with.
+  MPI_Comm_set_errhandler(*failing, MPI_ERRORS_RETURN);
   failing_ = failing;
   world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, std::move(say));
 }
@@ -284,13 +357,15 @@ void MpiSession::abort(int code) {
 }
 
 bool MpiSession::all_failing(double seconds) {
-  MPI_Request request;
-  MPI_Ibarrier(*static_cast<MPI_Comm*>(failing_), &request);
+  MPI_Request request = MPI_REQUEST_NULL;
+  if (MPI_Ibarrier(*static_cast<MPI_Comm*>(failing_), &request) != MPI_SUCCESS) return false;
   const auto start = Clock::now();
   while (seconds_since(start) < seconds) {
     int done = 0;
-    MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) return false;
     if (done) return true;
+    // Who asks waits in a collective, and does not come here.
+    if (static_cast<const MpiCommunicator&>(*world_).called()) return false;
     sched_yield();
   }
   return false;

@@ -26,10 +26,15 @@ bool refused(ncclResult_t code) { return code != ncclSuccess && code != ncclInPr
 }  // namespace
 
 struct NcclCommunicator::State {
+  State(Communicator& ranks, double seconds, const NcclFunctions& table)
+      : world(ranks), functions(table), rank(ranks.rank()), size(ranks.size()), limit(seconds) {}
+
+  Communicator& world;
   NcclFunctions functions;
-  int rank = 0, size = 1;
-  double limit = 0;
+  int rank, size;
+  double limit;
   std::uint64_t sequence = 0, sent = 0;
+  std::uint64_t number = 0;  // of the collective under way, among all of the ranks; 0: none
   ncclComm_t comm = nullptr;
   cudaStream_t stream = nullptr;
   cudaEvent_t event = nullptr;
@@ -66,6 +71,7 @@ struct NcclCommunicator::State {
   // The communicator is given up before the error leaves: kernels of a broken collective spin on the GPU until then.
   [[noreturn]] void fail(const std::string& name, const std::string& why, const std::string& hint = {}) {
     failure = fmt::format("{} {}", place(name), why);
+    world.end_elsewhere(std::exchange(number, 0), false);
     give_up();
     throw Error(ExitCode::rank, failure, hint);
   }
@@ -95,7 +101,11 @@ struct NcclCommunicator::State {
   void poll(const std::string& name, Done done) {
     const auto start = Clock::now();
     for (std::uint64_t polls = 0; !done(); ++polls) {
-      if (limit > 0 && std::chrono::duration<double>(Clock::now() - start).count() > limit)
+      const auto waited = std::chrono::duration<double>(Clock::now() - start).count();
+      // Ranks that can be asked are asked who is missing; that ends the program.
+      if (number != 0 && (polls % 256 == 255 || (limit > 0 && waited > limit)))
+        world.wait_elsewhere(name.c_str(), number, waited);
+      if (limit > 0 && waited > limit)
         fail(name, fmt::format("has waited {:g} s", limit),
              "another rank is stuck, slow or gone; raise --watchdog.limit if it is only slow");
       // Short collectives end within the first polls; long ones leave the core to others.
@@ -127,19 +137,18 @@ struct NcclCommunicator::State {
     throw Error(ExitCode::rank, fmt::format("{} cannot begin, since NCCL was given up: {}", place(name), failure));
   }
 
-  void begin(const std::string& name) {
+  void begin(const std::string& name, std::uint64_t bytes) {
     ++sequence;
     require(name);
+    number = world.begin_elsewhere(("NCCL: " + name).c_str(), bytes);
   }
+
+  void through() { world.end_elsewhere(std::exchange(number, 0), true); }
 };
 
 NcclCommunicator::NcclCommunicator(Communicator& world, double limit, const NcclFunctions& functions)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(world, limit, functions)) {
   auto& s = *state_;
-  s.functions = functions;
-  s.rank = world.rank();
-  s.size = world.size();
-  s.limit = limit;
   const std::string name = "start of NCCL";
   // What a rank can fail at alone is agreed on before NCCL brings the ranks together.
   const auto text = on_root(world, "NCCL unique id", [&] {
@@ -161,7 +170,9 @@ NcclCommunicator::NcclCommunicator(Communicator& world, double limit, const Nccl
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   ++s.sequence;
+  s.number = world.begin_elsewhere(name.c_str(), 0);
   s.accepted(name, functions.comm_init_rank_config(&s.comm, s.size, id, s.rank, &config));
+  s.through();
 }
 
 NcclCommunicator::~NcclCommunicator() = default;
@@ -183,15 +194,16 @@ void NcclCommunicator::after(CUstream_st* producer) {
 
 void NcclCommunicator::all_reduce(const std::string& name, float* values, std::size_t count) {
   auto& s = *state_;
-  s.begin(name);
+  s.begin(name, count * sizeof(float));
   s.accepted(name, s.functions.all_reduce(values, values, count, ncclFloat, ncclSum, s.comm, s.stream));
   s.completed(name);
+  s.through();
   s.sent += 2 * count * sizeof(float) * static_cast<std::uint64_t>(s.size - 1) / static_cast<std::uint64_t>(s.size);
 }
 
 void NcclCommunicator::exchange(const std::string& name, const float* send, float* receive, std::size_t count) {
   auto& s = *state_;
-  s.begin(name);
+  s.begin(name, count * sizeof(float) * static_cast<std::uint64_t>(s.size));
   if (const auto code = s.functions.group_start(); refused(code)) s.fail_nccl(name, code);
   auto code = ncclSuccess;
   for (int peer = 0; peer < s.size && !refused(code); ++peer) {
@@ -203,14 +215,16 @@ void NcclCommunicator::exchange(const std::string& name, const float* send, floa
   const auto closed = s.functions.group_end();
   s.accepted(name, refused(code) ? code : closed);
   s.completed(name);
+  s.through();
   s.sent += count * sizeof(float) * static_cast<std::uint64_t>(s.size - 1);
 }
 
 void NcclCommunicator::gather_blocks(const std::string& name, const float* own, float* all, std::size_t count) {
   auto& s = *state_;
-  s.begin(name);
+  s.begin(name, count * sizeof(float));
   s.accepted(name, s.functions.all_gather(own, all, count, ncclFloat, s.comm, s.stream));
   s.completed(name);
+  s.through();
   s.sent += count * sizeof(float) * static_cast<std::uint64_t>(s.size - 1);
 }
 
@@ -222,9 +236,10 @@ void NcclCommunicator::settle(const std::string& name) {
 void NcclCommunicator::finish() {
   auto& s = *state_;
   const std::string name = "end of NCCL";
-  s.begin(name);
+  s.begin(name, 0);
   s.accepted(name, s.functions.comm_finalize(s.comm));
   const auto code = s.functions.comm_destroy(std::exchange(s.comm, nullptr));
+  s.world.end_elsewhere(std::exchange(s.number, 0), !refused(code));
   if (!refused(code)) return;
   s.failure = fmt::format("{} failed: {}", s.place(name), s.functions.error_string(code));
   throw Error(ExitCode::rank, s.failure);

@@ -24,7 +24,8 @@ struct NcclFunctions;
 class NcclCommunicator {
  public:
   /// Collective, all ranks of `world`, after bind_device: each rank on its own GPU. Rank 0's unique id goes out through
-  /// `world`. `limit` in seconds bounds this and every later collective; 0 waits for ever. `functions` reach NCCL
+  /// `world`, which also records what is called here, looks after what waits too long, and outlives this. `limit` in
+  /// seconds bounds this and every later collective; 0 waits for ever. `functions` reach NCCL
   /// (real_nccl_functions) or a stand-in for it. Throws Error(rank).
   NcclCommunicator(Communicator& world, double limit, const NcclFunctions& functions);
   /// Local: gives the communicator up without speaking to other ranks. `finish` is the orderly end.

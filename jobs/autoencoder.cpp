@@ -51,6 +51,15 @@ class Autoencoder final : public TrainingJob {
     return to_device(fresh_latents(places, step, keys_.latent_chain, kLatentMap) * config_.latent_noise, device_);
   }
 
+  /// What the network makes of pictured images or latents, a lane's at a time: pictures take no more memory than
+  /// training.
+  template <class Net>
+  at::Tensor in_lanes(const at::Tensor& all, const Net& net) const {
+    std::vector<at::Tensor> made;
+    for (const auto& some : all.split(lane_batch_)) made.push_back(net(some));
+    return torch::cat(made);
+  }
+
   const AutoencoderConfig config_;
   Communicator& world_;
   const Lanes lanes_;
@@ -107,9 +116,10 @@ std::vector<Panel> Autoencoder::pictures(const Pulse& pulse) {
   const auto images = data_.first_images(kPictured);
   std::vector<std::uint64_t> places;
   for (std::int64_t i = 0; i < kPictured; ++i) places.push_back(static_cast<std::uint64_t>(i));
-  const auto decoded = learner_.decode(learner_.encode(images));
+  const auto decoded = in_lanes(images, [&](const at::Tensor& some) { return learner_.decode(learner_.encode(some)); });
   pulse();
-  const auto random = learner_.decode(on_sphere(fresh_latents(places, 0, keys_.sample, kLatentMap)));
+  const auto random = in_lanes(on_sphere(fresh_latents(places, 0, keys_.sample, kLatentMap)),
+                               [&](const at::Tensor& some) { return learner_.decode(some); });
   return {panel_of("decoded", decoded, kPictured), panel_of("data", images, kPictured),
           panel_of("of random latents", random, kPictured)};
 }
@@ -117,7 +127,8 @@ std::vector<Panel> Autoencoder::pictures(const Pulse& pulse) {
 void check(const AutoencoderConfig& config) {
   if (config.training.precision != "fp32")
     throw Error(ExitCode::usage,
-                fmt::format("--precision {}: an autoencoder is trained in fp32", config.training.precision), "leave it out");
+                fmt::format("--precision {}: an autoencoder is trained in fp32", config.training.precision),
+                "leave it out");
   if (config.decoder.network != "decoder32")
     throw Error(ExitCode::usage,
                 fmt::format("--generator.network {}: an autoencoder's is decoder32", config.decoder.network),

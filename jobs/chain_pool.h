@@ -8,6 +8,7 @@
 
 #include "core/chain_sampler.h"
 #include "core/curvature.h"
+#include "jobs/pool_counts.h"
 
 namespace langrun {
 
@@ -21,14 +22,6 @@ struct PooledChain {
   at::Tensor cotangent;           ///< [1, C, H, W] once it goes back: d loss / d state at trail.size() rounds
   float first_energy = 0, last_energy = 0;
   std::size_t judged = 0;  ///< its number among the images of the classifier's last calls
-};
-
-/// What was computed, for guards and reports.
-struct PoolCounts {
-  std::uint64_t calls = 0;      ///< of the energy's gradient, each of one call's shape
-  std::uint64_t moves = 0;      ///< steps that chains made in them
-  std::uint64_t waiting = 0;    ///< places of calls in which nothing moved
-  std::uint64_t curvature = 0;  ///< calls of the energy's curvature
 };
 
 struct ChainPoolConfig {

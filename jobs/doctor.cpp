@@ -189,9 +189,10 @@ class Examination {
     store.read(indices, images);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const auto shape = store.shape();
-    return fmt::format("{} {} images of {} x {} x {}, {} classes",
+    return fmt::format("{} {} images of {} x {} x {}, {} classes{}",
                        static_cast<double>(indices.size()) / std::max(seconds, 1e-9), store.count(), shape.channels,
-                       shape.height, shape.width, store.classes().size());
+                       shape.height, shape.width, store.classes().size(),
+                       store.content().empty() ? "" : ", content " + store.content());
   }
 
   const DoctorConfig& config_;

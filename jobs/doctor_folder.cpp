@@ -141,6 +141,21 @@ class Trial {
   std::string id_;
 };
 
+/// Without a slash behind it.
+fs::path whole_name(const fs::path& folder) {
+  const auto absolute = fs::absolute(folder).lexically_normal();
+  return absolute.has_filename() ? absolute : absolute.parent_path();
+}
+
+/// How many folders of this path are not there yet.
+int missing_folders(const fs::path& folder) {
+  int missing = 0;
+  std::error_code ignored;
+  for (auto at = whole_name(folder); at.has_relative_path() && !fs::exists(at, ignored); at = at.parent_path())
+    ++missing;
+  return missing;
+}
+
 double free_bytes(const fs::path& folder) {
   struct statvfs space {};
   if (statvfs(folder.c_str(), &space) != 0) throw_storage("cannot look at", folder);
@@ -166,19 +181,21 @@ std::vector<FolderReport> gather(Communicator& world, const FolderReport& own) {
 std::vector<Finding> examine_folder(const DoctorConfig& config, Communicator& world) {
   // Rank 0 makes the folder, the others find it or do not.
   const auto made_and_id = on_root(world, "make the run folder", [&] {
-    const bool there = fs::exists(config.run);
+    const auto missing = missing_folders(config.run);
     make_folder(config.run);
-    return fmt::format("{} {}-{}", there ? 0 : 1, ::getpid(), Clock::now().time_since_epoch().count());
+    return fmt::format("{} {}-{}", missing, ::getpid(), Clock::now().time_since_epoch().count());
   });
-  const bool made = made_and_id.front() == '1';
+  const auto made = std::stoi(made_and_id);
   std::vector<FolderReport> reports;
   double free = 0;
   const auto remove_folder = [&] {
     std::error_code ignored;
-    if (made && world.rank() == 0) fs::remove(config.run, ignored);
+    auto folder = whole_name(config.run);
+    // Only what is empty goes.
+    for (int i = 0; i < made && world.rank() == 0; ++i, folder = folder.parent_path()) fs::remove(folder, ignored);
   };
   try {
-    Trial trial(config, world, made_and_id.substr(2));
+    Trial trial(config, world, made_and_id.substr(made_and_id.find(' ') + 1));
     FolderReport own{host_name()};
     free = std::stod(on_root(world, "free space", [&] { return fmt::format("{}", free_bytes(config.run)); }));
     trial.write(own);

@@ -11,6 +11,7 @@
 
 #include "core/torch.h"
 #include "distributed/nccl_communicator.h"
+#include "distributed/nccl_functions.h"
 #include "distributed/pair_communicator.h"
 #include "distributed/tournament.h"
 #endif
@@ -52,7 +53,7 @@ Finding nccl_verdict(const std::vector<std::string>& hosts, const DoctorConfig& 
     std::optional<Link> link;
     try {
       PairCommunicator pair(probe, world.rank(), partner);
-      NcclCommunicator nccl(pair, config.limit);
+      NcclCommunicator nccl(pair, config.limit, real_nccl_functions());
       link = measure(nccl, config.link_bytes);
       nccl.finish();
     } catch (const Error& error) {

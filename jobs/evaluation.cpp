@@ -11,29 +11,18 @@
 #include <limits>
 #include <optional>
 
-#include "core/noise.h"
 #include "core/permutation.h"
 #include "core/torch.h"
-#include "data/image_store.h"
 #include "data/loader.h"
-#include "data/weights_file.h"
 #include "distributed/agreement.h"
-#include "jobs/device.h"
 #include "jobs/evaluation_flight.h"
-#include "jobs/judge_calls.h"
-#include "jobs/sampled_energy.h"
+#include "jobs/evaluation_nets.h"
+#include "jobs/ledger.h"
 
 namespace langrun {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-TrainingConfig device_settings(const EvaluationConfig& config) {
-  TrainingConfig training;
-  training.threads = config.threads;
-  training.device = config.device;
-  return training;
-}
 
 /// Which of `count` images enters when.
 std::vector<std::size_t> entry_order(const PackingConfig& packing, std::size_t count, std::int64_t seed) {
@@ -47,52 +36,13 @@ std::vector<std::size_t> entry_order(const PackingConfig& packing, std::size_t c
   return order;
 }
 
-/// Values of several ranks, appended by one and read in the same order by all.
-class Ledger {
- public:
-  void add(const at::Tensor& values) {
-    const auto host = values.cpu().contiguous();
-    const auto* from = host.const_data_ptr<float>();
-    values_.insert(values_.end(), from, from + host.numel());
-  }
-  void exchange(Communicator& world, const char* name) {
-    ranks_ = world.gather_all(name, std::as_bytes(std::span(values_)));
-    read_.assign(ranks_.size(), 0);
-  }
-  /// The next values that rank `owner` added.
-  at::Tensor next(std::int64_t owner, at::IntArrayRef shape) {
-    auto out = torch::empty(shape);
-    const auto bytes = static_cast<std::size_t>(out.numel()) * sizeof(float);
-    const auto rank = static_cast<std::size_t>(owner);
-    if (read_[rank] + bytes > ranks_[rank].size())
-      throw Error(ExitCode::internal, fmt::format("rank {} exchanged less than was expected", owner));
-    std::memcpy(out.mutable_data_ptr<float>(), ranks_[rank].data() + read_[rank], bytes);
-    read_[rank] += bytes;
-    return out;
-  }
-
- private:
-  std::vector<float> values_;
-  std::vector<std::vector<std::byte>> ranks_;
-  std::vector<std::size_t> read_;
-};
-
 at::Tensor numbers(float first, float second) { return torch::tensor({first, second}); }
 
 }  // namespace
 
 class Evaluation::Parts {
  public:
-  Parts(const EvaluationConfig& config, Communicator& world)
-      : config_(config), world_(world), device_(prepare_device(device_settings(config), world)) {
-    agree(world_, "open data, energy and classifier", [&] { open(); });
-    if (!energy_) return;
-    // One rank that sees a difference is enough: calls have to be of one shape everywhere.
-    std::array<std::int64_t, 1> bound{!place_free_};
-    world_.maximum("places of a call", bound);
-    place_free_ = bound[0] == 0;
-    make_pool();
-  }
+  Parts(const EvaluationConfig& config, Communicator& world) : config_(config), world_(world), nets_(config, world) {}
 
   ExitCode run(const EvaluationState& state, const EvaluationObserver& observer) {
     state_ = &state;
@@ -111,9 +61,10 @@ class Evaluation::Parts {
 
   EvaluationCounts counts() {
     std::array<std::uint64_t, 6> own{};
-    if (pool_) own = {pool_->counts().calls, pool_->counts().moves, pool_->counts().waiting, pool_->counts().curvature};
-    own[4] = calls_->calls();
-    own[5] = calls_->backward_calls();
+    if (const auto* pool = nets_.pool())
+      own = {pool->counts().calls, pool->counts().moves, pool->counts().waiting, pool->counts().curvature};
+    own[4] = nets_.calls().calls();
+    own[5] = nets_.calls().backward_calls();
     EvaluationCounts sum;
     for (const auto& bytes : world_.gather_all("counts", std::as_bytes(std::span(own)))) {
       std::array<std::uint64_t, 6> other{};
@@ -130,85 +81,19 @@ class Evaluation::Parts {
     return sum;
   }
 
-  const ImageStore& store() const { return *store_; }
-  const JudgeFacts& judge() const { return judge_->facts(); }
-  void keep_energy(const std::filesystem::path& path) const { write_weights_file(path, energy_->parts()); }
-  const at::Device& device() const { return device_; }
-  bool piecewise_linear() const { return energy_ && energy_->piecewise_linear(); }
-  bool gaussian() const { return energy_ && energy_->gaussian(); }
-  bool energy_place_free() const { return place_free_; }
-  std::int64_t round_steps() const { return round_steps_; }
+  const EvaluationNets& nets() const { return nets_; }
 
  private:
-  void open() {
-    store_.emplace(ImageStore::open(config_.data));
-    for (const auto image : config_.images)
-      if (image >= store_->count())
-        throw Error(ExitCode::usage,
-                    fmt::format("image {} is asked for, {} has {}", image, config_.data.string(), store_->count()),
-                    "--images A:B is half-open: 0:N are all of N");
-    judge_ = open_judge_net(config_.classifier, store_->shape(), config_.packing.classifier_call,
-                            config_.attack.kind != "none", device_);
-    check_classes();
-    calls_.emplace(*judge_);
-    if (!config_.defended) return;
-    energy_.emplace(config_.energy, device_);
-    if (!(energy_->image() == store_->shape())) {
-      const auto a = energy_->image(), b = store_->shape();
-      throw Error(ExitCode::input,
-                  fmt::format("the energy takes images of {} x {} x {}, {} has {} x {} x {}", a.height, a.width,
-                              a.channels, config_.data.string(), b.height, b.width, b.channels),
-                  "import the images at the energy's size");
-    }
-    const bool pathwise = attacks_pathwise(config_.attack);
-    place_free_ = energy_->keeps_places(config_.packing.call, pathwise ? std::optional(smooth()) : std::nullopt);
-  }
-
-  /// Of the pathwise attacks' backward pass.
-  Activation smooth() const { return {config_.attack.kind == "full-smooth" ? config_.attack.sharpness : 0}; }
-
-  void make_pool() {
-    const bool pathwise = attacks_pathwise(config_.attack);
-    const auto steps = config_.langevin.steps;
-    // A gradient's way back keeps a state a round and those of one round: fewest where both are sqrt(K).
-    const auto about = pathwise ? std::llround(std::sqrt(static_cast<double>(steps))) : std::int64_t{32};
-    round_steps_ = steps_of_round(steps, std::max<std::int64_t>(about, 1));
-    auto langevin = config_.langevin;
-    langevin.temperature = energy_->temperature();
-    pool_.emplace(energy_->sampler(), energy_->curvature(smooth()),
-                  ChainPoolConfig{langevin, noise_key(static_cast<std::uint64_t>(config_.seed), Stream::evaluation_chain),
-                                  place_free_ ? config_.packing.call : 1, round_steps_});
-  }
-
-  void check_classes() const {
-    const auto& names = store_->classes();
-    const auto& known = judge_->facts().class_names;
-    constexpr const char* kSame = "data and classifier must have the same classes, in the same order";
-    if (known.size() == names.size()) {
-      const auto other = std::mismatch(names.begin(), names.end(), known.begin());
-      if (other.first != names.end())
-        throw Error(ExitCode::input,
-                    fmt::format("classifier {} was trained with the class '{}' where {} has '{}'", config_.classifier.file,
-                                *other.second, config_.data.string(), *other.first),
-                    kSame);
-    }
-    if (static_cast<std::int64_t>(names.size()) == judge_->facts().classes) return;
-    throw Error(ExitCode::input,
-                fmt::format("classifier {} tells {} classes apart, {} has {}", config_.classifier.file,
-                            judge_->facts().classes, config_.data.string(), names.size()),
-                kSame);
-  }
-
   // Phases of a round, in the same order on every rank.
   ExitCode round() {
     world_.enter(fmt::format("round {}, chains", ++rounds_));
-    admit();                            // 1 images enter
-    place();                            // 2 replicates get a rank
+    admit();                                        // 1 images enter
+    place();                                        // 2 replicates get a rank
     agree(world_, "evaluate", [&] { advance(); });  // 3 this rank's chains move
     world_.enter(fmt::format("round {}, answers", rounds_));
-    answer();                           // 4 whose replicates are all at their end: exchanged, and the image goes on
-    leave();                            // 5 images that are through
-    return agreed_stop();               // 6 stop?
+    answer();              // 4 whose replicates are all at their end: exchanged, and the image goes on
+    leave();               // 5 images that are through
+    return agreed_stop();  // 6 stop?
   }
 
   std::int64_t rank_places() const { return config_.packing.call * config_.packing.calls; }
@@ -230,8 +115,8 @@ class Evaluation::Parts {
       auto flight = std::make_unique<Flight>();
       flight->number = entered_++;
       auto image = load(i);
-      flight->task = std::make_unique<StageTask>(evaluate_image(config_, judge_->facts().classes, std::move(image),
-                                                                flight->channel, flight->record));
+      flight->task = std::make_unique<StageTask>(
+          evaluate_image(config_, nets_.judge().classes, std::move(image), flight->channel, flight->record));
       flight->task->start();
       begin_stage(*flight);
       flights_.push_back(std::move(flight));
@@ -242,10 +127,10 @@ class Evaluation::Parts {
     EvaluatedImage image;
     image.index = config_.images[i];
     const std::array<std::uint64_t, 1> index{image.index};
-    const auto shape = store_->shape();
-    std::vector<std::uint8_t> bytes(store_->image_bytes());
-    store_->read(index, bytes);
-    store_->read_labels(index, std::span(&image.label, 1));
+    const auto shape = nets_.store().shape();
+    std::vector<std::uint8_t> bytes(nets_.store().image_bytes());
+    nets_.store().read(index, bytes);
+    nets_.store().read_labels(index, std::span(&image.label, 1));
     image.pixels = torch::empty({shape.channels, shape.height, shape.width});
     to_unit_range(bytes, shape, Layout::channel_major,
                   {image.pixels.mutable_data_ptr<float>(), static_cast<std::size_t>(image.pixels.numel())});
@@ -263,7 +148,7 @@ class Evaluation::Parts {
     flight.replicates.resize(static_cast<std::size_t>(flight.channel.request().replicates));
   }
 
-  std::int64_t rounds_of(const StageRequest& request) const { return request.bare || !pool_ ? 0 : pool_->rounds(); }
+  std::int64_t rounds_of(const StageRequest& request) const { return request.bare ? 0 : nets_.rounds(); }
 
   /// Hands out replicates, image by image in the order of entry, each to the rank with the fewest chains under way.
   void place() {
@@ -292,7 +177,7 @@ class Evaluation::Parts {
   std::unique_ptr<PooledChain> begin_chain(const StageRequest& request, std::size_t h) const {
     auto chain = std::make_unique<PooledChain>();
     chain->identity = chain_of(request.identity, h);
-    chain->x = request.image.unsqueeze(0).to(device_).contiguous(at::MemoryFormat::ChannelsLast);
+    chain->x = request.image.unsqueeze(0).to(nets_.device()).contiguous(at::MemoryFormat::ChannelsLast);
     chain->pathwise = request.gradient && request.pathwise && !request.bare;
     chain->first_energy = chain->last_energy = std::numeric_limits<float>::quiet_NaN();
     return chain;
@@ -306,7 +191,7 @@ class Evaluation::Parts {
           if (replicate.chain) own.push_back(replicate.chain.get());
           --replicate.rounds_left;
         }
-    if (!own.empty()) pool_->advance(own);
+    if (!own.empty()) nets_.pool()->advance(own);
   }
 
   // An image that is answered may ask for its gradient at once; a new stage of it waits for the next round.
@@ -338,7 +223,7 @@ class Evaluation::Parts {
       }
     }
     if (!wanting.empty()) begin_gradients(wanting);
-    calls_->forget();
+    nets_.calls().forget();
   }
 
   void classify(const std::vector<Flight*>& ended, std::vector<at::Tensor>& images, std::vector<bool>& keep,
@@ -350,7 +235,7 @@ class Evaluation::Parts {
           images.push_back(replicate.chain->x);
           keep.push_back(flight->channel.request().gradient);
         }
-    const auto logits = calls_->logits(images, keep);
+    const auto logits = nets_.calls().logits(images, keep);
     std::int64_t at = 0;
     for (auto* flight : ended) {
       const auto& request = flight->channel.request();
@@ -367,7 +252,8 @@ class Evaluation::Parts {
   }
 
   void check_finite(const at::Tensor& logits, const PooledChain& chain, const StageRequest& request) const {
-    if (logits.isfinite().all().item<bool>() && (config_.defended == false || request.bare || std::isfinite(chain.last_energy)))
+    if (logits.isfinite().all().item<bool>() &&
+        (config_.defended == false || request.bare || std::isfinite(chain.last_energy)))
       return;
     throw Error(ExitCode::diverged,
                 fmt::format("a chain of image {} left all bounds: its logits or energies are not finite",
@@ -379,12 +265,12 @@ class Evaluation::Parts {
     const auto& request = flight.channel.request();
     const auto count = static_cast<std::int64_t>(flight.replicates.size());
     StageResult result;
-    result.logits = torch::empty({count, judge_->facts().classes});
+    result.logits = torch::empty({count, nets_.judge().classes});
     result.first_energy = torch::empty({count});
     result.last_energy = torch::empty({count});
     for (std::int64_t h = 0; h < count; ++h) {
       const auto owner = flight.replicates[static_cast<std::size_t>(h)].owner;
-      result.logits[h].copy_(ledger.next(owner, {judge_->facts().classes}));
+      result.logits[h].copy_(ledger.next(owner, {nets_.judge().classes}));
       const auto energies = ledger.next(owner, {2});
       result.first_energy[h].copy_(energies[0]);
       result.last_energy[h].copy_(energies[1]);
@@ -396,14 +282,14 @@ class Evaluation::Parts {
   /// The classifier's part of the gradients: all of it for most attacks, the start of the way back for `full`.
   void begin_gradients(const std::vector<Flight*>& wanting) {
     std::vector<at::Tensor> found;
-    agree(world_, "gradients", [&] { found = calls_->gradients(own_wanted(wanting)); });
+    agree(world_, "gradients", [&] { found = nets_.calls().gradients(own_wanted(wanting)); });
     std::size_t at = 0;
     std::vector<Flight*> through;
     for (auto* flight : wanting) {
       const auto& request = flight->channel.request();
-      const bool back = request.pathwise && !request.bare && pool_.has_value();
+      const bool back = request.pathwise && rounds_of(request) > 0;
       for (auto& replicate : flight->replicates) {
-        if (back) replicate.rounds_left = pool_->rounds();
+        if (back) replicate.rounds_left = nets_.rounds();
         if (replicate.chain) replicate.chain->cotangent = found[at++];
       }
       flight->going_back = true;
@@ -472,14 +358,7 @@ class Evaluation::Parts {
 
   EvaluationConfig config_;
   Communicator& world_;
-  at::Device device_;
-  std::optional<ImageStore> store_;
-  std::unique_ptr<JudgeNet> judge_;
-  std::optional<JudgeCalls> calls_;
-  std::optional<SampledEnergy> energy_;
-  std::optional<ChainPool> pool_;
-  std::int64_t round_steps_ = 1;
-  bool place_free_ = true;
+  EvaluationNets nets_;
   const EvaluationState* state_ = nullptr;
   const EvaluationObserver* observer_ = nullptr;
   std::deque<std::size_t> waiting_;  ///< places in config_.images
@@ -494,16 +373,16 @@ Evaluation::Evaluation(const EvaluationConfig& config, Communicator& world)
     : parts_(std::make_unique<Parts>(config, world)) {}
 Evaluation::~Evaluation() = default;
 
-std::int64_t Evaluation::classes() const { return parts_->judge().classes; }
-std::vector<std::string> Evaluation::class_names() const { return parts_->store().classes(); }
-ImageShape Evaluation::image() const { return parts_->store().shape(); }
-const JudgeFacts& Evaluation::judge() const { return parts_->judge(); }
-bool Evaluation::piecewise_linear() const { return parts_->piecewise_linear(); }
-bool Evaluation::gaussian() const { return parts_->gaussian(); }
-bool Evaluation::energy_place_free() const { return parts_->energy_place_free(); }
-std::string Evaluation::device() const { return parts_->device().str(); }
-void Evaluation::keep_energy(const std::filesystem::path& path) const { parts_->keep_energy(path); }
-std::int64_t Evaluation::round_steps() const { return parts_->round_steps(); }
+std::int64_t Evaluation::classes() const { return judge().classes; }
+std::vector<std::string> Evaluation::class_names() const { return parts_->nets().store().classes(); }
+ImageShape Evaluation::image() const { return parts_->nets().store().shape(); }
+const JudgeFacts& Evaluation::judge() const { return parts_->nets().judge(); }
+bool Evaluation::piecewise_linear() const { return parts_->nets().piecewise_linear(); }
+bool Evaluation::gaussian() const { return parts_->nets().gaussian(); }
+bool Evaluation::energy_place_free() const { return parts_->nets().energy_place_free(); }
+std::string Evaluation::device() const { return parts_->nets().device().str(); }
+void Evaluation::keep_energy(const std::filesystem::path& path) const { parts_->nets().keep_energy(path); }
+std::int64_t Evaluation::round_steps() const { return parts_->nets().round_steps(); }
 ExitCode Evaluation::run(const EvaluationState& state, const EvaluationObserver& observer) {
   return parts_->run(state, observer);
 }

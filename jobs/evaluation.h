@@ -11,9 +11,9 @@
 
 #include "core/error.h"
 #include "distributed/communicator.h"
-#include "jobs/chain_pool.h"
 #include "jobs/evaluation_config.h"
 #include "jobs/evaluation_record.h"
+#include "jobs/pool_counts.h"
 
 namespace langrun {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/error.h"
@@ -67,9 +68,11 @@ void write_judge(h5::File& file, const std::vector<ImageRecord>& records, std::i
   columns.add<float>("first_energy", [](const auto& row) { return row.check->first_energy; });
   columns.add<float>("last_energy", [](const auto& row) { return row.check->last_energy; });
   const auto votes = rows.empty() ? std::size_t{0} : rows.front().check->votes.size();
-  const auto stored = rows.empty() ? std::size_t{0} : rows.front().check->logits.size() / static_cast<std::size_t>(classes);
+  const auto stored =
+      rows.empty() ? std::size_t{0} : rows.front().check->logits.size() / static_cast<std::size_t>(classes);
   auto labels = file.create_dataset("/judge/votes", h5::Type::i32, {rows.size(), votes});
-  auto logits = file.create_dataset("/judge/logits", h5::Type::f32, {rows.size(), stored, static_cast<std::uint64_t>(classes)});
+  auto logits =
+      file.create_dataset("/judge/logits", h5::Type::f32, {rows.size(), stored, static_cast<std::uint64_t>(classes)});
   for (std::size_t i = 0; i < rows.size(); ++i) {
     labels.write_rows(i, 1, rows[i].check->votes.data());
     logits.write_rows(i, 1, rows[i].check->logits.data());
@@ -135,8 +138,8 @@ template <typename T>
 std::vector<T> column(const h5::File& file, const std::string& name, std::size_t count) {
   auto values = file.dataset(name).read<T>();
   if (values.size() != count)
-    throw Error(ExitCode::input, fmt::format("{}: {} has {} values, expected {}", file.path().string(), name,
-                                             values.size(), count));
+    throw Error(ExitCode::input,
+                fmt::format("{}: {} has {} values, expected {}", file.path().string(), name, values.size(), count));
   return values;
 }
 
@@ -160,8 +163,8 @@ std::vector<Check> read_places(const h5::File& file, const std::string& group, s
 
 ImageRecord& row_of(std::vector<ImageRecord>& records, std::int64_t image, const h5::File& file) {
   if (image < 0 || image >= static_cast<std::int64_t>(records.size()))
-    throw Error(ExitCode::input, fmt::format("{}: a check of row {}, there are {} images", file.path().string(), image,
-                                             records.size()));
+    throw Error(ExitCode::input,
+                fmt::format("{}: a check of row {}, there are {} images", file.path().string(), image, records.size()));
   return records[static_cast<std::size_t>(image)];
 }
 
@@ -209,6 +212,19 @@ void read_small(const h5::File& file, std::vector<ImageRecord>& records) {
   for (std::size_t i = 0; i < checks.size(); ++i) row_of(records, images[i], file).small.push_back(checks[i]);
 }
 
+void read_purified(const h5::File& file, std::vector<ImageRecord>& records) {
+  if (!file.has("/gallery/purified")) return;
+  const auto images = file.dataset("/gallery/image").read<std::int64_t>();
+  const auto purified = file.dataset("/gallery/purified");
+  check_rows(file, purified, 4, images.size());
+  const auto shape = purified.shape();
+  std::vector<float> values(shape.at(1) * shape.at(2) * shape.at(3));
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    purified.read_rows(i, 1, values.data());
+    if (!values.empty() && !std::isnan(values.front())) row_of(records, images[i], file).purified = values;
+  }
+}
+
 }  // namespace
 
 void write_evaluation(const fs::path& path, const std::vector<ImageRecord>& records, const Scoring& scoring,
@@ -227,6 +243,7 @@ void write_evaluation(const fs::path& path, const std::vector<ImageRecord>& reco
   write_small(file, records);
   write_gallery(file, records, facts);
   file.write_attribute("/", "configuration", facts.configuration);
+  if (!facts.inputs.empty()) file.write_attribute("/", "inputs", facts.inputs);
   file.write_attribute("/", "classes", facts.classes);
   file.seal();
   sync_path(partial);
@@ -249,7 +266,9 @@ EvaluationFile read_evaluation(const fs::path& path) {
   }
   read_judge(file, records);
   read_small(file, records);
-  return {std::move(records), file.read_texts_attribute("/", "classes"), file.read_text_attribute("/", "configuration")};
+  read_purified(file, records);
+  return {std::move(records), file.read_texts_attribute("/", "classes"), file.read_text_attribute("/", "configuration"),
+          file.has_attribute("/", "inputs") ? file.read_text_attribute("/", "inputs") : ""};
 }
 
 }  // namespace langrun

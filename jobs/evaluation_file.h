@@ -17,6 +17,7 @@ struct EvaluationFileFacts {
   std::vector<std::string> classes;  ///< names
   ImageShape image;
   std::filesystem::path data;  ///< the store, whose images are copied for the gallery
+  std::string inputs = {};     ///< text of the checksums of what was read
 };
 
 /// Writes PATH, whole or not at all, over what was there. Records in the order in which they are given; rules that they
@@ -24,11 +25,12 @@ struct EvaluationFileFacts {
 void write_evaluation(const std::filesystem::path& path, const std::vector<ImageRecord>& records,
                       const Scoring& scoring, const EvaluationFileFacts& facts);
 
-/// What such a file holds, without its pictures.
+/// What such a file holds; of its pictures the purified natural ones alone.
 struct EvaluationFile {
   std::vector<ImageRecord> records;
   std::vector<std::string> classes;  ///< names
   std::string configuration;         ///< text of run.cfg when they were made
+  std::string inputs = {};           ///< text of the checksums of what was read; none in older files
 };
 /// Throws Error(input) where it is missing, damaged or none.
 EvaluationFile read_evaluation(const std::filesystem::path& path);

@@ -1,6 +1,7 @@
 #include "jobs/evaluation_record.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -115,26 +116,61 @@ void take_energies(const std::vector<float>& energies, std::vector<JudgeCheck>& 
   }
 }
 
+/// log of the sum over `scores` of exp, without what would overflow.
+double log_sum(std::span<const double> scores) {
+  const double top = *std::max_element(scores.begin(), scores.end());
+  double sum = 0;
+  for (const auto score : scores) sum += std::exp(score - top);
+  return top + std::log(sum);
+}
+
+/// Mean over rows [n, width].
+std::vector<float> mean_row(std::span<const float> rows, std::size_t width) {
+  const auto count = rows.size() / width;
+  std::vector<float> means(width);
+  for (std::size_t c = 0; c < width; ++c) {
+    double sum = 0;
+    for (std::size_t h = 0; h < count; ++h) sum += rows[h * width + c];
+    means[c] = static_cast<float>(sum / static_cast<double>(count));
+  }
+  return means;
+}
+
+/// Logarithm of the mean over rows [n, width] of their softmax; finite where a probability is too small for a number.
+std::vector<float> mean_probability_row(std::span<const float> rows, std::size_t width) {
+  const auto count = rows.size() / width;
+  std::vector<double> norms(count), of_class(count);
+  for (std::size_t h = 0; h < count; ++h)
+    norms[h] = log_sum(std::vector<double>(rows.begin() + static_cast<std::ptrdiff_t>(h * width),
+                                           rows.begin() + static_cast<std::ptrdiff_t>((h + 1) * width)));
+  std::vector<float> logs(width);
+  for (std::size_t c = 0; c < width; ++c) {
+    for (std::size_t h = 0; h < count; ++h) of_class[h] = static_cast<double>(rows[h * width + c]) - norms[h];
+    logs[c] = static_cast<float>(log_sum(of_class) - std::log(static_cast<double>(count)));
+  }
+  return logs;
+}
+
 }  // namespace
 
 std::int64_t stored_rows(std::int64_t replicates, std::int64_t classes) {
   return classes <= kMostClasses ? replicates : std::min(replicates, kGroups);
 }
 
-std::vector<float> stored_logits(std::span<const float> logits, std::int64_t replicates, std::int64_t classes) {
+std::vector<float> stored_logits(std::span<const float> logits, std::int64_t replicates, std::int64_t classes,
+                                 const std::string& average) {
   const auto rows = stored_rows(replicates, classes);
   if (rows == replicates) return {logits.begin(), logits.end()};
   const auto width = static_cast<std::size_t>(classes);
-  std::vector<float> means(static_cast<std::size_t>(rows) * width);
+  std::vector<float> stored;
   for (std::int64_t row = 0; row < rows; ++row) {
-    const auto first = row * replicates / rows, end = (row + 1) * replicates / rows;
-    for (std::size_t c = 0; c < width; ++c) {
-      double sum = 0;
-      for (auto h = first; h < end; ++h) sum += logits[static_cast<std::size_t>(h) * width + c];
-      means[static_cast<std::size_t>(row) * width + c] = static_cast<float>(sum / static_cast<double>(end - first));
-    }
+    const auto first = static_cast<std::size_t>(row * replicates / rows),
+               end = static_cast<std::size_t>((row + 1) * replicates / rows);
+    const auto group = logits.subspan(first * width, (end - first) * width);
+    const auto one = average == "softmax" ? mean_probability_row(group, width) : mean_row(group, width);
+    stored.insert(stored.end(), one.begin(), one.end());
   }
-  return means;
+  return stored;
 }
 
 std::vector<std::byte> packed(const ImageRecord& record) {

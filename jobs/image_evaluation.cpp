@@ -102,7 +102,8 @@ class ImageEvaluation {
     seen.label = static_cast<std::int32_t>(label_of(averaged(result.logits, average_)));
     for (std::int64_t h = 0; h < request.replicates; ++h)
       seen.votes.push_back(static_cast<std::int32_t>(label_of(result.logits[h])));
-    seen.logits = stored_logits(values_of(result.logits), request.replicates, result.logits.size(1));
+    seen.logits =
+        stored_logits(values_of(result.logits), request.replicates, result.logits.size(1), config_.defense.average);
     seen.first_energy = result.first_energy[0].item<float>();
     seen.last_energy = result.last_energy.mean().item<float>();
     record_.judge.push_back(std::move(seen));
@@ -134,7 +135,7 @@ class ImageEvaluation {
       if (n == steps) break;
       walk->advance(gradient);
     }
-    if (image_.pictured) record_.adversarial = values_of(walk->image());
+    if (image_.pictured) record_.adversarial = values_of(looks_at_last() ? walk->last() : walk->image());
     auto end = final_checks(restart, *walk);
     co_await end;
   }
@@ -185,8 +186,7 @@ class ImageEvaluation {
   }
 
   /// The gradient of the small sample that was just answered, or of a call of its own.
-  StageTask climb(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor cotangents,
-                  at::Tensor& found) {
+  StageTask climb(std::uint32_t restart, std::uint32_t n, AttackWalk& walk, at::Tensor cotangents, at::Tensor& found) {
     if (!cotangents.defined()) {
       auto bare = bare_signal(restart, n, walk, cotangents);
       co_await bare;
@@ -222,15 +222,17 @@ class ImageEvaluation {
   }
 
   StageTask final_checks(std::uint32_t restart, const AttackWalk& walk) {
-    if (config_.rules.final_step && still_wanted(Rule::final_step)) {
-      // Small samples have shown where it goes.
-      const bool pictured = image_.pictured && !wants_small_samples();
+    // Small samples have shown where the walk's image goes; what it hands over may be another.
+    const bool pictured = image_.pictured && (!wants_small_samples() || !at::equal(walk.last(), walk.image()));
+    const bool once = config_.rules.final_step && still_wanted(Rule::final_step);
+    if (once) {
       auto last = check(Purpose::final_judge, restart, 0, walk.last(), pictured);
       co_await last;
     }
     if (!config_.rules.resubmission || !still_wanted(Rule::resubmission)) co_return;
     for (std::int64_t i = 0; i < scoring_.resubmissions; ++i) {
-      auto again = check(Purpose::resubmission, restart, static_cast<std::uint32_t>(i), walk.last(), false);
+      auto again = check(Purpose::resubmission, restart, static_cast<std::uint32_t>(i), walk.last(),
+                         pictured && !once && i == 0);
       co_await again;
       if (config_.packing.leaving && record_.judge.back().label != image_.label) break;
     }
@@ -282,6 +284,9 @@ class ImageEvaluation {
     return false;
   }
 
+  /// Whether a check of the image that the attack hands over is to come.
+  bool looks_at_last() const { return still_wanted(Rule::final_step) || still_wanted(Rule::resubmission); }
+
   bool leaves() const { return config_.packing.leaving && all_broken(); }
 
   bool all_broken() const {
@@ -291,8 +296,7 @@ class ImageEvaluation {
   }
 
   void count_steps(const StageRequest& request) {
-    if (!request.bare)
-      record_.image_steps += static_cast<std::uint64_t>(request.replicates * config_.langevin.steps);
+    if (!request.bare) record_.image_steps += static_cast<std::uint64_t>(request.replicates * config_.langevin.steps);
   }
 
   const EvaluationConfig& config_;

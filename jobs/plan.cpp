@@ -240,7 +240,7 @@ JobPlan plan_job(const HatConfig& config, const PlanPlace& place, Communicator& 
 
 JobPlan plan_job(const AutoencoderConfig& config, const PlanPlace& place, Communicator&) {
   auto parts = begin(config.training, place);
-  add_learner(parts, autoencoder_cost(config, parts.needs.pictured));
+  add_learner(parts, autoencoder_cost(config));
   parts.needs.update_images = 1;
   parts.needs.panels = 3;
   parts.needs.pictures_of_chains = false;

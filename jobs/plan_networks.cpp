@@ -261,7 +261,7 @@ LearnerCost classifier_cost(const ClassifyConfig& config) {
       cost, rehearsal,
       [&] {
         return std::make_unique<ClassifierLearner>(config.classifier, learning, rehearsal.training, at::kCPU,
-                                                   rehearsal.reduction);
+                                                   rehearsal.reduction, std::vector<std::string>{});
       },
       [&](ClassifierLearner& learns, std::int64_t n) {
         learns.add_lane(images.narrow(0, 0, n), labels.narrow(0, 0, n));
@@ -278,7 +278,7 @@ LearnerCost classifier_cost(const ClassifyConfig& config) {
   return cost;
 }
 
-LearnerCost autoencoder_cost(const AutoencoderConfig& config, std::int64_t pictured) {
+LearnerCost autoencoder_cost(const AutoencoderConfig& config) {
   const Rehearsal rehearsal(config.training);
   auto still = config;
   still.training = rehearsal.training;
@@ -295,11 +295,6 @@ LearnerCost autoencoder_cost(const AutoencoderConfig& config, std::int64_t pictu
       [](const AutoencoderLearner& learns) { return learns.parts(); });
   cost.image = learner->image();
   cost.weights = static_cast<double>(learner->weights());
-  // Pictures are not cut into lanes.
-  const auto some = noise_images(kTracedImages, cost.image);
-  const auto shown =
-      trace_for(pictured, [&](std::int64_t n) { learner->decode(learner->encode(some.narrow(0, 0, n))); });
-  cost.pass = largest(cost.pass, shown.peak());
   return cost;
 }
 

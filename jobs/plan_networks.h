@@ -58,7 +58,6 @@ GeneratorCost generator_cost(const GeneratorConfig& generator, const LearningCon
 FrozenGeneratorCost frozen_cost(FrozenSource& source, const TrainingConfig& training, const ImageShape& image,
                                 bool moves_latent);
 LearnerCost classifier_cost(const ClassifyConfig& config);
-/// `pictured`: images that pictures decode in one call.
-LearnerCost autoencoder_cost(const AutoencoderConfig& config, std::int64_t pictured);
+LearnerCost autoencoder_cost(const AutoencoderConfig& config);
 
 }  // namespace langrun

@@ -70,6 +70,7 @@ class FolderSampling::Parts {
   ExitCode run(const SampleFolderConfig& folder, std::size_t finished, SampleObserver& observer) {
     folder_ = &folder;
     observer_ = &observer;
+    stop_clock_.emplace(folder.stop_clock);
     agree(world_, "begin samples", [&] {
       if (world_.rank() == 0) observer.begin(blocks_.count(), blocks_.image());
     });
@@ -149,10 +150,11 @@ class FolderSampling::Parts {
     const auto latents =
         torch::from_blob(state.latents.data(), {config_.call, std::ssize(state.latents) / config_.call});
     if (latents.size(1) != blocks_.latent_length())
-      throw Error(ExitCode::storage,
-                  fmt::format("{}: its latents are of {} numbers, the generator takes {}",
-                              block_file(folder_->state, state.number).string(), latents.size(1), blocks_.latent_length()),
-                  "this sampling cannot go on; begin it anew in another folder");
+      throw Error(
+          ExitCode::storage,
+          fmt::format("{}: its latents are of {} numbers, the generator takes {}",
+                      block_file(folder_->state, state.number).string(), latents.size(1), blocks_.latent_length()),
+          "this sampling cannot go on; begin it anew in another folder");
     return blocks_.take_up(state.number, state.step, kept.clone(), latents.clone(), state.magnitudes);
   }
 
@@ -196,16 +198,15 @@ class FolderSampling::Parts {
   }
 
   void save(const Walk& walk) {
-    write_block(
-        folder_->state,
-        {walk.block.number, walk.block.step, host_values(ChainBlocks::kept(walk.block)), latents_of(walk.block),
-         walk.block.magnitudes, walk.columns},
-        blocks_.image());
+    const auto begun = Clock::now();
+    write_block(folder_->state,
+                {walk.block.number, walk.block.step, host_values(ChainBlocks::kept(walk.block)), latents_of(walk.block),
+                 walk.block.magnitudes, walk.columns},
+                blocks_.image());
+    stop_clock_->saw_save(seconds_since(begun));
   }
 
-  bool stop_wanted() const {
-    return folder_->stop_asked() || folder_->stop_clock.asks();
-  }
+  bool stop_wanted() const { return folder_->stop_asked() || stop_clock_->asks(); }
 
   Error overtaken_error() const {
     return Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", folder_->run.string()),
@@ -224,6 +225,7 @@ class FolderSampling::Parts {
   bool in_turns(const std::function<bool(Clock::time_point until)>& work) {
     for (std::int64_t turn = 1;; ++turn) {
       bool more = false, overtaken = false;
+      const auto begun = Clock::now();
       world_.enter(fmt::format("sampling, turn {}", turn));
       try {
         agree(world_, "sample", [&] {
@@ -240,6 +242,7 @@ class FolderSampling::Parts {
       }
       std::array<std::int64_t, 3> flags{more, stop_wanted(), overtaken};
       world_.maximum("go on or stop", flags);
+      stop_clock_->saw_step(seconds_since(begun));
       if (flags[2] != 0) throw overtaken_error();
       if (flags[0] == 0) return true;
       if (flags[1] != 0) return false;
@@ -283,7 +286,10 @@ class FolderSampling::Parts {
       });
     }
     agree(world_, "finish samples", [&] {
-      if (world_.rank() == 0) observer_->finish(folder_->steps[at], table);
+      if (world_.rank() != 0) return;
+      // What is published stands beside the states, where a newer start publishes too.
+      if (folder_->overtaken()) throw overtaken_error();
+      observer_->finish(folder_->steps[at], table);
     });
   }
 
@@ -310,6 +316,7 @@ class FolderSampling::Parts {
   ChainBlocks blocks_;
   const SampleFolderConfig* folder_ = nullptr;
   SampleObserver* observer_ = nullptr;
+  std::optional<StopClock> stop_clock_;  // of this run, with what it has seen
   Clock::time_point looked_ = Clock::now();
 };
 

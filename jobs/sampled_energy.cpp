@@ -42,6 +42,10 @@ SampledEnergy::SampledEnergy(const SampledEnergyConfig& config, const at::Device
   }
   make_sampler(device);
   add_terms(device);
+  if (device.is_cpu()) return;
+  // Curvature goes through the networks themselves, at the chains' images. (TorchScript stays on the CPU.)
+  energy_.network->to(device);
+  if (prior_.network) prior_.network->to(device);
 }
 
 void SampledEnergy::read(const WeightsFile& file) {
@@ -111,7 +115,8 @@ bool SampledEnergy::keeps_places(std::int64_t call, const std::optional<Activati
   if (script_.empty()) return true;
   const auto shape = image();
   // As the chains' calls are laid out.
-  const auto images = probe_images(call, shape.channels, shape.height, shape.width).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto images =
+      probe_images(call, shape.channels, shape.height, shape.width).contiguous(at::MemoryFormat::ChannelsLast);
   const auto curvature_of = activation ? curvature(*activation) : CurvatureProduct();
   const auto answer = [&](const at::Tensor& x) {
     const auto seen = energy_.network->energy_and_gradient(x);

@@ -81,7 +81,10 @@ class Loop {
       const auto manifest = read_manifest(folder);
       job_.begin_attempt(attempt_ = attempt.value_or(manifest.attempt));
       watch_.restore(manifest.watch);
+      const auto begun = Clock::now();
       job_.load(folder);
+      // Until this start has written one: reading takes about as long as writing does.
+      stop_clock_.saw_save(seconds_since(begun));
     });
   }
 
@@ -102,6 +105,8 @@ class Loop {
       if (!found)
         throw Error(error.code(), why + "; there is no checkpoint to go back to", "use a smaller --checkpoint.every");
       remove_meanwhile(return_to_checkpoint(start_.home.path, *found));
+      // Again, since that took its time, and what follows is not in the home.
+      refuse_if_overtaken(newest_generation());
       observer_.rolled_back(*found, attempt_ + 1, why);
       return std::to_string(*found);
     }));
@@ -196,10 +201,10 @@ class Loop {
     std::vector<StragglerWatch::Work> work;
     for (const auto& r : reports) work.push_back({r.sample, r.update});
     for (const auto& slow : stragglers_.see(work))
-      observer_.notice(fmt::format("warning: rank {} on {} took {:.2f} times the ranks' median in each of the last {} "
-                                   "steps, most of it in {}; is its host shared, hot or ailing?",
-                                   slow.rank, start_.hosts.at(slow.rank), slow.factor, config_.straggler_steps,
-                                   slow.phase));
+      observer_.notice(
+          fmt::format("warning: rank {} on {} took {:.2f} times the ranks' median in each of the last {} "
+                      "steps, most of it in {}; is its host shared, hot or ailing?",
+                      slow.rank, start_.hosts.at(slow.rank), slow.factor, config_.straggler_steps, slow.phase));
   }
 
   // Taken by all ranks together from the same words, as the decision to stop is (design invariant 4): the thread that
@@ -297,8 +302,8 @@ class Loop {
       if (world_.rank() != 0) return;
       refuse_if_overtaken(newest_generation());
       observer_.settle(step);
-      write_manifest(folder, {step, start_.home.generation, config_.lanes, attempt_, watch_then_.state(), start_.run_cfg,
-                              std::move(files)});
+      write_manifest(folder, {step, start_.home.generation, config_.lanes, attempt_, watch_then_.state(),
+                              start_.run_cfg, std::move(files)});
       sync_path(folder);
       remove_meanwhile(publish_checkpoint(start_.home.path, folder, step, config_.checkpoint_keep, spared(step)));
     });

@@ -1,6 +1,6 @@
 #include "launch/classify_options.h"
 
-#include "core/networks/classifier.h"
+#include "core/networks/names.h"
 #include "launch/training_options.h"
 
 namespace langrun::launch {

@@ -23,22 +23,27 @@ namespace {
 constexpr double kMostEps = 1e6;
 
 void bind_attack(OptionTable& table, AttackConfig& a) {
-  table.choice("attack.kind", a.kind, attack_kinds(),
-               "none; pgd, fgsm (bare classifier, --energy none); transfer (the bare classifier's gradients, judged through "
-               "the defense); bpda, bpda-eot; apgd-ce, apgd-dlr (with an energy on BPDA+EOT gradients); full (exact, "
-               "through all steps); full-smooth (softplus in its backward pass)");
+  table.choice(
+      "attack.kind", a.kind, attack_kinds(),
+      "none; pgd, fgsm (bare classifier, --energy none); transfer (the bare classifier's gradients, judged through "
+      "the defense); bpda, bpda-eot; apgd-ce, apgd-dlr (with an energy on BPDA+EOT gradients); full (exact, "
+      "through all steps); full-smooth (softplus in its backward pass)");
   table.choice("attack.norm", a.norm, {"linf", "l2"}, "norm of the ball about an image");
   table.real("attack.eps", a.eps, "/255 (linf) or [0, 1] units (l2)", "radius of the ball", {-kMostEps, kMostEps});
-  table.real("attack.alpha", a.alpha, "as eps", "step size; 0: a quarter of eps; Auto-PGD has its own", {-kMostEps, kMostEps});
+  table.real("attack.alpha", a.alpha, "as eps", "step size; 0: a quarter of eps; Auto-PGD has its own",
+             {-kMostEps, kMostEps});
   table.integer("attack.steps", a.steps, "steps", "N", {1, 100'000});
-  table.choice("attack.start", a.start, {"random", "none"}, "where the attack begins: a random point of the ball, or the image");
+  table.choice("attack.start", a.start, {"random", "none"},
+               "where the attack begins: a random point of the ball, or the image");
   table.integer("attack.restarts", a.restarts, "restarts", "R; an image has to survive all of them",
                 {1, static_cast<std::int64_t>(kMostRestarts) - 1});
   table.integer("attack.replicates", a.replicates, "chains", "H_adv, of the attack's own label and gradient",
                 {1, static_cast<std::int64_t>(kMostReplicates) - 1});
-  table.choice("attack.average", a.average, {"same", "logits", "softmax", "logsoftmax", "loss"},
-               "what the attack's loss is of: the average as the defense's, another, or the mean of the replicates' losses");
-  table.real("attack.sharpness", a.sharpness, "", "of full-smooth: s of the softplus log(1 + exp(s v)) / s", {1e-3, 1e6});
+  table.choice(
+      "attack.average", a.average, {"same", "logits", "softmax", "logsoftmax", "loss"},
+      "what the attack's loss is of: the average as the defense's, another, or the mean of the replicates' losses");
+  table.real("attack.sharpness", a.sharpness, "", "of full-smooth: s of the softplus log(1 + exp(s v)) / s",
+             {1e-3, 1e6});
 }
 
 void bind_defense(OptionTable& table, DefendOptions& o) {
@@ -48,18 +53,20 @@ void bind_defense(OptionTable& table, DefendOptions& o) {
   table.choice("defense.average", d.average, {"logits", "softmax", "logsoftmax"},
                "what is averaged over replicates before the label is taken");
   table.integer("defense.resubmissions", d.resubmissions, "checks", "M, of the rule resubmission", {1, 100'000});
-  table.text("protocols", o.protocols,
-             "rules that are scored, and so how long an image stays: verified_any_step, any_step, final_step, majority_vote, "
-             "resubmission, null_control; auto: verified_any_step,any_step,null_control, without an energy "
-             "final_step,any_step");
+  table.text(
+      "protocols", o.protocols,
+      "rules that are scored, and so how long an image stays: verified_any_step, any_step, final_step, majority_vote, "
+      "resubmission, null_control; auto: verified_any_step,any_step,null_control, without an energy "
+      "final_step,any_step");
 }
 
 void bind_classifier(OptionTable& table, JudgeNetConfig& c) {
   table.text("classifier", c.file, "FILE[:network] of weights, a run of classify, or a TorchScript file");
   table.integer("classifier.size", c.size, "pixels", "TorchScript: side that images are resized to; 0: as they are",
                 {0, 1 << 16});
-  table.choice("classifier.range", c.range, {"none", "-1:1", "0:1", "0:255", "imagenet", "normalised"},
-               "TorchScript: values it takes; imagenet: by that set's mean and deviation; normalised: by .mean and .std");
+  table.choice(
+      "classifier.range", c.range, {"none", "-1:1", "0:1", "0:255", "imagenet", "normalised"},
+      "TorchScript: values it takes; imagenet: by that set's mean and deviation; normalised: by .mean and .std");
   table.text("classifier.mean", c.mean, "of range normalised: r,g,b on [0, 1]");
   table.text("classifier.std", c.deviation, "of range normalised: r,g,b on [0, 1]");
   table.choice("classifier.precision", c.precision, {"fp32", "bf16"}, "of the classifier; bf16: by autocast");
@@ -67,11 +74,11 @@ void bind_classifier(OptionTable& table, JudgeNetConfig& c) {
 
 void bind_packing(OptionTable& table, PackingConfig& p) {
   table.integer("engine.call", p.call, "chains", "chains a call of the energy; part of the bits", {1, 65536});
-  table.integer("engine.classifier-call", p.classifier_call, "images", "images a call of the classifier; part of the bits",
-                {1, 65536});
+  table.integer("engine.classifier-call", p.classifier_call, "images",
+                "images a call of the classifier; part of the bits", {1, 65536});
   table.integer("engine.calls", p.calls, "calls", "calls under way on a rank", {1, 65536}, Keep::changeable);
-  table.integer("engine.images", p.images, "images", "in flight on all ranks; 0: as many as keep every call full", {0, 1 << 24},
-                Keep::changeable);
+  table.integer("engine.images", p.images, "images", "in flight on all ranks; 0: as many as keep every call full",
+                {0, 1 << 24}, Keep::changeable);
   table.choice("engine.order", p.order, {"index", "reverse", "shuffled"}, "in which images enter", Keep::changeable);
 }
 
@@ -169,11 +176,13 @@ void check_kind(const DefendOptions& o) {
   const auto& kind = o.evaluation.attack.kind;
   const bool defended = o.energy.run != "none";
   if (defended && (kind == "pgd" || kind == "fgsm"))
-    throw Error(ExitCode::usage, fmt::format("--attack.kind {} is of the bare classifier: it goes with --energy none", kind),
+    throw Error(ExitCode::usage,
+                fmt::format("--attack.kind {} is of the bare classifier: it goes with --energy none", kind),
                 "transfer judges its images through the defense; bpda-eot attacks the defense");
   const bool bare = kind == "none" || kind == "pgd" || kind == "fgsm" || kind == "apgd-ce" || kind == "apgd-dlr";
   if (!defended && !bare)
-    throw Error(ExitCode::usage, fmt::format("--attack.kind {} attacks a defense, and there is none (--energy none)", kind),
+    throw Error(ExitCode::usage,
+                fmt::format("--attack.kind {} attacks a defense, and there is none (--energy none)", kind),
                 "pgd, fgsm, apgd-ce and apgd-dlr attack the bare classifier");
 }
 
@@ -183,10 +192,30 @@ void check_numbers(const DefendOptions& o) {
     throw Error(ExitCode::usage, fmt::format("--attack.eps is {}, expected more than 0", a.eps),
                 a.norm == "linf" ? "in /255: 8 is the papers'" : "in [0, 1] image units: 0.5 is usual");
   if (a.kind != "none" && a.alpha <= 0)
-    throw Error(ExitCode::usage, fmt::format("--attack.alpha is {}, expected more than 0", a.alpha), "leave it out: a quarter of eps is usual");
-  if (attacks_pathwise(a) && o.energy.max_norm > 0)
-    throw Error(ExitCode::usage, "--langevin.max-norm does not go with the pathwise attacks: their Jacobian leaves the clip out",
-                "leave it out, or use bpda-eot");
+    throw Error(ExitCode::usage, fmt::format("--attack.alpha is {}, expected more than 0", a.alpha),
+                "leave it out: a quarter of eps is usual");
+}
+
+/// Also of the clip that the energy's own run had, once it is known.
+void check_clip(const DefendOptions& o) {
+  const auto& kind = o.evaluation.attack.kind;
+  if (!attacks_pathwise(o.evaluation.attack) || o.energy.max_norm <= 0) return;
+  throw Error(
+      ExitCode::usage,
+      fmt::format("--attack.kind {} does not go with --langevin.max-norm {}: the chain's Jacobian leaves the clip out",
+                  kind, o.energy.max_norm),
+      "--langevin.max-norm 0, or --attack.kind bpda-eot");
+}
+
+/// A radius of one norm is none of the other: the default, or a preset's, is not taken along.
+void check_radius(const DefendOptions& o, const OptionTable& table) {
+  const auto& a = o.evaluation.attack;
+  // What a preset says of both goes together.
+  const bool alone = table.asked("attack.norm") ? !table.asked("attack.eps")
+                                                : table.given("attack.norm") && !table.given("attack.eps");
+  if (a.kind == "none" || a.norm != "l2" || !alone) return;
+  throw Error(ExitCode::usage, "--attack.norm l2 was given without --attack.eps",
+              "its radius is in [0, 1] image units: --attack.eps 0.5 is usual");
 }
 
 // Checks of the null control are numbered within a chain's identity.
@@ -194,11 +223,12 @@ void check_counts(const DefendOptions& o) {
   const auto& a = o.evaluation.attack;
   const auto checks = (a.steps + 1) * a.restarts;
   if (o.evaluation.rules.null_control && checks > static_cast<std::int64_t>(kMostCounted))
-    throw Error(ExitCode::usage,
-                fmt::format("--attack.steps {} in --attack.restarts {}: null_control can repeat {} checks of an image, there "
-                            "may be {}",
-                            a.steps, a.restarts, kMostCounted, checks),
-                "fewer steps or restarts, or --protocols without null_control");
+    throw Error(
+        ExitCode::usage,
+        fmt::format("--attack.steps {} in --attack.restarts {}: null_control can repeat {} checks of an image, there "
+                    "may be {}",
+                    a.steps, a.restarts, kMostCounted, checks),
+        "fewer steps or restarts, or --protocols without null_control");
 }
 
 /// Data, images and energy; the classifier as it is named.
@@ -219,13 +249,14 @@ EvaluationConfig resolve_parts(Communicator& world, DefendOptions& o, const std:
   request.source = "noise";  // chains begin at the images
   const auto samples = kept_energy.empty() ? resolve_samples(world, request) : resumed_samples(request, kept_energy);
   if (request.steps < 0)
-    throw Error(ExitCode::usage, fmt::format("--langevin.steps is missing: {} is a file, and does not say it", o.energy.run),
+    throw Error(ExitCode::usage,
+                fmt::format("--langevin.steps is missing: {} is a file, and does not say it", o.energy.run),
                 "say how many steps");
-  if (attacks_pathwise(e.attack) && request.max_norm > 0) check_numbers(o);
   request.run = o.energy.run;
   request.data = o.energy.data;
   request.source = o.energy.source;
   o.energy = request;
+  check_clip(o);
   e.energy = samples.energy;
   e.langevin = samples.langevin;
   return e;
@@ -235,8 +266,8 @@ EvaluationConfig resolve_parts(Communicator& world, DefendOptions& o, const std:
 std::string resolved_classifier(Communicator& world, const std::string& name) {
   const auto file = shipped(name);
   const bool folder = on_root(world, "look at the classifier", [&]() -> std::string {
-    return std::filesystem::is_directory(file) ? "folder" : "";
-  }) == "folder";
+                        return std::filesystem::is_directory(file) ? "folder" : "";
+                      }) == "folder";
   return folder ? find_weights(world, file, "classifier", false) : file;
 }
 
@@ -249,14 +280,19 @@ void bind_defend(OptionTable& table, DefendOptions& o) {
   e.attack.alpha = 0;
   table.choice("job", o.job, {"defend"}, "the command that a configuration file is of");
   table.text("run", o.run, "folder of the evaluation; made if it is missing", Keep::transient);
-  table.flag("resume", o.resume, "go on with what is in --run; an empty or missing folder starts anew", Keep::transient);
-  table.integer("stop-at", o.stop_at, "images", "exit 75 once so many images are finished; 0: never", {0}, Keep::transient);
+  table.flag("resume", o.resume, "go on with what is in --run; an empty or missing folder starts anew",
+             Keep::transient);
+  table.integer("stop-at", o.stop_at, "images", "exit 75 once so many images are finished; 0: never", {0},
+                Keep::transient);
   table.real("deadline", o.deadline, "seconds since 1970",
              "when the job is ended from outside: exit 75 early enough before it; 0: none", {0}, Keep::transient);
-  table.real("stop-after", o.stop_after, "seconds", "exit 75 once this much time has passed; 0: never", {0}, Keep::transient);
-  table.text("rescore", o.rescore, "score the records of this folder again by --protocols, without a new chain", Keep::transient);
+  table.real("stop-after", o.stop_after, "seconds", "exit 75 once this much time has passed; 0: never", {0},
+             Keep::transient);
+  table.text("rescore", o.rescore, "score the records of this folder again by --protocols, without a new chain",
+             Keep::transient);
   table.text("json", o.json, "of --rescore: file for the figures; must not exist", Keep::transient);
-  table.text("sweep", o.sweep, "key=a,b,c (several between blanks): one evaluation for each combination", Keep::transient);
+  table.text("sweep", o.sweep, "key=a,b,c (several between blanks): one evaluation for each combination",
+             Keep::transient);
   table.text("data", o.energy.data, "image store with labels (HDF5, made by `langrun data import`)");
   table.text("images", o.images, "A:B, half-open, or all");
   table.text("images-file", o.images_file, "indices of images instead, one a line");
@@ -295,10 +331,11 @@ void check_defend(DefendOptions& o, const OptionTable& table) {
   auto& a = o.evaluation.attack;
   if (a.alpha == 0) a.alpha = a.eps / 4;
   check_kind(o);
+  check_radius(o, table);
   check_numbers(o);
+  check_clip(o);
   const bool defended = o.energy.run != "none";
-  if (o.protocols == "auto")
-    o.protocols = defended ? "verified_any_step,any_step,null_control" : "final_step,any_step";
+  if (o.protocols == "auto") o.protocols = defended ? "verified_any_step,any_step,null_control" : "final_step,any_step";
   o.evaluation.rules = rules_from(o.protocols);
   o.protocols = list_of(o.evaluation.rules);
   check_counts(o);

@@ -28,10 +28,10 @@ struct DefendOptions {
 
 void bind_defend(OptionTable& table, DefendOptions& options);
 
-/// The evaluation that is asked for. Automatic values in `options` (auto, all, -1, run) become those they stand for, and
-/// so do values that a kind of attack fixes. `table` says what was given; `kept_energy`: of an evaluation
-/// that goes on the energy it began with, else empty. Collective, all ranks. Throws Error(usage) for
-/// what does not go together, Error(input) where a file is missing.
+/// The evaluation that is asked for. Automatic values in `options` (auto, all, -1, run) become those they stand for,
+/// and so do values that a kind of attack fixes. `table` says what was given; `kept_energy`: of an evaluation that goes
+/// on the energy it began with, else empty. Collective, all ranks. Throws Error(usage) for what does not go together,
+/// Error(input) where a file is missing.
 EvaluationConfig resolve_defend(Communicator& world, DefendOptions& options, const OptionTable& table,
                                 const std::filesystem::path& kept_energy);
 

@@ -1,6 +1,8 @@
 // `defend --rescore DIR`: other rules on the same records.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
@@ -30,29 +32,49 @@ EvaluationFile read_folder(const fs::path& run, DefendOptions& options) {
   return file;
 }
 
+/// Facts about the evaluation that scoring again does not change.
+std::vector<std::string> kept_notes(const fs::path& run) {
+  const auto path = run / "result.json";
+  if (!fs::exists(path)) return {};
+  try {
+    return nlohmann::json::parse(read_text(path)).value("notes", std::vector<std::string>());
+  } catch (const nlohmann::json::exception&) {
+    return {};  // figures come from the records
+  }
+}
+
 void rescore_here(const DefendOptions& asked) {
   const fs::path run = asked.rescore;
   if (!asked.json.empty() && fs::exists(asked.json))
-    throw Error(ExitCode::usage, fmt::format("{} exists already", asked.json), "nothing is written over; choose another name");
+    throw Error(ExitCode::usage, fmt::format("{} exists already", asked.json),
+                "nothing is written over; choose another name");
   DefendOptions options;
   const auto file = read_folder(run, options);
   const auto rules = rules_from(asked.protocols == "auto" ? options.protocols : asked.protocols);
   const auto scoring = scoring_of(options.evaluation, static_cast<std::int64_t>(file.classes.size()));
+  if (scoring.restarts == 0 && asked.protocols != "auto")
+    throw Error(ExitCode::usage,
+                fmt::format("--protocols {} was given, {} was made without an attack (--attack.kind none)",
+                            asked.protocols, run.string()),
+                "no rule can be scored: leave --protocols out for the natural accuracy, or run an attack");
+  const auto notes = kept_notes(run);
   const auto result =
       score_evaluation(file.records, rules, scoring, options.evaluation.seed, options.energy.run != "none");
-  print_result(result, {});
+  print_result(result, notes);
   if (asked.json.empty()) return;
-  write_durably(asked.json, result_json(run, result, file.classes, {}));
+  write_durably(asked.json, result_json(run, result, file.classes, notes));
   fmt::print("figures: {}\n", asked.json);
 }
 
 }  // namespace
 
 int rescore(Call& call, const OptionTable& table, const DefendOptions& options) {
+  constexpr const char* kHint = "it scores what was recorded: --rescore DIR [--protocols LIST] [--json FILE]";
+  if (!table.preset().empty())
+    throw Error(ExitCode::usage, fmt::format("--preset {} does not go with --rescore", table.preset()), kHint);
   for (const auto& option : table.options())
-    if (table.given(option.key) && option.key != "rescore" && option.key != "protocols" && option.key != "json")
-      throw Error(ExitCode::usage, fmt::format("--{} does not go with --rescore", option.key),
-                  "it scores what was recorded: --rescore DIR [--protocols LIST] [--json FILE]");
+    if (table.asked(option.key) && option.key != "rescore" && option.key != "protocols" && option.key != "json")
+      throw Error(ExitCode::usage, fmt::format("--{} does not go with --rescore", option.key), kHint);
   agree(call.world, "score again", [&] {
     if (call.world.rank() == 0) rescore_here(options);
   });

@@ -27,8 +27,8 @@ Json read_cost(const fs::path& run) {
 }
 
 Json rule_json(const RuleResult& rule) {
-  return {{"value", rule.share.value},     {"low", rule.share.low},       {"high", rule.share.high},
-          {"noise_low", rule.noise_low},   {"noise_high", rule.noise_high}, {"count", rule.count}};
+  return {{"value", rule.share.value},   {"low", rule.share.low},         {"high", rule.share.high},
+          {"noise_low", rule.noise_low}, {"noise_high", rule.noise_high}, {"count", rule.count}};
 }
 
 Json numbers(const std::vector<double>& values) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -19,6 +20,7 @@
 #include "jobs/evaluation_result.h"
 #include "jobs/stop_clock.h"
 #include "launch/defend_result.h"
+#include "launch/defend_sweep_call.h"
 #include "launch/evaluation_head.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
@@ -65,16 +67,17 @@ std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
 
 class FolderEvaluation {
  public:
-  FolderEvaluation(Call& call, OptionTable& table, DefendOptions& options,
-                   const std::map<std::uint64_t, JudgeCheck>& naturals, bool report)
-      : call_(call), world_(call.world), table_(table), options_(options), run_(options.run), report_(report) {
-    state_.naturals = naturals;
+  FolderEvaluation(Call& call, OptionTable& table, DefendOptions& options, const Inherited& inherited, bool report)
+      : call_(call), world_(call.world), table_(table), options_(options), inherited_(inherited), run_(options.run),
+        report_(report) {
+    state_.naturals = inherited.naturals;
   }
 
   int carry_out(const std::string& run_cfg) {
     const bool resumed = !run_cfg.empty();
-    config_ = resolve_defend(world_, options_, table_, resumed ? kept_energy() : fs::path());
+    config_ = resolve_defend(world_, options_, table_, resumed ? kept_energy() : inherited_.energy);
     evaluation_.emplace(config_, world_);
+    refuse_other_inputs();
     say_start();
     claim(run_cfg);
     read_finished();
@@ -90,6 +93,14 @@ class FolderEvaluation {
     return on_root(world_, "look for the energy", [&]() -> std::string {
       const auto kept = run_ / "energy.h5";
       return fs::exists(kept) ? kept.string() : "";
+    });
+  }
+
+  /// Files may have changed since the point that natural checks and figures are to be compared with.
+  void refuse_other_inputs() {
+    agree(world_, "compare with points before", [&] {
+      if (world_.rank() == 0 && !inherited_.inputs.empty())
+        check_same_inputs(inherited_.inputs, evaluation_inputs(evaluation_->judge(), config_), "the points before");
     });
   }
 
@@ -123,7 +134,8 @@ class FolderEvaluation {
     const auto& a = config_.attack;
     if (a.kind != "none")
       fmt::print("attack {}: {} {}{}, {} steps, {} start, {} restarts, H_adv {}, H_def {}\n", a.kind, a.norm, a.eps,
-                 a.norm == "linf" ? "/255" : "", a.steps, a.start, a.restarts, a.replicates, config_.defense.replicates);
+                 a.norm == "linf" ? "/255" : "", a.steps, a.start, a.restarts, a.replicates,
+                 config_.defense.replicates);
     for (const auto& note : notes()) fmt::print("note: {}\n", note);
     std::fflush(stdout);
   }
@@ -145,6 +157,9 @@ class FolderEvaluation {
   void read_finished() {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
       const auto path = generation_folder(run_, kState, generation_).path / "images.journal";
+      // Before it is read: an older start that is still alive goes on adding to the file it has open, and no more to
+      // this.
+      journal_.emplace(path);
       const auto known = read_journal(path);
       const auto head = evaluation_head(text_, evaluation_->judge(), config_);
       std::string list;
@@ -155,7 +170,6 @@ class FolderEvaluation {
           list += fmt::format("{} ", records_.back().index);
         }
       }
-      journal_.emplace(path);
       if (known.empty()) journal_->add(std::as_bytes(std::span(head)));
       return list;
     });
@@ -165,14 +179,19 @@ class FolderEvaluation {
   }
 
   ExitCode evaluate() {
-    const StopClock clock(options_.stop_after, options_.deadline);
+    StopClock clock(options_.stop_after, options_.deadline);
+    auto asked = Clock::now();
     EvaluationObserver observer;
     observer.finished = [this](const ImageRecord& record) {
       journal_->add(packed(record));
       records_.push_back(record);
     };
     observer.progress = [this](std::int64_t in_flight) { progress(in_flight); };
-    observer.stop_asked = [clock] { return stop_asked() || clock.asks(); };
+    // Asked once a round.
+    observer.stop_asked = [&] {
+      clock.saw_step(std::chrono::duration<double>(Clock::now() - std::exchange(asked, Clock::now())).count());
+      return stop_asked() || clock.asks();
+    };
     observer.overtaken = [this] {
       if (Clock::now() < look_again_) return false;
       look_again_ = Clock::now() + std::chrono::seconds(3);
@@ -226,13 +245,23 @@ class FolderEvaluation {
 
   void write_result() {
     in_order();
+    take_pictures();
     const auto scoring = scoring_of(config_, evaluation_->classes());
     const auto result = score_evaluation(records_, config_.rules, scoring, config_.seed, config_.defended);
     write_evaluation(run_ / "records.h5", records_, scoring,
-                     {text_, evaluation_->class_names(), evaluation_->image(), config_.data});
+                     {text_, evaluation_->class_names(), evaluation_->image(), config_.data,
+                      evaluation_inputs(evaluation_->judge(), config_)});
     write_durably(run_ / "result.json", result_json(run_, result, evaluation_->class_names(), notes()));
     print_result(result, notes());
     fmt::print("records: {}\n", (run_ / "records.h5").string());
+  }
+
+  /// Of natural checks that were taken over: where they were made, the first replicate's end was kept.
+  void take_pictures() {
+    for (auto& record : records_) {
+      const auto kept = inherited_.purified.find(record.index);
+      if (record.purified.empty() && kept != inherited_.purified.end()) record.purified = kept->second;
+    }
   }
 
   /// As the images were listed, whatever order they were finished in.
@@ -247,6 +276,7 @@ class FolderEvaluation {
   Communicator& world_;
   OptionTable& table_;
   DefendOptions& options_;
+  const Inherited& inherited_;
   const fs::path run_;
   bool report_;
   EvaluationConfig config_;
@@ -254,15 +284,17 @@ class FolderEvaluation {
   std::optional<Evaluation> evaluation_;
   std::string text_;
   std::int64_t generation_ = 0;
-  std::optional<Journal> journal_;     ///< rank 0
-  std::vector<ImageRecord> records_;   ///< rank 0
+  std::optional<Journal> journal_;    ///< rank 0
+  std::vector<ImageRecord> records_;  ///< rank 0
   Clock::time_point next_line_ = Clock::now() + std::chrono::seconds(10), look_again_{};
 };
 
 }  // namespace
 
-int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
-                   const std::map<std::uint64_t, JudgeCheck>& naturals, bool report) {
+int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked, const Inherited& inherited,
+                   bool report) {
+  if (asked.resume && !asked.run.empty() && kept_sweep(call.world, asked.run).begun())
+    return run_sweep(call, asked_table, asked);
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
   settle_defend(asked, asked_table);
@@ -273,7 +305,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked,
   inspect_run(call.world, asked.run, asked.resume, asked_table, table);
   call.world.set_limit(options.watchdog_limit);
   if (run_cfg.empty()) check_defend(options, asked_table);
-  return FolderEvaluation(call, table, options, naturals, report).carry_out(run_cfg);
+  return FolderEvaluation(call, table, options, inherited, report).carry_out(run_cfg);
 }
 
 }  // namespace langrun::launch

@@ -57,12 +57,30 @@ std::string checksum_of_pixels(const ImageStore& store, const std::vector<std::u
 
 }  // namespace
 
-std::string evaluation_head(const std::string& run_cfg, const JudgeFacts& judge, const EvaluationConfig& config) {
+std::string evaluation_inputs(const JudgeFacts& judge, const EvaluationConfig& config) {
   Checksum list;
   list.add(std::as_bytes(std::span(config.images)));
-  return run_cfg + fmt::format("[classifier]\nchecksum = {}\n[images]\nchecksum = {}\n[data]\nchecksum = {}\n",
-                               judge.checksum, list.text(),
-                               checksum_of_pixels(ImageStore::open(config.data), config.images));
+  return fmt::format("[classifier]\nchecksum = {}\n[images]\nchecksum = {}\n[data]\nchecksum = {}\n", judge.checksum,
+                     list.text(), checksum_of_pixels(ImageStore::open(config.data), config.images));
+}
+
+std::string evaluation_head(const std::string& run_cfg, const JudgeFacts& judge, const EvaluationConfig& config) {
+  return run_cfg + evaluation_inputs(judge, config);
+}
+
+void check_same_inputs(const std::string& written, const std::string& now, const std::string& other) {
+  const auto before = settings_of(written), after = settings_of(now);
+  const std::map<std::string, std::string> there(before.begin(), before.end()), here(after.begin(), after.end());
+  for (const auto& [key, what] :
+       {std::pair{"classifier.checksum", "classifier"}, std::pair{"images.checksum", "list of images"},
+        std::pair{"data.checksum", "set of images"}}) {
+    const auto one = there.find(key), same = here.find(key);
+    if (one == there.end() || same == here.end() || one->second == same->second) continue;
+    throw Error(ExitCode::usage,
+                fmt::format("another {} than that of {}: {} is '{}' there, '{}' now", what, other, key, one->second,
+                            same->second),
+                "points of one sweep are compared: put back what they began with, or sweep into another folder");
+  }
 }
 
 void check_same_evaluation(const std::string& written, const std::string& now, const std::filesystem::path& path) {

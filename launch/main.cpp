@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
     const bool alike = session->all_failing(3.0) && !session->in_flight();
     const auto rank = session->world().rank();
     // Where several give up without all, the first to speak ends the others.
-    if (!alike) std::this_thread::sleep_for(std::chrono::milliseconds(100) * rank);
+    if (!alike) std::this_thread::sleep_for(std::chrono::milliseconds(100) * std::min(rank, 10));
     if (!alike)
       failure->print(fmt::format(" [on rank {} of {}, {}]", rank, session->world().size(), host_name()));
     else if (rank == 0)

@@ -25,6 +25,9 @@ bool is_timer(const std::string& key) { return key.starts_with("seconds") || key
 
 void require_run(const fs::path& run) {
   if (fs::exists(run / "run.cfg")) return;
+  if (fs::exists(run / "sweep.txt") || fs::exists(run / "sweep.cfg"))
+    throw Error(ExitCode::input, fmt::format("{} is the folder of a sweep, expected that of a run", run.string()),
+                "its points are compared one by one: `langrun run diff A/points/000 B/points/000`");
   throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", run.string()));
 }
 

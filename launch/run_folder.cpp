@@ -49,6 +49,16 @@ void refuse_strangers(const fs::path& run, bool resume) {
                 "choose another --run");
 }
 
+// A link that leads nowhere is what is left where checkpoints were lost: a run is not to begin anew over that.
+void refuse_lost_checkpoints(const fs::path& home) {
+  std::error_code ignored;
+  if (!fs::is_symlink(home / "latest", ignored)) return;
+  throw Error(ExitCode::storage,
+              fmt::format("no good checkpoint left in {}: `latest` is {}, which is gone", home.string(),
+                          fs::read_symlink(home / "latest", ignored).string()),
+              "bring it back from a copy, or begin in another folder; without `latest` the run begins anew here");
+}
+
 // What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
 std::string look(const fs::path& run, bool resume) {
   refuse_strangers(run, resume);
@@ -61,15 +71,31 @@ std::string look(const fs::path& run, bool resume) {
     std::vector<std::string> damaged;
     const auto home = checkpoint_home(run);
     const auto step = newest_good_checkpoint(home, damaged);
-    seen = {{"fresh", false},
-            {"from_step", step.value_or(0)},
-            {"configuration", read_text(run / "run.cfg")},
-            {"checkpoint_configuration",
-             step ? read_manifest(home / checkpoint_name(*step)).configuration : std::string()},
-            {"damaged", damaged}};
+    if (!step) refuse_lost_checkpoints(home);
+    seen = {
+        {"fresh", false},
+        {"from_step", step.value_or(0)},
+        {"configuration", read_text(run / "run.cfg")},
+        {"checkpoint_configuration", step ? read_manifest(home / checkpoint_name(*step)).configuration : std::string()},
+        {"damaged", damaged}};
   }
   // run.cfg is UTF-8 where we wrote it; elsewhere its lines will be refused one by one.
   return seen.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// What was seen before the home was taken may be out of date: an older start that is alive publishes checkpoints and
+// retires others until then.
+std::int64_t step_to_go_on_from(const fs::path& home, const RunState& seen) {
+  const auto steps = checkpoint_steps(home);
+  std::int64_t found = seen.from_step;
+  std::vector<std::string> damaged;
+  if ((steps.empty() ? 0 : steps.back()) != seen.from_step) found = newest_good_checkpoint(home, damaged).value_or(0);
+  if ((found > 0) == (seen.from_step > 0)) return found;
+  throw Error(ExitCode::storage,
+              fmt::format("{}: {} when this start looked, and {} now: another start is at work on the run",
+                          home.string(), seen.from_step > 0 ? fmt::format("step {}", seen.from_step) : "no checkpoint",
+                          found > 0 ? fmt::format("step {}", found) : "no checkpoint"),
+              "end the other start, and start again with --resume");
 }
 
 void refuse_contradictions(const OptionTable& given, const OptionTable& effective, const fs::path& run) {
@@ -123,11 +149,14 @@ void take_given(const OptionTable& given, OptionTable& effective) {
     if (given.given(option.key)) effective.option(option.key).set(option.get());
 }
 
-void claim_run(const fs::path& run, const GenerationFolder& home, const RunState& state, const OptionTable& effective) {
-  clear_checkpoints_after(home.path, state.from_step);
+std::int64_t claim_run(const fs::path& run, const GenerationFolder& home, const RunState& state,
+                       const OptionTable& effective) {
+  const auto from_step = step_to_go_on_from(home.path, state);
+  clear_checkpoints_after(home.path, from_step);
   const auto text = effective.run_cfg();
   if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
-  MetricsWriter::truncate_after(run / "metrics.jsonl", state.from_step);
+  MetricsWriter::truncate_after(run / "metrics.jsonl", from_step);
+  return from_step;
 }
 
 }  // namespace langrun::launch

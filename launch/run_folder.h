@@ -32,9 +32,11 @@ RunState inspect_run(Communicator& world, const std::filesystem::path& run, bool
 void take_given(const OptionTable& given, OptionTable& effective);
 
 /// Makes a run whose checkpoints this start has taken over (`home`) ready for its first step: writes run.cfg (a new run,
-/// or a changed steps, checkpoint.* ...), removes unfinished checkpoints and those after `state.from_step`, and drops
-/// metrics after it. Rank 0 alone. Throws Error(storage).
-void claim_run(const std::filesystem::path& run, const GenerationFolder& home, const RunState& state,
-               const OptionTable& effective);
+/// or a changed steps, checkpoint.* ...), removes unfinished checkpoints and those after the one to go on from, and drops
+/// metrics after it. Returns its step, which is that of `state` unless an older start that was still alive has gone on
+/// meanwhile. Rank 0 alone. Throws Error(storage), also where what was seen before and what is there now do not go
+/// together; then nothing but the home was touched.
+std::int64_t claim_run(const std::filesystem::path& run, const GenerationFolder& home, const RunState& state,
+                       const OptionTable& effective);
 
 }  // namespace langrun::launch

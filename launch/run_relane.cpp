@@ -63,7 +63,10 @@ std::vector<CheckpointFile> copy_others(const fs::path& from, const fs::path& to
 
 }  // namespace
 
-Relaned relane(const fs::path& from, const fs::path& to, std::int64_t lanes, const std::vector<std::string>& command) {
+Relaned relane(const fs::path& from, const fs::path& named, std::int64_t lanes,
+               const std::vector<std::string>& command) {
+  // "OUT/" is OUT: its name gets an ending below.
+  const auto to = named.has_filename() ? named : named.parent_path();
   if (fs::exists(to))
     throw Error(ExitCode::usage, fmt::format("{} is there already", to.string()), "name a folder that is not");
   std::vector<std::string> damaged;

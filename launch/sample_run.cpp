@@ -1,11 +1,13 @@
 #include "launch/sample_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -94,13 +96,17 @@ class FolderRun {
     set_up();
     claim();
     const auto state = generation_folder(run_, kSampleState, generation_);
-    SampleFolderConfig folder{run_, state.path, steps_, options_.checkpoint_every, options_.stop_at,
-                              StopClock(options_.stop_after, options_.deadline), stop_asked, [this] {
-                                return newest_generation_folder(run_, kSampleState).generation > generation_;
-                              }};
+    SampleFolderConfig folder{run_,
+                              state.path,
+                              steps_,
+                              options_.checkpoint_every,
+                              options_.stop_at,
+                              StopClock(options_.stop_after, options_.deadline),
+                              stop_asked,
+                              [this] { return newest_generation_folder(run_, kSampleState).generation > generation_; }};
     const auto records = make_sample_records(run_, config_);
     RunWatch watch(call_.world, run_, generation_);
-    const auto code = sampling_->run(folder, found_.finished.size(), *records);
+    const auto code = sampling_->run(folder, finished_.size(), *records);
     watch.end();
     if (call_.world.rank() == 0) say_end(code);
     return static_cast<int>(code);
@@ -133,16 +139,24 @@ class FolderRun {
   void claim() {
     const auto hosts = by_rank(call_.world, "hosts", host_name());
     const auto devices = by_rank(call_.world, "devices", sampling_->device());
-    generation_ = std::stoll(on_root(call_.world, "claim the folder", [&] {
+    std::istringstream claimed(on_root(call_.world, "claim the folder", [&] {
       const auto text = table_.run_cfg();
       const auto first = found_.finished.empty() ? 0 : found_.finished.back();
       const auto home = begin_generation(run_, kSampleState, {call_.command_line, hosts, devices, first + 1});
+      // An older start that was still alive may have gone on since this one looked.
+      if (chains_begun(run_) != found_.begun)
+        throw Error(
+            ExitCode::storage,
+            fmt::format("{}: another start is at work on it, and has begun its chains meanwhile", run_.string()),
+            "end the other start, and start again with --resume");
       clear_partials(run_);
       clear_partials(home.path);
       if (found_.run_cfg != text) write_durably(run_ / "run.cfg", text);
       if (!found_.begun) sampling_->keep_energy(run_);
-      return std::to_string(home.generation);
+      return fmt::format("{} {}", home.generation, fmt::join(finished_steps(run_), " "));
     }));
+    claimed >> generation_;
+    for (std::int64_t step = 0; claimed >> step;) finished_.push_back(step);
   }
 
   void say_end(ExitCode code) const {
@@ -164,6 +178,7 @@ class FolderRun {
   std::vector<std::int64_t> steps_;
   std::optional<FolderSampling> sampling_;
   std::int64_t generation_ = 0;
+  std::vector<std::int64_t> finished_;  // listed steps that all chains have passed
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <sstream>
 
 #include "data/checkpoint.h"
 #include "data/durable.h"
@@ -27,8 +28,9 @@ std::string device_of(const TrainingJob& job) {
 
 void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
   if (code == ExitCode::stopped) {
+    std::error_code gone;  // a newer start may have taken it by now
     fmt::print("stopped as asked; checkpoint {}. Run again with --resume to go on.\n",
-               fs::read_symlink(checkpoint_home(run) / "latest").string());
+               fs::read_symlink(checkpoint_home(run) / "latest", gone).string());
     return;
   }
   fmt::print("done: {} steps\n", config.steps);
@@ -53,14 +55,15 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const bool root = call.world.rank() == 0;
   const auto hosts = by_rank(call.world, "hosts", host_name());
   const auto devices = by_rank(call.world, "devices", device_of(job));
-  const auto generation = std::stoll(on_root(call.world, "claim the run folder", [&] {
+  std::istringstream claimed(on_root(call.world, "claim the run folder", [&] {
     // The home is taken before anything of an older start is touched, which from then on publishes no more.
     const auto home = begin_generation(run, kCheckpointHome, {call.command_line, hosts, devices, state.from_step + 1});
-    claim_run(run, home, state, table);
-    return std::to_string(home.generation);
+    return fmt::format("{} {}", home.generation, claim_run(run, home, state, table));
   }));
-  const TrainingStart start{table.run_cfg(), generation_folder(run, kCheckpointHome, generation), state.from_step,
-                            stop_asked, hosts};
+  std::int64_t generation = 0, from_step = 0;
+  claimed >> generation >> from_step;
+  const TrainingStart start{table.run_cfg(), generation_folder(run, kCheckpointHome, generation), from_step, stop_asked,
+                            hosts};
   RunWatch watch(call.world, run, generation);
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",

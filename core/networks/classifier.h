@@ -9,6 +9,7 @@
 
 #include "core/images.h"
 #include "core/networks/batch_norm.h"
+#include "core/networks/names.h"
 #include "core/settings.h"
 
 namespace langrun {
@@ -35,8 +36,6 @@ class Classifier : public torch::nn::Module {
   BatchNormUse norm_use() const { return is_training() ? BatchNormUse::lane : BatchNormUse::running; }
 };
 
-/// Names that make_classifier knows.
-std::vector<std::string> classifier_names();
 /// What images are normalised by where a configuration leaves it open: none, cifar10 or imagenet. Throws Error(usage)
 /// for an unknown name.
 std::string usual_normalisation(const std::string& network);

@@ -10,5 +10,7 @@ namespace langrun {
 std::vector<std::string> energy_names();
 /// Names that make_generator knows.
 std::vector<std::string> generator_names();
+/// Names that make_classifier knows.
+std::vector<std::string> classifier_names();
 
 }  // namespace langrun

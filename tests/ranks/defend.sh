@@ -68,18 +68,23 @@ must kill 2 "${whole[@]}" --resume --engine.images 0
 same one kill
 
 # Another list or other images than it began with are not mixed in.
-seq 490 499 >"$scratch/list"
+seq 490 499 >"$scratch/indices"
 cp "$data" "$scratch/copy.h5"
-data=$scratch/copy.h5 defend list 1 "${defense[@]}" --images-file "$scratch/list" --langevin.steps 5 --attack.steps 1 --stop-at 3
-[[ $? = 75 ]] || fail "a list of images: $(tail -n 1 "$scratch/list.err")"
-seq 490 498 >"$scratch/list"
-data=$scratch/copy.h5 expect_code 2 "$program" defend --run "$scratch/list" --resume
-grep -q 'images.checksum differs (the list' "$scratch/err" || fail "another list: $(cat "$scratch/err")"
-seq 490 499 >"$scratch/list"
-if "${LANGRUN_PYTHON:-none}" -c 'import h5py' 2>/dev/null; then
+# A store of another program has no checksums of its own.
+change_copy() { # change_copy STATEMENT, of an h5py file
   "$LANGRUN_PYTHON" -c 'import sys, h5py
-with h5py.File(sys.argv[1], "r+") as file:
-    file["images"][495, 0, 0, 0] ^= 1' "$scratch/copy.h5" || fail "cannot change a pixel"
+with h5py.File(sys.argv[1], "r+") as file: exec(sys.argv[2])' "$scratch/copy.h5" "$1" || fail "h5py: $1"
+}
+h5py=$("${LANGRUN_PYTHON:-none}" -c 'import h5py; print("yes")' 2>/dev/null)
+[[ -z $h5py ]] || change_copy 'del file["checksums"]; del file.attrs["content"]'
+data=$scratch/copy.h5 defend list 1 "${defense[@]}" --images-file "$scratch/indices" --langevin.steps 5 --attack.steps 1 --stop-at 3
+[[ $? = 75 ]] || fail "a list of images: $(tail -n 1 "$scratch/list.err")"
+seq 490 498 >"$scratch/indices"
+expect_code 2 "$program" defend --run "$scratch/list" --resume
+grep -q 'images.checksum differs (the list' "$scratch/err" || fail "another list: $(cat "$scratch/err")"
+seq 490 499 >"$scratch/indices"
+if [[ -n $h5py ]]; then
+  change_copy 'file["images"][495, 0, 0, 0] ^= 1'
   expect_code 2 "$program" defend --run "$scratch/list" --resume
   grep -q 'data.checksum differs (the images' "$scratch/err" || fail "another pixel: $(cat "$scratch/err")"
 else
@@ -122,6 +127,7 @@ for run, eps, norm in (("ball", 0.5, lambda d: numpy.sqrt((d ** 2).sum((1, 2, 3)
 # An energy with a Gaussian term, for the note of `full`.
 shutil.copy(f"{scratch}/full/energy.h5", f"{scratch}/gaussian.h5")
 with h5py.File(f"{scratch}/gaussian.h5", "r+") as file:
+    del file.attrs["sealed"]
     file["energy"].attrs["tau"] = "0.15"
 PY
   must gaussian 1 --classifier "$resnet:resnet20" --energy "$scratch/gaussian.h5" --langevin.eta 0.01 --langevin.steps 5 --images 495:497 \
@@ -144,7 +150,7 @@ cp "$scratch/bpda-eot/records.h5" "$scratch/mixed/records.h5"
 expect_code 2 "$program" defend --rescore "$scratch/mixed"
 grep -q 'records.h5 was written under another configuration: .* differs' "$scratch/err" || fail "records of another evaluation: $(cat "$scratch/err")"
 
-# A sweep, stopped and gone on with; natural checks are shared.
+# A sweep, stopped and gone on with; natural checks and their pictures are shared.
 swept=("${short[@]}" --sweep "attack.eps=2,8 langevin.steps=5,9")
 defend sweep 1 "${swept[@]}" --stop-after 0.001
 [[ $? = 75 ]] || fail "a sweep does not exit 75: $(tail -n 1 "$scratch/sweep.err")"
@@ -155,10 +161,10 @@ if "${LANGRUN_PYTHON:-none}" -c 'import h5py' 2>/dev/null; then
   "$LANGRUN_PYTHON" - "$scratch/alone/records.h5" "$scratch/sweep/points/003/records.h5" <<'PY' || fail "a point of a sweep differs from the same evaluation"
 import sys, h5py, numpy
 one, other = (h5py.File(name) for name in sys.argv[1:])
-names = []
+names = []  # of all datasets
 one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-compared = [name for name in names if name != "image_steps" and not name.startswith("gallery/purified")]
-assert {"judge/logits", "judge/votes", "small/loss", "small/cosine", "rules/any_step", "broken_at", "gallery/adversarial"} <= set(compared)
+compared = [name for name in names if name != "image_steps"]
+assert {"judge/logits", "judge/votes", "small/loss", "small/cosine", "rules/any_step", "broken_at", "gallery/adversarial", "gallery/purified"} <= set(compared)
 for name in compared:
     a, b = one[name][()], other[name][()]
     assert a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes(), name
@@ -168,6 +174,19 @@ PY
 else
   echo "points were not compared: LANGRUN_PYTHON names no interpreter with h5py"
 fi
+
+# An energy that is trained on while a sweep stands still: all points keep the weights of the first.
+cp -r "$scratch/energy" "$scratch/growing"
+grown=(--classifier "$resnet:resnet20" --energy "$scratch/growing" --images 495:498 --langevin.steps 5 --attack.steps 1 --attack.replicates 2
+  --defense.replicates 2)
+defend grown 1 "${grown[@]}" --sweep attack.eps=2,8 --stop-at 3
+[[ $? = 75 && -e $scratch/grown/points/000/result.json && ! -e $scratch/grown/points/001 ]] || fail "not one point: $(tail -n 1 "$scratch/grown.err")"
+ranks 2 "$program" midrun --run "$scratch/growing" --resume --steps 5 >"$scratch/out" 2>"$scratch/err" || fail "training on: $(cat "$scratch/err")"
+# Its options, and what it sweeps, are in its folder.
+ranks 2 "$program" defend --run "$scratch/grown" --resume >"$scratch/out" 2>"$scratch/err" || fail "a sweep without its options: $(cat "$scratch/err")"
+grep -qx 'at = 3' "$scratch/grown/points/001/run.cfg" || fail "another checkpoint: $(grep '^at' "$scratch/grown/points/001/run.cfg")"
+cmp -s "$scratch"/grown/points/00[01]/energy.h5 || fail "two points of a sweep have different energies"
+[[ $(wc -l <"$scratch/grown/sweep.csv") = 3 ]] || fail "not two points: $(cat "$scratch/grown/sweep.csv")"
 
 # Their pages, where there is an interpreter to draw them.
 if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then

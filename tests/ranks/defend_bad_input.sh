@@ -43,6 +43,10 @@ refuse 2 '--classifier' --data "$data" --energy none
 refuse 2 '--energy' --data "$data" "${net[@]}"
 refuse 2 'classifier.size' "${defense[@]}" --classifier.size 64
 refuse 2 'max-norm' "${defense[@]}" --attack.kind full --langevin.max-norm 1
+train clipped 1 --data "$data" --steps 1 --langevin.max-norm 0.5 || fail "an energy with a clip: $(cat "$scratch/clipped.err")"
+refuse 2 'langevin.max-norm 0.5' "${defense[@]}" --energy "$scratch/clipped" --attack.kind full
+refuse 2 'langevin.max-norm 0.5' "${defense[@]}" --energy "$scratch/clipped" --sweep 'attack.kind=bpda-eot,full-smooth'
+refuse 2 'attack.eps 0.5' "${defense[@]}" --attack.norm l2
 refuse 2 'sweep' "${defense[@]}" --sweep "attack.epps=1,2"
 refuse 2 'json' "${defense[@]}" --json "$scratch/x.json"
 refuse 3 'does not exist' "${defense[@]}" --energy "$scratch/none"
@@ -58,6 +62,18 @@ cp -r "$scratch/two/test/dog" "$scratch/others/test/fox"
 refuse 3 "'dog'" --data "$scratch/others.h5" --classifier "$scratch/animals" --energy none --attack.kind none
 "$program" defend --run "$scratch/own" --data "$scratch/two.h5" --classifier "$scratch/animals" --energy none --attack.kind none >"$scratch/out" 2>"$scratch/err" ||
   fail "the classes it learnt: $(cat "$scratch/err")"
+expect_code 2 "$program" defend --rescore "$scratch/own" --protocols any_step
+grep -q 'without an attack' "$scratch/err" || fail "rules without an attack: $(cat "$scratch/err")"
+expect_code 2 "$program" defend --rescore "$scratch/own" --preset demo
+grep -q 'preset demo does not go' "$scratch/err" || fail "a preset: $(cat "$scratch/err")"
+expect_code 0 "$program" defend --rescore "$scratch/own"
+# A classifier that is trained on while a sweep stands still is another one.
+pair=(--data "$scratch/two.h5" --classifier "$scratch/animals" --energy none --attack.kind fgsm)
+"$program" defend --run "$scratch/sweep" "${pair[@]}" --sweep 'attack.eps=2,8' --stop-at 2 >"$scratch/out" 2>"$scratch/err"
+[[ $? = 75 ]] || fail "a sweep to go on with: $(cat "$scratch/err")"
+"$program" classify --run "$scratch/animals" --resume --steps 2 >"$scratch/out" 2>"$scratch/err" || fail "training on: $(cat "$scratch/err")"
+expect_code 2 "$program" defend --run "$scratch/sweep" --resume
+grep -q 'classifier.checksum' "$scratch/err" || fail "another classifier: $(cat "$scratch/err")"
 refuse 3 'images of 32' --data "$scratch/large.h5" "${net[@]}" --energy none --attack.kind none
 refuse 3 'come with the program' --data @demo/nothing.h5 "${net[@]}" --energy none --attack.kind none
 printf '1\n2\n1\n' >"$scratch/twice"

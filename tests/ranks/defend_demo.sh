@@ -47,7 +47,16 @@ refuse() { # refuse WORD SWEEP
 refuse 'attack.eps=0: --attack.eps' "attack.eps=8,0"
 refuse 'attack.kind=pgd' "attack.kind=bpda-eot,pgd"
 refuse 'KEY=VALUE' "attack.norm:attack.eps=linf:8,l2"
+refuse 'has the same options' "attack.eps=2,8,2.0"
+refuse 'attack.norm=l2: --attack.norm l2 was given without --attack.eps' "attack.norm=linf,l2"
 refuse 'twice' "attack.eps=2,8 attack.eps:attack.alpha=2:1,8:2"
+
+demo refused --sweep "energy=@demo/energy.h5,$scratch/none.h5"
+[[ $? = 3 && ! -e $scratch/refused ]] || fail "an energy that is not there: $(cat "$scratch/refused.err")"
+grep -q "^langrun: error: --sweep, point energy=$scratch/none.h5: .*does not exist" "$scratch/refused.err" || fail "not of its point: $(cat "$scratch/refused.err")"
+demo refused --sweep "classifier=@demo/classifier.h5,$scratch/none.h5:resnet20"
+[[ $? = 3 && ! -e $scratch/refused ]] || fail "a classifier that is not there: $(cat "$scratch/refused.err")"
+grep -q "^langrun: error: --sweep, point classifier=$scratch/none.h5:resnet20: " "$scratch/refused.err" || fail "not of its point: $(cat "$scratch/refused.err")"
 
 # Images are counted over all points: a stop within the second, and at the end of the third.
 swept=(--attack.alpha 0 --sweep "attack.norm:attack.eps=linf:2,linf:8,l2:0.25,l2:0.5")
@@ -55,7 +64,20 @@ demo sweep "${swept[@]}" --stop-at 8 --engine.images 1
 [[ $? = 75 ]] || fail "a sweep does not stop at 8 images: $(cat "$scratch/sweep.err")"
 [[ -e $scratch/sweep/points/000/result.json && -d $scratch/sweep/points/001 && ! -e $scratch/sweep/points/001/result.json ]] ||
   fail "8 images are one point of 6 and two of the next: $(ls "$scratch"/sweep/points/*)"
-demo sweep "${swept[@]}" --stop-at 18 --resume
+# It goes on with the options that it began with, whether they are given again or not.
+expect_code 2 "$program" defend --run "$scratch/sweep" --resume --attack.steps 2
+grep -q "attack.steps 2 was given, .*sweep.cfg has '1'" "$scratch/err" || fail "another option: $(cat "$scratch/err")"
+expect_code 2 "$program" defend --run "$scratch/sweep" --resume --sweep "attack.eps=2,8"
+grep -q "sweep.*holds that of" "$scratch/err" || fail "another sweep: $(cat "$scratch/err")"
+# A folder of before sweep.cfg was kept, and one whose start was killed once it was.
+mkdir "$scratch/older" "$scratch/begun"
+cp -r "$scratch/sweep/points" "$scratch/sweep/sweep.txt" "$scratch/older"
+demo older "${swept[@]}" --stop-at 7 --resume
+[[ $? = 75 && ! -e $scratch/older/sweep.cfg ]] || fail "an older sweep does not go on: $(cat "$scratch/older.err")"
+cp "$scratch/sweep/sweep.cfg" "$scratch/begun"
+"$program" defend --run "$scratch/begun" --resume --stop-at 1 >"$scratch/out" 2>"$scratch/err"
+[[ $? = 75 && -e $scratch/begun/sweep.txt && -e $scratch/begun/points/000/run.cfg ]] || fail "a mark without points: $(cat "$scratch/err")"
+"$program" defend --run "$scratch/sweep" --stop-at 18 --resume >"$scratch/sweep.out" 2>"$scratch/sweep.err"
 [[ $? = 75 && -e $scratch/sweep/points/002/result.json && ! -e $scratch/sweep/points/003 ]] ||
   fail "a sweep does not stop at 18 images: $(ls "$scratch"/sweep/points/*)"
 must sweep "${swept[@]}" --resume
@@ -64,6 +86,8 @@ sweep = json.load(open(sys.argv[1]))
 assert sweep["keys"] == ["attack.norm", "attack.eps"] and sweep["words"] == [["attack.norm", "attack.eps"]], sweep["keys"]
 assert [tuple(point["values"].values()) for point in sweep["points"]] == [("linf", "2"), ("linf", "8"), ("l2", "0.25"), ("l2", "0.5")]' \
   "$scratch/sweep/sweep.json" || fail "points of a sweep"
+expect_code 3 "$program" run diff "$scratch/sweep" "$scratch/sweep"
+grep -A1 'the folder of a sweep' "$scratch/err" | grep -q 'points/000' || fail "run diff of a sweep: $(cat "$scratch/err")"
 grep -qx 'alpha = 0.0625' "$scratch/sweep/points/002/run.cfg" || fail "the step is not a quarter of eps: $(grep alpha "$scratch/sweep/points/002/run.cfg")"
 if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
   "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/sweep" || fail "page of a sweep over two norms"

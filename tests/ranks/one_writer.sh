@@ -58,6 +58,24 @@ done
 "$program" run diff "$scratch/whole" "$scratch/run" >"$scratch/diff" || fail "$(cat "$scratch/diff")"
 homes=("$scratch"/run/checkpoint.*)
 ((${#homes[@]} == 1)) || fail "more than one home of checkpoints: ${homes[*]}"
+
+# One that is wide awake: it publishes and retires checkpoints while the next start sets itself up.
+long=(--steps 240 --checkpoint.every 3 --checkpoint.keep 1 --resume)
+log=$scratch/start.awake train both 2 "${long[@]}" & first=$!
+for _ in {1..400}; do (($(progress "$scratch/both/metrics.jsonl") >= 7)) && break; sleep 0.05; done
+log=$scratch/start.after train both 2 "${long[@]}" || fail "a start beside another: $(tail -n 1 "$scratch/start.after.err")"
+wait $first
+code=$?
+[[ $code = 6 || $code = 0 ]] || fail "the start that was awake ended with $code: $(tail -n 1 "$scratch/start.awake.err")"
+log=$scratch/start.alone train alone 1 "${long[@]}" || fail "alone: $(tail -n 1 "$scratch/start.alone.err")"
+"$program" run diff "$scratch/alone" "$scratch/both" >"$scratch/diff" || fail "beside another: $(cat "$scratch/diff")"
+
+# Checkpoints that are gone are said to be: the run does not begin anew over its metrics.
+kept=$(progress "$scratch/both/metrics.jsonl")
+rm -r "$scratch"/both/checkpoint.*/00000240
+expect_code 6 "$program" shortrun --run "$scratch/both" --resume
+grep -q 'no good checkpoint left in .* which is gone' "$scratch/err" || fail "lost checkpoints: $(cat "$scratch/err")"
+(($(progress "$scratch/both/metrics.jsonl") == kept)) || fail "metrics were cut"
 [[ $(readlink "$scratch/run/checkpoint/latest") = 00000060 ]] || fail "latest is $(readlink "$scratch/run/checkpoint/latest")"
 echo "$overtaken of $rounds starts overtaken, same bits"
 

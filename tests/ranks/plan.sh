@@ -44,6 +44,7 @@ compare light 2 shortrun --preset cifar10-small --langevin.steps 2
 compare sngan 1 shortrun --batch 32 --lanes 4 --energy.network sngan32 --energy.width 64 --generator.width 64 --langevin.steps 1 --bank.size 64
 compare bank 1 midrun --preset cifar10-small --langevin.steps 2 --bank.size 25000
 compare hat 1 hat --preset cifar10-small --langevin.steps 2
+compare autoencoder 1 autoencoder --preset cifar10-small
 compare classify 2 classify --preset cifar10-small
 
 # What was planned of a checkpoint is what lies there, and of the exchange what the start table says.

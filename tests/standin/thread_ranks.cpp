@@ -143,6 +143,18 @@ class ThreadCommunicator final : public Communicator {
   void sum_in_library_order(const char* name, std::span<float> values) override { finish_sum(begin_sum(name, values)); }
   Traffic traffic() const override { return traffic_; }
   void set_limit(double) override {}
+  std::uint64_t begin_elsewhere(const char* name, std::uint64_t) override {
+    elsewhere_.push_back({name});
+    return elsewhere_.size();
+  }
+  void wait_elsewhere(const char*, std::uint64_t number, double) override {
+    elsewhere_.at(number - 1).looked_after = true;
+  }
+  void end_elsewhere(std::uint64_t number, bool through) override {
+    if (number == 0) return;
+    elsewhere_.at(number - 1).end = through ? ElsewhereCall::End::through : ElsewhereCall::End::given_up;
+  }
+  const std::vector<ElsewhereCall>& elsewhere() const { return elsewhere_; }
 
  private:
   struct Sum {
@@ -168,9 +180,14 @@ class ThreadCommunicator final : public Communicator {
   std::uint64_t number_ = 0;
   std::map<Ticket, Sum> sums_;
   Traffic traffic_;
+  std::vector<ElsewhereCall> elsewhere_;
 };
 
 }  // namespace
+
+const std::vector<ElsewhereCall>& elsewhere_of(const Communicator& world) {
+  return dynamic_cast<const ThreadCommunicator&>(world).elsewhere();
+}
 
 std::vector<std::exception_ptr> run_ranks(int ranks, const std::function<void(Communicator&)>& part) {
   const auto hall = std::make_shared<Hall>(ranks);

@@ -17,6 +17,15 @@ namespace langrun {
 /// waits for a rank which has returned or thrown, gets Error(rank) instead of waiting for ever.
 std::vector<std::exception_ptr> run_ranks(int ranks, const std::function<void(Communicator&)>& part);
 
+/// A wait that was looked after: the name of a collective elsewhere (NCCL's), and how it ended.
+struct ElsewhereCall {
+  std::string name;
+  enum class End { waits, through, given_up } end = End::waits;
+  bool looked_after = false;  ///< its waiting was told of
+};
+/// Collectives that went another way, in the order of their beginning. `world` is one of run_ranks.
+const std::vector<ElsewhereCall>& elsewhere_of(const Communicator& world);
+
 /// The text of what a rank threw; empty where it threw nothing.
 std::string text_of(const std::exception_ptr& thrown);
 

@@ -105,12 +105,32 @@ TEST(Curvature, PiecewiseLinearEnergiesLeaveTheGradientAsItIs) {
     const auto x = some_images(3, energy->input());
     const auto v = some_noise(x, 1000);
     const auto piece = chain.piece(*energy, x);
+    EXPECT_TRUE(torch::equal(hessian_product(*energy, x, v, {}), torch::zeros_like(x))) << "by differentiating";
     EXPECT_TRUE(torch::equal(pull_back(piece, v, 50, curvature_product({{energy.get(), 1}}, 0, {})), v))
         << config.network;
     const auto smooth = curvature_product({{energy.get(), 1}}, 0, {10});
     EXPECT_GT(smooth(x, v).norm().item<double>(), 0) << config.network;
     EXPECT_GT(relative_difference(pull_back(piece, v, 50, smooth), v), 1e-6) << config.network;
   }
+}
+
+/// Piecewise linear, by what it says, and never to be called.
+class Silent final : public Energy {
+ public:
+  ImageShape input() const override { return {1, 1, 3}; }
+  at::Tensor energy_with(const at::Tensor& x, const Activation& activation) override {
+    if (activation.sharpness == 0) throw std::logic_error("asked for a curvature that is zero");
+    return x.square().sum({1, 2, 3});
+  }
+  bool piecewise_linear() const override { return true; }
+};
+
+TEST(Curvature, PiecewiseLinearEnergiesAreNotCalledForIt) {
+  Silent silent;
+  const auto x = torch::ones({2, 1, 1, 3}), v = torch::arange(6.0f).view({2, 1, 1, 3});
+  EXPECT_TRUE(torch::equal(curvature_product({{&silent, 1}}, 0.25, {})(x, v), 0.25 * v));
+  EXPECT_TRUE(torch::equal(curvature_product({{&silent, 1}}, 0, {})(x, v), torch::zeros_like(v)));
+  EXPECT_TRUE(torch::equal(curvature_product({{&silent, 1}}, 0.25, {10})(x, v), 2.25 * v)) << "a softplus bends";
 }
 
 TEST(Curvature, CurvedEnergiesDoNot) {

@@ -57,6 +57,37 @@ TEST(DefendOptions, StepsAreAQuarterOfEps) {
   error_of(ExitCode::usage, [&] { Asked(words({"--attack.alpha", "-1"})).check(); });
 }
 
+TEST(DefendOptions, ARadiusIsOfItsNorm) {
+  const auto refused = [](const std::vector<std::string>& more) {
+    const auto what = error_of(ExitCode::usage, [&] { Asked(words(more)).check(); });
+    EXPECT_NE(what.find("--attack.norm l2 was given without --attack.eps"), std::string::npos) << what;
+  };
+  refused({"--attack.norm", "l2"});
+  refused({"--attack.norm", "l2", "--attack.alpha", "0.1"});
+  refused({"--preset", "cifar10", "--attack.norm", "l2"});
+  Asked(words({"--attack.norm", "l2", "--attack.eps", "0.5"})).check();
+  Asked(words({"--attack.norm", "l2", "--attack.kind", "none"})).check();
+  // Options of a run.cfg, or those that were taken over into a table, are whole.
+  Asked whole(words({}));
+  whole.table.read_config("[attack]\nnorm = l2\neps = 0.5\n", "run.cfg");
+  whole.check();
+  Asked taken(words({}));
+  taken.table.option("attack.norm").set("l2");
+  taken.check();
+}
+
+TEST(DefendOptions, TheClipDoesNotGoWithExactGradients) {
+  for (const char* kind : {"full", "full-smooth"}) {
+    const auto what = error_of(ExitCode::usage, [&] {
+      Asked(words({"--attack.kind", kind, "--langevin.max-norm", "1"})).check();
+    });
+    EXPECT_NE(what.find(std::string("--attack.kind ") + kind), std::string::npos) << what;
+    EXPECT_NE(what.find("--langevin.max-norm 0"), std::string::npos) << what;
+    Asked(words({"--attack.kind", kind, "--langevin.max-norm", "0"})).check();
+  }
+  Asked(words({"--langevin.max-norm", "1"})).check();
+}
+
 TEST(DefendOptions, PresetsGiveWayToWhatIsAskedFor) {
   Asked one(words({"--preset", "cifar10", "--attack.kind", "bpda"}));
   one.check();
@@ -132,6 +163,19 @@ TEST(EvaluationHead, TellsImagesApart) {
   auto store = config;
   store.data = scratch / "b.h5";
   EXPECT_NE(differs(store).find("data.checksum differs (the images)"), std::string::npos) << differs(store);
+  // What points of a sweep have in common, whatever their options are.
+  const auto inputs = evaluation_inputs(judge, config);
+  JudgeFacts other;
+  other.checksum = "d";
+  check_same_inputs(inputs, "[attack]\neps = 4\n" + inputs, "a point");
+  check_same_inputs("", inputs, "a point of an older version");
+  check_same_inputs(inputs.substr(inputs.find("[images]")), evaluation_inputs(other, config), "a point");
+  const auto compared = [&](const JudgeFacts& net, const EvaluationConfig& now) {
+    return error_of(ExitCode::usage, [&] { check_same_inputs(inputs, evaluation_inputs(net, now), "a point"); });
+  };
+  EXPECT_NE(compared(other, config).find("another classifier than that of a point"), std::string::npos);
+  EXPECT_NE(compared(judge, list).find("images.checksum"), std::string::npos);
+  EXPECT_NE(compared(judge, store).find("data.checksum"), std::string::npos);
   judge.checksum = "d";
   EXPECT_NE(differs(config).find("classifier.checksum differs"), std::string::npos);
 }

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/wilson.h"
+#include "data/hdf5.h"
 #include "jobs/evaluation_file.h"
 #include "jobs/evaluation_result.h"
 #include "jobs/judge_redraw.h"
@@ -120,9 +121,10 @@ TEST(EvaluationRecord, LogitsOfManyClassesAreMeansOfGroups) {
   std::vector<float> logits(19 * kMany);
   for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i % 64);
   EXPECT_EQ(stored_rows(19, 100), 19);
-  EXPECT_EQ(stored_logits(std::span(logits).first(19 * 100), 19, 100).size(), 1900U);
+  EXPECT_EQ(stored_logits(std::span(logits).first(19 * 100), 19, 100, "softmax").size(), 1900U);
   EXPECT_EQ(stored_rows(19, kMany), 8);
-  const auto stored = stored_logits(logits, 19, kMany);
+  const auto stored = stored_logits(logits, 19, kMany, "logits");
+  EXPECT_EQ(stored_logits(logits, 19, kMany, "logsoftmax"), stored);
   ASSERT_EQ(stored.size(), 8U * kMany);
   std::vector<double> sums(kMany, 0);
   for (std::int64_t row = 0; row < 8; ++row) {
@@ -135,8 +137,33 @@ TEST(EvaluationRecord, LogitsOfManyClassesAreMeansOfGroups) {
     }
   }
   EXPECT_EQ(stored_rows(5, kMany), 5);
-  EXPECT_EQ(stored_logits(std::span(logits).first(5 * kMany), 5, kMany),
+  EXPECT_EQ(stored_logits(std::span(logits).first(5 * kMany), 5, kMany, "softmax"),
             std::vector<float>(logits.begin(), logits.begin() + 5 * kMany));
+}
+
+// In every group of three one replicate is very sure of class 1 and two are sure of class 0: the mean probability is
+// for 0, the mean logit for 1.
+TEST(JudgeRedraw, OfManyClassesAveragesProbabilities) {
+  constexpr std::int64_t kMany = 101, kChains = 24;
+  std::vector<float> logits(kChains * kMany, 0);
+  JudgeCheck check;
+  for (std::int64_t h = 0; h < kChains; ++h) {
+    const bool stray = h % 3 == 0;
+    logits[static_cast<std::size_t>(h * kMany + stray)] = stray ? 2000 : 15;
+    check.votes.push_back(stray);
+  }
+  check.logits = stored_logits(logits, kChains, kMany, "softmax");
+  ASSERT_EQ(check.logits.size(), 8U * kMany);
+  for (const auto value : check.logits) ASSERT_TRUE(std::isfinite(value)) << "probabilities of exp(-2000)";
+  EXPECT_NEAR(std::exp(check.logits[0]), 2.0 / 3, 1e-4);
+  EXPECT_NEAR(std::exp(check.logits[1]), 1.0 / 3, 1e-4);
+  const std::vector<ImageRecord> records{{.index = 1, .label = 0, .judge = {check}}};
+  auto scoring = kScoring;
+  scoring.classes = kMany;
+  scoring.average = "softmax";
+  const JudgeRedraw redraw(records, scoring, 1);
+  EXPECT_EQ(redraw.agreement(), 1);
+  EXPECT_FALSE(redraw.opinion(0)(records[0].judge[0], false));
 }
 
 TEST(JudgeRedraw, AgreesWhereReplicatesAgree) {
@@ -253,7 +280,8 @@ std::vector<ImageRecord> broken_late(int late) {
     ImageRecord record{.index = static_cast<std::uint64_t>(i), .label = 0};
     record.judge = {check_of(Purpose::natural, 0, 0)};
     const int at = i < 2 ? 0 : i < 2 + late ? 10 : 11;
-    for (int n = 0; n <= std::min(at, 10); ++n) record.small.push_back(sample_of(static_cast<std::uint32_t>(n), n == at));
+    for (int n = 0; n <= std::min(at, 10); ++n)
+      record.small.push_back(sample_of(static_cast<std::uint32_t>(n), n == at));
     if (at < 11) record.judge.push_back(check_of(Purpose::judge, static_cast<std::uint32_t>(at), 6));
     for (auto& check : record.small) check.gradient_norm = 1;
     records.push_back(std::move(record));
@@ -324,6 +352,33 @@ TEST(EvaluationFile, GivesTheSameScores) {
   EXPECT_EQ(before.warnings, after.warnings);
   write_evaluation(path, {records[1]}, kScoring, facts);
   EXPECT_EQ(read_evaluation(path).records.size(), 1U) << "over what was there";
+}
+
+TEST(EvaluationFile, KeepsWhatOthersOfASweepTakeOver) {
+  const Scratch scratch;
+  constexpr std::uint64_t kSize = 4;
+  const std::vector<std::uint8_t> pixels(10 * kSize * kSize * 3, 7);
+  {
+    auto store = h5::File::create(scratch / "d.h5");
+    store.write("/images", {10, kSize, kSize, 3}, pixels.data());
+    store.write("/labels", {10}, std::vector<std::int64_t>(10, 0).data());
+    store.write_attribute("/", "classes", std::vector<std::string>{"cat", "dog", "frog"});
+    store.close();
+  }
+  auto records = some_records(2);
+  records[0].purified.assign(3 * kSize * kSize, 0.25f);
+  records[0].purified[5] = -0.5f;
+  records[1].adversarial.assign(3 * kSize * kSize, 0.5f);  // of a natural check that was taken over: no picture
+  EvaluationFileFacts facts{"seed = 1\n", {"cat", "dog", "frog"}, {3, kSize, kSize}, scratch / "d.h5"};
+  write_evaluation(scratch / "older.h5", records, kScoring, facts);
+  facts.inputs = "[classifier]\nchecksum = c\n";
+  write_evaluation(scratch / "records.h5", records, kScoring, facts);
+  const auto file = read_evaluation(scratch / "records.h5");
+  EXPECT_EQ(file.records[0].purified, records[0].purified);
+  EXPECT_TRUE(file.records[1].purified.empty());
+  EXPECT_TRUE(file.records[2].purified.empty());
+  EXPECT_EQ(file.inputs, facts.inputs);
+  EXPECT_EQ(read_evaluation(scratch / "older.h5").inputs, "");
 }
 
 TEST(EvaluationFile, ARecordOfNothing) {

@@ -101,5 +101,15 @@ TEST_F(Heartbeats, TellOfTheCollectiveThatIsWaitedForTooLong) {
   EXPECT_EQ(stuck, 21u);
 }
 
+TEST_F(Heartbeats, TellOfARankThatDoesNotGetThroughGivingUp) {
+  std::atomic<std::uint64_t> stuck = 0;
+  // It waits for nothing any more, and would be left alone.
+  Heartbeat heartbeat(
+      recorder_, config(1000), [] { return 1000.0; }, [&](std::uint64_t number) { stuck = number; });
+  heartbeat.gives_up(8);
+  for (int i = 0; i < 4000 && stuck == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(stuck, 8u);
+}
+
 }  // namespace
 }  // namespace langrun

@@ -260,6 +260,7 @@ TEST(HostileHdf5, RecordsOfOtherExtentsAreRefused) {
     };
     copy("/");
     other.write_attribute("/", "classes", std::vector<std::string>{"a", "b"});
+    other.write_attribute("/", "configuration", std::string());
     other.close();
     EXPECT_EQ(code_of([&] { read_evaluation(path); }), (votes == h5::Shape{1, 2} ? kTaken : kInput))
         << h5::to_text(votes);

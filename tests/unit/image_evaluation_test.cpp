@@ -8,8 +8,11 @@
 #include <map>
 #include <vector>
 
+#include "core/networks/classifier.h"
+#include "core/torch.h"
 #include "jobs/judge_calls.h"
 #include "jobs/judge_net.h"
+#include "jobs/module_weights.h"
 #include "score_support.h"
 #include "tests/unit/networks_support.h"
 
@@ -69,6 +72,7 @@ class Answers {
     result.logits = calls_.logits(ends, std::vector<bool>(ends.size(), request.gradient));
     result.first_energy = torch::full({request.replicates}, request.image.sum().item<float>());
     result.last_energy = torch::arange(request.replicates).to(at::kFloat);
+    if (request.pictured) result.purified = ends.front().squeeze(0);
     return result;
   }
   at::Tensor gradients(const at::Tensor& cotangents) {
@@ -212,6 +216,41 @@ TEST_F(ImageEvaluationTest, ChecksKeepTheirEnergies) {
   ASSERT_EQ(record.judge.front().purpose, Purpose::natural);
   EXPECT_EQ(record.judge.front().first_energy, image_.pixels.sum().item<float>());
   EXPECT_EQ(record.judge.front().last_energy, 0.5f) << "mean over two replicates";
+}
+
+std::vector<float> values_of(const at::Tensor& image) {
+  const auto flat = image.contiguous();
+  return {flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel()};
+}
+
+// Auto-PGD hands over its best image, which is seldom its last: the pictures are of what final_step judges.
+TEST_F(ImageEvaluationTest, PicturesAreOfTheImageThatIsHandedOver) {
+  config_.attack.kind = "apgd-ce";
+  config_.attack.eps = 0.02;
+  config_.rules.final_step = true;
+  image_.pictured = true;
+  int others = 0;
+  for (std::int64_t steps = 3; steps < 7; ++steps) {
+    config_.attack.steps = steps;
+    ImageRecord record;
+    Answers answers(*judge_);
+    answers.carry_out(config_, image_, record);
+    const auto& judged = answers.asked.at(Purpose::final_judge).front();
+    const auto& last = answers.asked.at(Purpose::small_sample).back();
+    EXPECT_EQ(record.adversarial, values_of(judged.image)) << steps;
+    const bool other = !torch::equal(judged.image, last.image);
+    others += other;
+    EXPECT_EQ(judged.pictured, other) << "small samples have shown where their own image goes";
+    const auto& shown = other ? judged : last;
+    EXPECT_EQ(record.purified_adversarial, values_of(chain_end(shown.image, shown.identity, 0))) << steps;
+  }
+  EXPECT_GT(others, 0) << "the best image was always the last";
+  // Where no rule looks at it, the attack's last image is shown.
+  config_.rules.final_step = false;
+  ImageRecord record;
+  Answers answers(*judge_);
+  answers.carry_out(config_, image_, record);
+  EXPECT_EQ(record.adversarial, values_of(answers.asked.at(Purpose::small_sample).back().image));
 }
 
 }  // namespace

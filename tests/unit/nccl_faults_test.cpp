@@ -59,6 +59,44 @@ void expect_parts(const std::string& text, std::initializer_list<const char*> pa
   for (const auto* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " is not in: " << text;
 }
 
+TEST(NcclPlaces, AreAmongThoseOfTheRanksCollectives) {
+  NcclHost host;
+  using End = ElsewhereCall::End;
+  const auto thrown = run_ranks(2, [&](Communicator& world) {
+    NcclCommunicator nccl(world, kLong, host.functions());
+    const DeviceValues values(nccl, std::vector<float>(10, 1.0f));
+    nccl.all_reduce("sum", values.get(), 10);
+    nccl.settle("nothing of others");
+    nccl.finish();
+    const auto& calls = elsewhere_of(world);
+    ASSERT_EQ(calls.size(), 3u);
+    EXPECT_EQ(calls[0].name, "start of NCCL");
+    EXPECT_EQ(calls[1].name, "NCCL: sum");
+    EXPECT_EQ(calls[2].name, "NCCL: end of NCCL");
+    for (const auto& call : calls) EXPECT_EQ(call.end, End::through);
+  });
+  for (const auto& one : thrown) EXPECT_EQ(text_of(one), "");
+}
+
+TEST(NcclPlaces, WhoWaitsTooLongAsksTheOthersBeforeItGivesUp) {
+  NcclHost host({{What::start_endless, 1}});
+  const auto thrown = run_ranks(2, [&](Communicator& world) {
+    const auto given_up = [&] {
+      const auto& calls = elsewhere_of(world);
+      ASSERT_EQ(calls.size(), 1u);
+      EXPECT_EQ(calls[0].end, ElsewhereCall::End::given_up);
+      EXPECT_TRUE(calls[0].looked_after);
+    };
+    if (world.rank() == 0) {
+      NcclCommunicator(world, kLong, host.functions());
+      return;
+    }
+    EXPECT_EQ(code_of([&] { NcclCommunicator(world, kShort, host.functions()); }), ExitCode::rank);
+    given_up();
+  });
+  for (const auto& one : thrown) EXPECT_EQ(text_of(one), "");
+}
+
 TEST(NcclStart, NoUniqueIdIsEveryRanksError) {
   NcclHost host;
   auto functions = host.functions();

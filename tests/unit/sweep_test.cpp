@@ -1,7 +1,13 @@
 // Sweeps: what --sweep asks for, and what its points warn of.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "launch/defend_options.h"
+#include "launch/defend_sweep_call.h"
+#include "launch/defend_sweep_share.h"
+#include "launch/defend_sweep_table.h"
+#include "launch/presets.h"
 #include "launch/sweep_keys.h"
 #include "launch/sweep_warnings.h"
 #include "weights_support.h"
@@ -34,6 +40,116 @@ TEST(Sweep, RefusesWhatIsNoList) {
     error_of(ExitCode::usage, [&] { words_of(text); });
   const auto twice = error_of(ExitCode::usage, [&] { words_of("attack.eps=2,4 attack.norm:attack.eps=linf:8"); });
   EXPECT_NE(twice.find("attack.eps twice"), std::string::npos) << twice;
+}
+
+/// Options of a call.
+struct Asked {
+  DefendOptions options;
+  OptionTable table{"defend"};
+
+  explicit Asked(const std::vector<std::string>& words) {
+    bind_defend(table, options);
+    table.presets(presets_of("defend"));
+    table.parse(words);
+  }
+};
+
+TEST(SweepCall, GoesOnWithTheOptionsItBegan) {
+  const std::string sweep = "attack.norm:attack.eps=linf:8,l2:0.5 langevin.steps=5,9";
+  const Asked began(
+      {"--preset", "demo", "--attack.steps", "4", "--engine.images", "2", "--run", "r", "--sweep", sweep});
+  const auto kept = sweep_configuration(began.table, sweep);
+  EXPECT_EQ(sweep_of(kept), sweep);
+  const std::vector<std::string> words{"--preset", "demo", "--attack.steps", "4", "--engine.images", "2"};
+  EXPECT_EQ(kept_words(kept), words);
+  const auto go_on = [&](const std::vector<std::string>& more) {
+    return words_to_go_on(kept, Asked(more).table, "r/sweep.cfg");
+  };
+  EXPECT_EQ(go_on({"--resume"}), words) << "what is left out is as it was";
+  EXPECT_EQ(go_on({"--preset", "demo", "--attack.steps", "4", "--run", "r", "--stop-at", "3"}), words);
+  EXPECT_EQ(go_on({"--langevin.steps", "1500"}), words) << "the preset says so";
+  auto faster = words;
+  faster.insert(faster.end(), {"--engine.images", "8"});
+  EXPECT_EQ(go_on({"--engine.images", "8"}), faster) << "changes no bit";
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& word) {
+    const auto what = error_of(ExitCode::usage, [&] { go_on(more); });
+    EXPECT_NE(what.find(word), std::string::npos) << what;
+    EXPECT_NE(what.find("r/sweep.cfg"), std::string::npos) << what;
+  };
+  refused({"--attack.steps", "5"}, "--attack.steps 5 was given");
+  refused({"--seed", "7"}, "--seed 7 was given");
+  refused({"--preset", "small"}, "--preset small was given");
+}
+
+TEST(SweepShare, FirstPointsOfOneKind) {
+  const auto points = combinations(words_of("energy=a,b classifier:classifier.size=c:0,d:40 attack.eps=2,8"));
+  ASSERT_EQ(points.size(), 8U);
+  const auto first = sources_of(points, 0);
+  EXPECT_FALSE(first.energy || first.classifier || first.defense);
+  const auto second = sources_of(points, 1);  // another eps
+  EXPECT_EQ(second.energy, 0U);
+  EXPECT_EQ(second.classifier, 0U);
+  EXPECT_EQ(second.defense, 0U);
+  const auto third = sources_of(points, 2);  // another classifier
+  EXPECT_EQ(third.energy, 0U);
+  EXPECT_FALSE(third.classifier || third.defense);
+  const auto fifth = sources_of(points, 4);  // another energy
+  EXPECT_FALSE(fifth.energy || fifth.defense);
+  EXPECT_EQ(fifth.classifier, 0U);
+  EXPECT_EQ(sources_of(points, 7).energy, 4U);
+  EXPECT_EQ(sources_of(points, 7).classifier, 2U);
+  EXPECT_EQ(sources_of(points, 7).defense, 6U);
+  EXPECT_EQ(defense_of(points[6]), defense_of(points[7]));
+  EXPECT_NE(defense_of(points[5]), defense_of(points[7]));
+}
+
+TEST(SweepShare, PinsWhatTheRunStoodBehind) {
+  const std::string energy =
+      "weights = average\nat = 300\nprecision = fp32\njoint-temperature = 1\n"
+      "[langevin]\nsteps = 9\neta = 0.01\ntemperature = 5e-05\nmax-norm = 0\n";
+  const std::vector<std::string> parts{"--energy", "runs/e", "--langevin.eta", "0.02"};
+  const auto settled = pinned_options({{"attack.eps", "8"}}, Asked(parts).table, energy, energy);
+  EXPECT_TRUE(settled.settled);
+  const std::vector<std::string> expected{"--weights",
+                                          "average",
+                                          "--at",
+                                          "300",
+                                          "--langevin.steps",
+                                          "9",
+                                          "--langevin.temperature",
+                                          "5e-05",
+                                          "--langevin.max-norm",
+                                          "0",
+                                          "--joint-temperature",
+                                          "1"};
+  EXPECT_EQ(settled.words, expected) << "what was asked for stays";
+  // A swept value that the run stands behind is known of a point with the same one alone.
+  const SweepSettings automatic{{"langevin.steps", "-1"}, {"attack.eps", "8"}};
+  const auto open = pinned_options(automatic, Asked(parts).table, energy, "");
+  EXPECT_FALSE(open.settled);
+  EXPECT_EQ(std::count(open.words.begin(), open.words.end(), "--langevin.steps"), 0);
+  EXPECT_EQ(std::count(open.words.begin(), open.words.end(), "--at"), 1);
+  EXPECT_TRUE(pinned_options(automatic, Asked(parts).table, energy, energy).settled);
+  const auto first = pinned_options({}, Asked(parts).table, "", "");
+  EXPECT_FALSE(first.settled);
+  EXPECT_TRUE(first.words.empty());
+}
+
+TEST(SweepTable, HasTheRulesOfEveryPoint) {
+  using Json = nlohmann::ordered_json;
+  const auto rule = [](double value) { return Json{{"value", value}, {"low", value - 0.1}, {"high", value + 0.1}}; };
+  const auto of = [&](const char* energy, double natural, const Json& robust, const Json& rules) {
+    return Json{{"values", {{"energy", energy}}},
+                {"result", {{"natural_accuracy", natural}, {"robust_accuracy", robust}, {"protocols", rules}}}};
+  };
+  const auto points = Json::array({of("a", 0.5, nullptr, Json::object()),
+                                   of("none", 0.75, 0.25, {{"final_step", rule(0.25)}, {"any_step", rule(0.5)}}),
+                                   of("b", 1, 0.5, {{"any_step", rule(0.375)}})});
+  EXPECT_EQ(sweep_table(points, {"energy"}),
+            "energy,natural,robust,final_step,final_step_low,final_step_high,any_step,any_step_low,any_step_high\n"
+            "a,0.5,,,,,,,\n"
+            "none,0.75,0.25,0.25,0.15,0.35,0.5,0.4,0.6\n"
+            "b,1.0,0.5,,,,0.375,0.275,0.475\n");
 }
 
 SweepPoint point(std::map<std::string, std::string> values, double share,
