@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -57,6 +58,10 @@ fs::path render_report(const std::vector<fs::path>& runs, const fs::path& out) {
 }
 
 std::optional<fs::path> write_report(const fs::path& run_dir) {
+  if (const char* wish = std::getenv("LANGRUN_REPORT"); wish != nullptr && std::string_view(wish) != "on") {
+    if (std::string_view(wish) == "off") return std::nullopt;
+    fmt::print(stderr, "langrun: warning: LANGRUN_REPORT is '{}': on or off is expected\n", wish);
+  }
   try {
     return render_report({run_dir}, {});
   } catch (const Error& error) {

@@ -28,11 +28,12 @@ cmp "$scratch/attacked-1/samples/00000004.png" "$scratch/attacked-4/samples/0000
 [[ $(grep -c validation_accuracy "$scratch/plain-1/metrics.jsonl") = 3 ]] || fail "validation at other steps than 3, 6, 8"
 "$program" run diff "$scratch/plain-1" "$scratch/attacked-1" >/dev/null && fail "attacks make no difference"
 "$program" run status "$scratch/plain-1" | grep -q 'loss' || fail "run status says nothing of the loss"
-[[ -s $scratch/plain-1/report.html || -z ${LANGRUN_PYTHON:-} ]] || fail "no report"
 
 classify cut 4 "${plain[@]}" --stop-at 5
 [[ $? = 75 ]] || fail "--stop-at does not exit 75: $(tail -n 1 "$scratch/cut.err")"
-classify cut 2 --resume || fail "resume: $(tail -n 1 "$scratch/cut.err")"
+LANGRUN_REPORT=on classify cut 2 --resume || fail "resume: $(tail -n 1 "$scratch/cut.err")"
+[[ -s $scratch/cut/report.html || -z ${LANGRUN_PYTHON:-} ]] || fail "no report"
+[[ ! -e $scratch/plain-1/report.html ]] || fail "a report that was not wanted"
 same plain-1 cut
 
 # It learns: what it was trained on it knows better than one in ten.

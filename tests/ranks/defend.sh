@@ -191,6 +191,7 @@ cmp -s "$scratch"/grown/points/00[01]/energy.h5 || fail "two points of a sweep h
 # Their pages, where there is an interpreter to draw them.
 if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
   for page in one sweep; do
+    "$program" run report "$scratch/$page" >"$scratch/out" 2>"$scratch/err" || fail "no page of $page: $(cat "$scratch/err")"
     "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
   done
 else

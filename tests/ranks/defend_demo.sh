@@ -90,9 +90,10 @@ expect_code 3 "$program" run diff "$scratch/sweep" "$scratch/sweep"
 grep -A1 'the folder of a sweep' "$scratch/err" | grep -q 'points/000' || fail "run diff of a sweep: $(cat "$scratch/err")"
 grep -qx 'alpha = 0.0625' "$scratch/sweep/points/002/run.cfg" || fail "the step is not a quarter of eps: $(grep alpha "$scratch/sweep/points/002/run.cfg")"
 if "${LANGRUN_PYTHON:-none}" -c 'import h5py, matplotlib, PIL' 2>/dev/null; then
-  "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/sweep" || fail "page of a sweep over two norms"
-  must last --protocols final_step --attack.steps 2
-  for page in last bare; do
+  LANGRUN_REPORT=on must last --protocols final_step --attack.steps 2
+  [[ -s $scratch/last/report.html ]] || fail "an evaluation leaves no page"
+  for page in sweep last bare; do
+    "$program" run report "$scratch/$page" >"$scratch/out" 2>"$scratch/err" || fail "no page of $page: $(cat "$scratch/err")"
     "$LANGRUN_PYTHON" "$source_root/tests/ranks/evaluation_page.py" "$scratch/$page" || fail "page of $page"
   done
 else

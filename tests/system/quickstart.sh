@@ -2,6 +2,7 @@
 # The quickstart in a clean clone: a stranger's first call, short. Shares the LibTorch and the compilers of this build;
 # the compiler cache makes its build a matter of a minute. Then a second call: nothing set up again, nothing overwritten.
 . "$(dirname "$0")/../common.sh"
+export LANGRUN_REPORT=on
 need git mpirun
 git -C "$source_root" rev-parse HEAD >/dev/null 2>&1 || skip "$source_root is not a git checkout, so there is nothing to clone"
 
