@@ -171,6 +171,7 @@ std::optional<ArchiveMember> ArchiveWalk::next() {
     } catch (const std::invalid_argument&) {
       fail(fmt::format("'{}' leads out of the archive", name_of(entry)));
     }
+    if (member.path.size() == level.prefix.size()) fail("a file in it has no name");
     const bool litter = is_litter(member.path);
     if (archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) != AE_IFREG) {
       if (litter) continue;
@@ -209,7 +210,7 @@ bool ArchiveWalk::enter_if_archive(const ArchiveMember& member) {
   if (levels_.size() == kMostLevels) fail(fmt::format("'{}': archives nested over {} deep", member.path, kMostLevels));
   auto inner = std::make_unique<Level>();
   inner->reader = new_reader();
-  inner->prefix = without_archive_suffix(member.path) + "/";
+  inner->prefix = without_archive_suffix(member.path) + "/";  // hidden names, such as "...tar", do not come here
   inner->parent = levels_.back().get();
   inner->memory = inner->parent->direct;
   const int status = inner->memory.empty()

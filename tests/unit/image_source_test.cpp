@@ -211,6 +211,20 @@ TEST(Source, BadArchivesAreNamed) {
   EXPECT_NE(failure_of(scratch / "void").find("no images"), std::string::npos);
 }
 
+// What a nested archive is called becomes part of its images' paths.
+TEST(Source, NamesOfNestedArchivesDoNotLeadOut) {
+  const ScratchFolder scratch;
+  const auto failure_with = [&](const std::string& name) {
+    TarMaker inner, outer;
+    write_file(scratch / "outer.tar", outer.add(name, inner.add("a/1.png", marked_png(1)).finish()).finish());
+    return failure_of(scratch / "outer.tar");
+  };
+  EXPECT_NE(failure_with("").find("has no name"), std::string::npos);
+  for (const auto* name : {"...tar", "b/...tar"})
+    EXPECT_NE(failure_with(name).find("no images"), std::string::npos) << name;  // hidden, so passed over
+  EXPECT_NE(failure_with("../b.tar").find("leads out"), std::string::npos);
+}
+
 TEST(Source, ForeignFilesAreListed) {
   const ScratchFolder scratch;
   write_file(scratch / "a/1.png", marked_png(1));
