@@ -11,6 +11,11 @@ clone=$scratch/clone
 git clone -q "$source_root" "$clone" || fail "git clone"
 cd "$clone" || fail "no clone"
 export LANGRUN_TORCH=${LANGRUN_TORCH:-$(cached LANGRUN_TORCH)} LANGRUN_BUILD=$clone/build
+# At the same place within the clone as within the source: paths are what the compiler cache goes by.
+if [[ $LANGRUN_TORCH = "$source_root"/.venv/* ]]; then
+  ln -s "$source_root/.venv" .venv
+  LANGRUN_TORCH=$clone/${LANGRUN_TORCH#"$source_root"/}
+fi
 if [[ $(cached LANGRUN_CUDA) = OFF ]]; then
   export LANGRUN_CPU_ONLY=1
 else
