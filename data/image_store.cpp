@@ -88,7 +88,8 @@ ImageStore ImageStore::open(const std::filesystem::path& path, Accept accept) {
                               store_names::kFormatVersion),
                   "use a newer langrun");
   }
-  store.guarded_ = file.has_attribute("/", store_names::kContent);
+  if (file.has_attribute("/", store_names::kContent))
+    store.content_ = file.read_text_attribute("/", store_names::kContent);
   const auto images = file.dataset(store_names::kImages);
   store.check_images(images, accept);
   store.open_parts(file, images);
@@ -152,26 +153,24 @@ void ImageStore::open_parts(const h5::File& file, const h5::Dataset& images) {
 // Checksums without `content` are those of a store that has lost it.
 void ImageStore::take_checksums(const h5::File& file, const h5::File& part, std::uint64_t rows) {
   const auto checksums = read_image_checksums(part, rows);
-  if (checksums.has_value() != guarded_)
+  if (checksums.has_value() != content_.has_value())
     throw Error(ExitCode::input,
-                fmt::format("{} has {}, but {} has no {}", (guarded_ ? file : part).path().string(),
-                            guarded_ ? "an attribute `content`" : "/checksums",
-                            (guarded_ ? part : file).path().string(), guarded_ ? "/checksums" : "attribute `content`"),
+                fmt::format("{} has {}, but {} has no {}", (content_ ? file : part).path().string(),
+                            content_ ? "an attribute `content`" : "/checksums",
+                            (content_ ? part : file).path().string(), content_ ? "/checksums" : "attribute `content`"),
                 kChanged);
   if (checksums) checksums_.insert(checksums_.end(), checksums->begin(), checksums->end());
 }
 
 void ImageStore::check_content(const h5::File& file) {
-  if (!guarded_) return;
-  content_ = file.read_text_attribute("/", store_names::kContent);
-  if (store_content(file, checksums_) != content_)
+  if (content_ && store_content(file, checksums_) != *content_)
     throw Error(ExitCode::input,
                 fmt::format("{}: labels, attributes or checksums are not those that were written", path_.string()),
                 kChanged);
 }
 
 void ImageStore::check_read(std::span<const std::uint64_t> indices, std::span<const std::uint8_t> images) const {
-  if (!guarded_) return;
+  if (!content_) return;
   for (std::size_t i = 0; i < indices.size(); ++i)
     if (image_checksum(images.subspan(i * image_bytes(), image_bytes())) != checksums_[indices[i]])
       throw Error(ExitCode::input,

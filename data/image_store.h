@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,8 +65,8 @@ class ImageStore {
   /// Names by label; "0", "1", ... where the file has none.
   const std::vector<std::string>& classes() const { return classes_; }
   const StoreRecord& record() const { return record_; }
-  /// One checksum of all images, labels and attributes as they were written; empty where the store has none.
-  const std::string& content() const { return content_; }
+  /// One checksum of all images, labels and attributes as they were written; none where the store is not guarded.
+  const std::optional<std::string>& content() const { return content_; }
   std::size_t shards() const { return parts_.size(); }
 
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
@@ -98,8 +99,7 @@ class ImageStore {
   StoreRecord record_;
   std::vector<Part> parts_;
   h5::Dataset labels_;
-  bool guarded_ = false;
-  std::string content_;
+  std::optional<std::string> content_;    ///< of a guarded store
   std::vector<std::uint64_t> checksums_;  ///< of each image, where guarded
 };
 

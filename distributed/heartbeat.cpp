@@ -9,6 +9,8 @@
 #include <fstream>
 #include <utility>
 
+#include "distributed/waiting.h"
+
 namespace langrun {
 namespace {
 
@@ -18,7 +20,6 @@ fs::path file_of(const fs::path& folder, int rank) { return folder / fmt::format
 
 constexpr std::string_view kSeen = "last seen ";
 constexpr double kLookSeconds = 1;
-constexpr double kAsleep = 3;  // between two looks: the process was suspended
 
 }  // namespace
 
@@ -80,7 +81,7 @@ void Heartbeat::repeat(double seconds, const std::function<void()>& what) {
 void Heartbeat::look() {
   const auto now = Clock::now();
   const auto since = [now](Clock::time_point then) { return std::chrono::duration<double>(now - then).count(); };
-  if (since(std::exchange(looked_, now)) > kAsleep) awake_since_ = now;
+  if (since(std::exchange(looked_, now)) > kSuspendedSeconds) awake_since_ = now;
   if (const auto number = given_up_.load(); number != 0) {
     if (gave_up_ == Clock::time_point{}) gave_up_ = now;
     if (since(std::max(gave_up_, awake_since_)) > kGivingUp) stuck_(number);

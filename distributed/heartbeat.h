@@ -14,8 +14,8 @@
 
 namespace langrun {
 
-/// A thread that writes the rank's recorder into FOLDER/rank-NNNNN.txt every few seconds, which is the sign of life,
-/// and one that looks every second whether the rank's own thread is stuck where it cannot give up by itself, whatever
+/// One thread writes the rank's recorder into FOLDER/rank-NNNNN.txt every few seconds, which is the sign of life,
+/// another looks every second whether the rank's own thread is stuck where it cannot give up by itself, whatever
 /// the disk does to the first. Neither makes collectives.
 class Heartbeat {
  public:

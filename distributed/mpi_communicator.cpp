@@ -20,6 +20,7 @@
 #include "distributed/heartbeat.h"
 #include "distributed/mpi_sum.h"
 #include "distributed/roll_call.h"
+#include "distributed/waiting.h"
 
 namespace langrun {
 namespace {
@@ -41,21 +42,6 @@ std::string within_a_second(std::function<std::string()> read) {
   if (found.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
   return found.get();
 }
-
-// Seconds that something has waited, without those in which the whole process was suspended.
-class Waiting {
- public:
-  double seconds() {
-    const auto now = Clock::now();
-    if (std::chrono::duration<double>(now - asked_).count() > kAsleep) start_ += now - asked_;
-    asked_ = now;
-    return std::chrono::duration<double>(now - start_).count();
-  }
-
- private:
-  static constexpr double kAsleep = 3;  // between two polls, which are less than a millisecond apart
-  Clock::time_point start_ = Clock::now(), asked_ = start_;
-};
 
 int as_count(std::size_t count, const char* name) {
   if (count > static_cast<std::size_t>(std::numeric_limits<int>::max()))

@@ -12,11 +12,10 @@
 #include "core/error.h"
 #include "distributed/agreement.h"
 #include "distributed/nccl_functions.h"
+#include "distributed/waiting.h"
 
 namespace langrun {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // A rank that gives up must still say why, so it does not wait longer than this for NCCL to clear up.
 constexpr auto kAbortLimit = std::chrono::seconds(1);
@@ -99,9 +98,9 @@ struct NcclCommunicator::State {
   // Polls `done` beside the clock.
   template <typename Done>
   void poll(const std::string& name, Done done) {
-    const auto start = Clock::now();
+    Waiting waiting;
     for (std::uint64_t polls = 0; !done(); ++polls) {
-      const auto waited = std::chrono::duration<double>(Clock::now() - start).count();
+      const auto waited = waiting.seconds();
       // Ranks that can be asked are asked who is missing; that ends the program.
       if (number != 0 && (polls % 256 == 255 || (limit > 0 && waited > limit)))
         world.wait_elsewhere(name.c_str(), number, waited);

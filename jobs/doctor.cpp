@@ -192,7 +192,7 @@ class Examination {
     return fmt::format("{} {} images of {} x {} x {}, {} classes{}",
                        static_cast<double>(indices.size()) / std::max(seconds, 1e-9), store.count(), shape.channels,
                        shape.height, shape.width, store.classes().size(),
-                       store.content().empty() ? "" : ", content " + store.content());
+                       store.content() ? ", content " + *store.content() : "");
   }
 
   const DoctorConfig& config_;

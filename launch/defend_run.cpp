@@ -19,6 +19,7 @@
 #include "jobs/evaluation_file.h"
 #include "jobs/evaluation_result.h"
 #include "jobs/stop_clock.h"
+#include "launch/automatic_options.h"
 #include "launch/defend_result.h"
 #include "launch/defend_sweep_call.h"
 #include "launch/evaluation_head.h"
@@ -37,27 +38,9 @@ using Json = nlohmann::json;
 
 constexpr const char* kState = "state";  // folder of the journal (data/generation_folder.h)
 
-/// Options whose automatic or fixed values run.cfg replaces by those they stand for.
-constexpr std::array<std::pair<const char*, const char*>, 12> kAutomatic{{{"weights", "best"},
-                                                                          {"at", "0"},
-                                                                          {"precision", "run"},
-                                                                          {"langevin.steps", "-1"},
-                                                                          {"langevin.eta", "0"},
-                                                                          {"langevin.temperature", "0"},
-                                                                          {"langevin.max-norm", "-1"},
-                                                                          {"joint-temperature", "0"},
-                                                                          {"images", "all"},
-                                                                          {"protocols", "auto"},
-                                                                          {"attack.average", "same"},
-                                                                          {"attack.alpha", "0"}}};
-
-void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
-  for (const auto& [key, automatic] : kAutomatic) {
-    const auto& option = asked.option(key);
-    if (!asked.given(key) || option.get() != automatic) continue;
-    if (const auto recorded = configured(run_cfg, key, where)) option.set(*recorded);
-  }
-}
+/// Automatic, or fixed by others, as well.
+constexpr std::array<AutomaticOption, 4> kAutomatic{
+    {{"images", "all"}, {"protocols", "auto"}, {"attack.average", "same"}, {"attack.alpha", "0"}}};
 
 std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
   return on_root(world, "look into the folder", [&]() -> std::string {
@@ -298,7 +281,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked, c
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
   settle_defend(asked, asked_table);
-  agree_with_automatic(asked_table, run_cfg, asked.run + "/run.cfg");
+  agree_with_automatic(asked_table, kAutomatic, run_cfg, asked.run + "/run.cfg");
   DefendOptions options;
   OptionTable table("defend");
   bind_defend(table, options);

@@ -328,8 +328,8 @@ int run_sweep(Call& call, OptionTable& table, DefendOptions& options) {
   if (options.run.empty())
     throw Error(ExitCode::usage, "--run is missing", "name a folder for the sweep, for example --run runs/eps");
   const auto kept = kept_sweep(call.world, options.run);
-  // As the folder keeps it, without blanks at its edges.
-  options.sweep = options.sweep.empty() ? kept.sweep : sweep_of("sweep = " + options.sweep);
+  options.sweep = options.sweep.empty() ? kept.sweep : trimmed_sweep(options.sweep);
+  (void)table.run_cfg();  // refuses what sweep.cfg could not hold
   check_folder(kept, options);
   return Sweep(call, table, options, kept).carry_out();
 }

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <sstream>
-#include <utility>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -19,23 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kSweep = "sweep";
-
-std::string trimmed(const std::string& text) {
-  const auto first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");
-  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
-}
-
-std::vector<std::pair<std::string, std::string>> lines_of(const std::string& configuration) {
-  std::vector<std::pair<std::string, std::string>> lines;
-  std::istringstream in(configuration);
-  for (std::string line; std::getline(in, line);) {
-    const auto equal = line.find('=');
-    if (line.starts_with("#") || equal == std::string::npos) continue;
-    lines.emplace_back(trimmed(line.substr(0, equal)), trimmed(line.substr(equal + 1)));
-  }
-  return lines;
-}
+constexpr const char *kFile = "sweep.cfg", *kSweep = "sweep";
 
 /// A file that was never finished is none.
 bool holds_anything(const fs::path& run) {
@@ -49,10 +31,10 @@ bool holds_anything(const fs::path& run) {
 
 KeptSweep kept_sweep(Communicator& world, const fs::path& run) {
   const auto text = on_root(world, "look for a sweep", [&] {
-    const auto cfg = run / "sweep.cfg", mark = run / "sweep.txt";
+    const auto cfg = run / kFile, mark = run / "sweep.txt";
     const auto configuration = fs::exists(cfg) ? read_text(cfg) : "";
     const auto sweep = !configuration.empty() ? sweep_of(configuration)
-                       : fs::exists(mark)     ? trimmed(read_text(mark))
+                       : fs::exists(mark)     ? trimmed_sweep(read_text(mark))
                                               : "";
     return Json{{"used", holds_anything(run)}, {"sweep", sweep}, {"configuration", configuration}}.dump(
         -1, ' ', false, Json::error_handler_t::replace);
@@ -70,15 +52,17 @@ std::string sweep_configuration(const OptionTable& asked, const std::string& swe
   return text + fmt::format("{} = {}\n", kSweep, sweep);
 }
 
-std::string sweep_of(const std::string& configuration) {
-  for (const auto& [key, value] : lines_of(configuration))
-    if (key == kSweep) return value;
-  return "";
+std::string trimmed_sweep(const std::string& text) {
+  constexpr const char* kBlanks = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlanks);
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
+
+std::string sweep_of(const std::string& configuration) { return configured(configuration, kSweep, kFile).value_or(""); }
 
 std::vector<std::string> kept_words(const std::string& configuration) {
   std::vector<std::string> words;
-  for (const auto& [key, value] : lines_of(configuration))
+  for (const auto& [key, value] : settings_of(configuration, kFile))
     if (key != kSweep) words.insert(words.end(), {"--" + key, value});
   return words;
 }

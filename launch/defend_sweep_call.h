@@ -19,12 +19,16 @@ struct KeptSweep {
   bool begun() const { return !sweep.empty(); }
 };
 
-/// Looks into RUN. Rank 0 looks; collective, all ranks. Throws Error(input) where a file cannot be read.
+/// Looks into RUN. Rank 0 looks; collective, all ranks. Throws Error(input) where a file cannot be read,
+/// Error(usage) where sweep.cfg is malformed.
 KeptSweep kept_sweep(Communicator& world, const std::filesystem::path& run);
 
 /// Text of sweep.cfg: --preset and every option that was asked for, but those of one call alone, then --sweep; a line
 /// `key = value` each.
 std::string sweep_configuration(const OptionTable& asked, const std::string& sweep);
+
+/// --sweep as the folder keeps it: without blanks at its edges.
+std::string trimmed_sweep(const std::string& text);
 
 /// --sweep of such a text.
 std::string sweep_of(const std::string& configuration);

@@ -3,22 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
-#include <utility>
+
+#include "launch/automatic_options.h"
 
 namespace langrun::launch {
 namespace {
-
-/// Options of which a run says what they stand for, and how they are asked to.
-constexpr std::array<std::pair<const char*, const char*>, 8> kOfARun{{{"weights", "best"},
-                                                                      {"at", "0"},
-                                                                      {"precision", "run"},
-                                                                      {"langevin.steps", "-1"},
-                                                                      {"langevin.eta", "0"},
-                                                                      {"langevin.temperature", "0"},
-                                                                      {"langevin.max-norm", "-1"},
-                                                                      {"joint-temperature", "0"}}};
 
 bool of_energy(const std::string& key) {
   return key == "energy" || key == "energy.size" || key == "weights" || key == "at";
@@ -56,7 +46,7 @@ PinnedOptions pinned_options(const SweepSettings& point, const OptionTable& tabl
                              const std::string& defense) {
   PinnedOptions pinned;
   pinned.settled = !energy.empty();
-  for (const auto& [name, automatic] : kOfARun) {
+  for (const auto& [name, automatic] : kRunSays) {
     const std::string key = name;
     if (table.option(key).get() != automatic) continue;
     const bool swept = std::any_of(point.begin(), point.end(), [&](const auto& one) { return one.first == key; });

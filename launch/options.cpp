@@ -77,7 +77,8 @@ void refuse_unwritable(const std::string& key, const std::string& value) {
                 "values hold no '#', no line end, no blank at either edge, and are UTF-8; rename or link the file");
 }
 
-// Keys and values of a configuration text, in its order.
+}  // namespace
+
 std::vector<std::pair<std::string, std::string>> settings_of(const std::string& text, const std::string& where) {
   std::istringstream in(text);
   std::vector<std::pair<std::string, std::string>> settings;
@@ -91,8 +92,6 @@ std::vector<std::pair<std::string, std::string>> settings_of(const std::string& 
   }
   return settings;
 }
-
-}  // namespace
 
 void OptionTable::add(Option option) { options_.push_back(std::move(option)); }
 

@@ -40,6 +40,10 @@ struct Option {
   std::function<std::string()> get;             ///< current value as text that `set` reads back to the same bits
 };
 
+/// Keys and values of a configuration text, in its order. `where` names it in messages. Throws Error(usage) where it is
+/// malformed.
+std::vector<std::pair<std::string, std::string>> settings_of(const std::string& text, const std::string& where);
+
 /// What a configuration text says of `key`, whatever other keys it has; nothing where it does not. `where` names it in
 /// messages. Throws Error(usage) where it is malformed.
 std::optional<std::string> configured(const std::string& text, const std::string& key, const std::string& where);

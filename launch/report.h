@@ -18,7 +18,7 @@ namespace langrun::launch {
 std::filesystem::path render_report(const std::vector<std::filesystem::path>& runs, const std::filesystem::path& out);
 
 /// render_report of one run at the end of a job, whose results must not hang on it: a failure becomes one warning on
-/// stderr.
+/// stderr. Nothing where LANGRUN_REPORT is `off` in the environment.
 std::optional<std::filesystem::path> write_report(const std::filesystem::path& run_dir);
 
 }  // namespace langrun::launch

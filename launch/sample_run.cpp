@@ -13,6 +13,7 @@
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/sample_folder.h"
+#include "launch/automatic_options.h"
 #include "launch/provenance.h"
 #include "launch/run_folder.h"
 #include "launch/run_watch.h"
@@ -25,25 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Values that stand for what a run says; run.cfg has that instead.
-constexpr std::array<std::pair<const char*, const char*>, 9> kAutomatic{{{"weights", "best"},
-                                                                         {"at", "0"},
-                                                                         {"precision", "run"},
-                                                                         {"langevin.steps", "-1"},
-                                                                         {"langevin.eta", "0"},
-                                                                         {"langevin.temperature", "0"},
-                                                                         {"langevin.max-norm", "-1"},
-                                                                         {"joint-temperature", "0"},
-                                                                         {"count", "0"}}};
-
-// The command of the first start, given again, must not contradict what became of its automatic values.
-void agree_with_automatic(OptionTable& asked, const std::string& run_cfg, const std::string& where) {
-  for (const auto& [key, automatic] : kAutomatic) {
-    const auto& option = asked.option(key);
-    if (!asked.given(key) || option.get() != automatic) continue;
-    if (const auto recorded = configured(run_cfg, key, where)) option.set(*recorded);
-  }
-}
+/// Automatic as well.
+constexpr std::array<AutomaticOption, 1> kAutomatic{{{"count", "0"}}};
 
 std::vector<std::int64_t> listed_steps(const SampleOptions& o) {
   if (o.steps_list.empty()) return {o.samples.steps};
@@ -187,7 +171,7 @@ int run_sample_folder(Call& call, OptionTable& asked_table, SampleOptions& asked
                       void (*bind)(OptionTable& table, SampleOptions& options)) {
   listen_for_stop();
   const auto found = find(call.world, asked.run, asked.resume);
-  agree_with_automatic(asked_table, found.run_cfg, asked.run + "/run.cfg");
+  agree_with_automatic(asked_table, kAutomatic, found.run_cfg, asked.run + "/run.cfg");
   SampleOptions options;
   OptionTable table("sample");
   bind(table, options);

@@ -4,30 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include "defend_support.h"
 #include "launch/evaluation_head.h"
-#include "launch/presets.h"
 #include "score_support.h"
 #include "weights_support.h"
 
 namespace langrun::launch {
 namespace {
 
+using testing::Asked;
 using testing::error_of;
 using testing::Scratch;
-
-/// Options of a call.
-struct Asked {
-  DefendOptions options;
-  OptionTable table{"defend"};
-
-  explicit Asked(const std::vector<std::string>& words) {
-    bind_defend(table, options);
-    table.presets(presets_of("defend"));
-    table.parse(words);
-  }
-  AttackConfig& attack() { return options.evaluation.attack; }
-  void check() { check_defend(options, table); }
-};
 
 const std::vector<std::string> kParts{"--data", "d.h5", "--classifier", "c.h5", "--energy", "runs/e"};
 

@@ -21,22 +21,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Another LANGRUN_PYTHON for the length of a scope.
-class UsePython {
+/// Another value of an environment variable for the length of a scope.
+class Environment {
  public:
-  explicit UsePython(const fs::path& python) {
-    if (const char* before = std::getenv("LANGRUN_PYTHON")) before_ = before;
-    setenv("LANGRUN_PYTHON", python.c_str(), 1);
+  Environment(const char* name, const std::string& value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    setenv(name, value.c_str(), 1);
   }
-  ~UsePython() {
+  ~Environment() {
     if (before_)
-      setenv("LANGRUN_PYTHON", before_->c_str(), 1);
+      setenv(name_, before_->c_str(), 1);
     else
-      unsetenv("LANGRUN_PYTHON");
+      unsetenv(name_);
   }
 
  private:
+  const char* name_;
   std::optional<std::string> before_;
+};
+
+/// Another Python for the length of a scope.
+struct UsePython : Environment {
+  explicit UsePython(const fs::path& python) : Environment("LANGRUN_PYTHON", python.string()) {}
 };
 
 /// The code and message of what `call` throws.
@@ -273,11 +279,18 @@ TEST_F(ReportTest, WithoutAPythonAJobGetsAWarningAndACommandAnError) {
     EXPECT_EQ(error.code(), ExitCode::input);
     EXPECT_NE(error.hint().find("matplotlib"), std::string::npos);
   }
-  testing::internal::CaptureStderr();
-  EXPECT_FALSE(write_report(folder_).has_value());
-  const auto warning = testing::internal::GetCapturedStderr();
+  const auto warning_where = [&](const std::string& wish) {
+    const Environment report("LANGRUN_REPORT", wish);
+    testing::internal::CaptureStderr();
+    EXPECT_FALSE(write_report(folder_).has_value());
+    return testing::internal::GetCapturedStderr();
+  };
+  const auto warning = warning_where("on");
   EXPECT_TRUE(warning.starts_with("langrun: warning: no report: cannot run Python")) << warning;
   EXPECT_EQ(std::count(warning.begin(), warning.end(), '\n'), 1);
+  EXPECT_EQ(warning_where("off"), "");
+  const auto misspelt = warning_where("of");
+  EXPECT_TRUE(misspelt.starts_with("langrun: warning: LANGRUN_REPORT is 'of'")) << misspelt;
 }
 
 TEST_F(ReportTest, AMissingPackageIsNamed) {

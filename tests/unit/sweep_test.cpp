@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
+#include "defend_support.h"
 #include "launch/defend_options.h"
 #include "launch/defend_sweep_call.h"
 #include "launch/defend_sweep_share.h"
 #include "launch/defend_sweep_table.h"
-#include "launch/presets.h"
 #include "launch/sweep_keys.h"
 #include "launch/sweep_warnings.h"
 #include "weights_support.h"
@@ -15,6 +15,7 @@
 namespace langrun::launch {
 namespace {
 
+using testing::Asked;
 using testing::error_of;
 
 std::vector<SweptKeys> words_of(const std::string& text) {
@@ -41,18 +42,6 @@ TEST(Sweep, RefusesWhatIsNoList) {
   const auto twice = error_of(ExitCode::usage, [&] { words_of("attack.eps=2,4 attack.norm:attack.eps=linf:8"); });
   EXPECT_NE(twice.find("attack.eps twice"), std::string::npos) << twice;
 }
-
-/// Options of a call.
-struct Asked {
-  DefendOptions options;
-  OptionTable table{"defend"};
-
-  explicit Asked(const std::vector<std::string>& words) {
-    bind_defend(table, options);
-    table.presets(presets_of("defend"));
-    table.parse(words);
-  }
-};
 
 TEST(SweepCall, GoesOnWithTheOptionsItBegan) {
   const std::string sweep = "attack.norm:attack.eps=linf:8,l2:0.5 langevin.steps=5,9";
