@@ -1,10 +1,11 @@
 #!/bin/bash
 # The hat study of docs/hat.md on CIFAR-10: synthesis from nothing, refinement of a shortrun's generator and the baseline DDLS over it,
 # retrofit of an autoencoder's decoder, each within 90 minutes on two ranks; Frechet distances before and after, pictures, AUROC tables.
-#   [AGAINST=imagenet-sample-jpeg.tar] docs/hat/run.sh IMAGES TEST WEIGHTS FOLDER [--KEY VALUE]...
+#   [AGAINST=imagenet-sample-jpeg.tar] [SHORT=1] docs/hat/run.sh IMAGES TEST WEIGHTS FOLDER [--KEY VALUE]...
 # IMAGES, TEST: stores of CIFAR-10's training and test images, as `langrun data import` makes them of its tars. WEIGHTS: ResNet-20 for
 # CIFAR-10 as a PyTorch file. Options go to the trainings of energies. What is in FOLDER already is gone on with. AGAINST names further
-# images for the AUROC tables, with commas between: stores, folders or tars, such as a sample of ImageNet.
+# images for the AUROC tables, with commas between: stores, folders or tars, such as a sample of ImageNet. SHORT trains
+# each for a quarter to a third of its steps.
 set -eu -o pipefail
 images=$(realpath "$1") test=$(realpath "$2") weights=$(realpath "$3") folder=$4
 shift 4
@@ -20,13 +21,22 @@ mkdir -p "$folder"
 cd "$folder"
 
 [[ -e resnet20.h5 ]] || "$langrun" weights import "$weights" resnet20.h5 --network resnet20
-ranks 2 "$langrun" hat --preset cifar10-small --data "$images" --run synthesis --resume "$@"
-ranks 2 "$langrun" shortrun --preset cifar10-small --data "$images" --run shortrun --resume "$@"
-ranks 2 "$langrun" hat --preset cifar10-refine-small --data "$images" --source.generator shortrun --run refine --resume "$@"
-ranks 2 "$langrun" hat --preset cifar10-ddls-small --data "$images" --source.generator shortrun --run ddls --resume
-ranks 2 "$langrun" autoencoder --preset cifar10-small --data "$images" --run autoencoder --resume
-ranks 2 "$langrun" hat --preset cifar10-retrofit-small --data "$images" --source.generator autoencoder --run retrofit --resume "$@"
 
+# train COMMAND RUN STEPS OPTION...: by the command's small preset, or STEPS steps of it where SHORT is set, with falls of the rates at 0.6
+# and 0.84 of them.
+train() {
+  local command=$1 run=$2 steps=$3 first=$(($3 * 60 / 100)) second=$(($3 * 84 / 100)) short=()
+  shift 3
+  if [[ -n ${SHORT:-} ]]; then
+    short=(--steps "$steps")
+    [[ $command = autoencoder ]] || short+=(--energy.drops "$first:1e-4,$second:3e-5")
+    case $run in
+      autoencoder) short+=(--autoencoder.drops "$first:3e-4,$second:1e-4") ;;
+      synthesis | shortrun) short+=(--generator.drops "$first:5e-4,$second:2e-4") ;;
+    esac
+  fi
+  ranks 2 "$langrun" "$command" --data "$images" --run "$run" --resume "$@" "${short[@]}"
+}
 # 5000 samples against 5000 training images drawn at random; one JSON file each.
 score() {
   local name=$1 run=$2
@@ -34,11 +44,20 @@ score() {
   [[ -e score-$name.json ]] ||
     ranks 2 "$langrun" score "$run" "$images" --features resnet20.h5 --count 5000 --choice random --json "score-$name.json" "$@"
 }
+train hat synthesis 2500 --preset cifar10-small "$@"
 score untrained synthesis --weights initial --langevin.steps 0
 score synthesis-generator synthesis --langevin.steps 0
+score synthesis synthesis
+train shortrun shortrun 2000 --preset cifar10-small "$@"
 score shortrun shortrun
-for run in refine ddls retrofit; do score $run-generator $run --langevin.steps 0; done
-for run in synthesis refine ddls retrofit; do score $run $run; done
+train hat refine 1500 --preset cifar10-refine-small --source.generator shortrun "$@"
+train autoencoder autoencoder 2000 --preset cifar10-small
+train hat retrofit 1500 --preset cifar10-retrofit-small --source.generator autoencoder "$@"
+train hat ddls 1500 --preset cifar10-ddls-small --source.generator shortrun
+for run in refine retrofit ddls; do
+  score $run-generator $run --langevin.steps 0
+  score $run $run
+done
 
 picture() { [[ -e $1.png ]] || "$langrun" sample --energy "$2" --picture "$1.png" "${@:3}"; }
 for run in synthesis refine retrofit; do

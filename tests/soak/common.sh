@@ -25,4 +25,12 @@ soak_options() {
 rank_processes() {
   pgrep -f -- "$1" | while read -r p; do [[ $(cat "/proc/$p/comm" 2>/dev/null) = langrun ]] && echo "$p"; done
 }
+# pick_rank WORDS: one of them at random in $victim, empty where there is none.
+pick_rank() {
+  local ranks
+  mapfile -t ranks < <(rank_processes "$1")
+  victim=
+  # shellcheck disable=SC2034  # for the caller
+  ((${#ranks[@]} == 0)) || victim=${ranks[RANDOM % ${#ranks[@]}]}
+}
 lines() { if [[ -f $1 ]]; then wc -l <"$1"; else echo 0; fi; }

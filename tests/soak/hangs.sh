@@ -12,7 +12,7 @@ for ((i = 1; i <= count; ++i)); do
   for _ in {1..600}; do (($(lines "$scratch/run/metrics.jsonl") >= 3)) && break; sleep 0.05; done
   # Longer than a beat, so that the last place is one of training.
   sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
-  victim=$(rank_processes "--run $scratch/run " | shuf -n 1 --random-source=<(yes "$RANDOM"))
+  pick_rank "--run $scratch/run "
   number=$(tr '\0' '\n' <"/proc/$victim/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMIX_RANK\|PMI_RANK\)=//p' | head -n 1)
   kill -STOP "$victim"
   stopped=$SECONDS

@@ -52,7 +52,7 @@ killed() { # killed NUMBER JOB OPTIONS...
     done
     sleep "0.$((RANDOM % 50))"
   fi
-  victim=$(rank_processes "--run $scratch/$job " | shuf -n 1 --random-source=<(yes "$RANDOM"))
+  pick_rank "--run $scratch/$job "
   [[ -n $victim ]] && kill -KILL "$victim" 2>/dev/null || victim=
   if [[ -z $victim ]]; then
     # Before the ranks were there, or after them.
