@@ -44,7 +44,7 @@ class NcclCommunicator {
 
   /// values [count] float32 on the device become their sum over ranks, in an order that is NCCL's own.
   void all_reduce(const std::string& name, float* values, std::size_t count);
-  /// Communicator::exchange for device memory: send and receive hold size() blocks of `count` float32; afterwards block
+  /// An all-to-all of device memory: send and receive hold size() blocks of `count` float32; afterwards block
   /// r of receive came from rank r. All sends and receives form one group, so no order among ranks can block it.
   void exchange(const std::string& name, const float* send, float* receive, std::size_t count);
   /// Every rank's own [count] float32, by rank, in all [size(), count].

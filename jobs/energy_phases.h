@@ -32,7 +32,7 @@ class PhaseTimer {
   Clock::time_point start_ = Clock::now();
 };
 
-/// This rank's part of the phases. A step is, for each owned lane in order: `data`, `sample`; then `finish`,
+/// This rank's part of the phases. A step is, for each owned lane in order: `begin_lane`, `sample`; then `finish`,
 /// `add_lanes`, `wait`, `update`.
 class EnergyPhases {
  public:

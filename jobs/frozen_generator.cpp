@@ -228,7 +228,7 @@ std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool fro
   if (!config.generator.empty()) return std::make_unique<FrozenSource>(config, from_checkpoint, world);
   if (config.latent != 0 || config.range != "-1:1" || config.weights != "best")
     throw Error(ExitCode::usage, "--source.latent, --source.range and --source.weights go with --source.generator",
-                "without one, chains begin from data");
+                "name one, or leave them out");
   return nullptr;
 }
 

@@ -73,7 +73,7 @@ class Longrun final : public TrainingJob {
       });
       phases_.wait();
       record_health(phases_.update(step, record), record);
-      // ---- 4 return, and retirement from the one into the other ----
+      // ---- 5 return, and retirement from the one into the other ----
       for (std::size_t i = 0; i < update_work.size(); ++i) return_lane(update_work[i], burn_in_work[i], step);
     }
     phases_.account(record, sample, update, phases_.energy().take_seconds());

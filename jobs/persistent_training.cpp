@@ -52,7 +52,7 @@ StepRecord PersistentTraining::step(std::int64_t step) {
     phases_.wait();
     const auto sums = phases_.update(step, record);
     BankHealth::record(sums, &bank_, record);
-    // ---- 4 return ----
+    // ---- 5 return ----
     for (const auto& lane : work) bank_.put_back(lane);
   }
   phases_.account(record, sample, update, phases_.energy().take_seconds());

@@ -22,7 +22,7 @@ struct ShortrunConfig : EnergyTrainingConfig {
 
 /// Builds the job on this rank: networks, banks' place, data. Throws Error(usage) where settings do not fit each other
 /// (batch, lanes and ranks; bank and batch; networks), Error(input) where the store is missing or of another size.
-/// Touches nothing on disk.
+/// Touches nothing on disk. Collective, all ranks.
 std::unique_ptr<TrainingJob> make_shortrun(const ShortrunConfig& config, Communicator& world);
 
 }  // namespace langrun

@@ -23,6 +23,8 @@ std::string why_unused(const std::string& key, const HatConfig& config) {
   if (key == "latent.eta" && !chains.pair.moves_latent) return "its latents stay where they are drawn";
   if (!chains.pair.moves_residual && std::find(kOfResiduals.begin(), kOfResiduals.end(), key) != kOfResiduals.end())
     return "it has no residual, and latents move by --latent.eta";
+  if (key == "langevin.steps" && hat_mode(config.mode) == HatMode::ddls && config.evaluation_steps > 0)
+    return "its discriminator learns from G(Z), and samples take --evaluation.steps";
   return "";
 }
 

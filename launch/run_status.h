@@ -21,7 +21,7 @@ struct RunStatus {
   std::int64_t attempt = 0;                 ///< training: rollbacks so far, of the newest record
   std::vector<std::int64_t> checkpoints;    ///< training: steps of the published checkpoints, rising
   std::optional<std::int64_t> images, images_in_all;  ///< evaluation and sweep: finished, and all where it is known
-  std::optional<std::int64_t> chain_steps;  ///< sampling: Langevin steps that its blocks of chains have gone, summed
+  std::optional<std::int64_t> chain_steps;  ///< sampling: Langevin steps of its saved blocks, and 1 for each begun
 
   /// Changes whenever something was finished that outlasts a kill, and never otherwise: the newest checkpoint's step,
   /// the number of finished images, the steps of saved chains.

@@ -115,6 +115,8 @@ TEST(HatOptions, WhatAModeDoesNotUseIsRefused) {
   EXPECT_EQ(of("synthesis", {"--residual", "off", "--latent.eta", "0.1"}), "");
   EXPECT_NE(of("synthesis", {"--residual", "off", "--langevin.eta", "0.1"}), "");
   EXPECT_NE(of("synthesis", {"--pairs", "current", "--bank.size", "64"}), "");
+  EXPECT_EQ(of("ddls", {"--langevin.steps", "5"}), "") << "of samples, where --evaluation.steps says nothing";
+  EXPECT_NE(of("ddls", {"--langevin.steps", "5", "--evaluation.steps", "9"}), "");
   // A preset is a whole configuration: an ablation may begin from it.
   EXPECT_EQ(refused({"--preset", "cifar10-small", "--pairs", "current"}), "");
   EXPECT_EQ(refused({"--preset", "cifar10-refine", "--mode", "conditional", "--source.generator", "runs/a"}), "");
