@@ -5,7 +5,7 @@
 # IMAGES, TEST: stores of CIFAR-10's training and test images, as `langrun data import` makes them of its tars. WEIGHTS: ResNet-20 for
 # CIFAR-10 as a PyTorch file. Options go to the trainings of energies. What is in FOLDER already is gone on with. AGAINST names further
 # images for the AUROC tables, with commas between: stores, folders or tars, such as a sample of ImageNet. SHORT trains
-# each for a quarter to a third of its steps.
+# each for a tenth to a third of its steps.
 set -eu -o pipefail
 images=$(realpath "$1") test=$(realpath "$2") weights=$(realpath "$3") folder=$4
 shift 4
@@ -50,9 +50,9 @@ score synthesis-generator synthesis --langevin.steps 0
 score synthesis synthesis
 train shortrun shortrun 2000 --preset cifar10-small "$@"
 score shortrun shortrun
-train hat refine 1500 --preset cifar10-refine-small --source.generator shortrun "$@"
-train autoencoder autoencoder 2000 --preset cifar10-small
-train hat retrofit 1500 --preset cifar10-retrofit-small --source.generator autoencoder "$@"
+train hat refine 400 --preset cifar10-refine-small --source.generator shortrun "$@"
+train autoencoder autoencoder 1200 --preset cifar10-small
+train hat retrofit 400 --preset cifar10-retrofit-small --source.generator autoencoder "$@"
 train hat ddls 1500 --preset cifar10-ddls-small --source.generator shortrun
 for run in refine retrofit ddls; do
   score $run-generator $run --langevin.steps 0
