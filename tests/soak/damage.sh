@@ -9,9 +9,11 @@ train whole 2 --steps 12 --checkpoint.every 2 --checkpoint.keep 9 || fail "the u
 train cut 2 --steps 12 --checkpoint.every 2 --checkpoint.keep 9 --stop-at 10
 [[ $? = 75 ]] || fail "--stop-at: $(tail -n 1 "$scratch/cut.err")"
 
-# damage FOLDER: prints what was done to which file.
+# damage FOLDER SEED: prints what was done to which file.
 damage() {
   local folder=$1 files file other size at
+  # A subshell draws numbers of its own unless it is told which.
+  RANDOM=$2
   mapfile -t files < <(ls "$folder")
   file=${files[RANDOM % ${#files[@]}]}
   size=$(stat -c %s "$folder/$file")
@@ -46,7 +48,7 @@ PYTHON
 for ((i = 1; i <= count; ++i)); do
   rm -rf "$scratch/run"
   cp -a "$scratch/cut" "$scratch/run"
-  what=$(damage "$scratch/run/checkpoint/00000010")
+  what=$(damage "$scratch/run/checkpoint/00000010" "$RANDOM")
   file=${what%% *}
   expect_code 6 "$program" run verify "$scratch/run"
   grep -q "00000010.*${file}\|${file}.*missing" "$scratch/out" "$scratch/err" || fail "$what: verify names another: $(cat "$scratch/out" "$scratch/err")"
