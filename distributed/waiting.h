@@ -8,7 +8,7 @@ namespace langrun {
 /// Longer between two looks at a clock that is looked at often, and the whole process was suspended meanwhile.
 constexpr double kSuspendedSeconds = 3;
 
-/// From its making on; asked every few milliseconds at least.
+/// Begins when it is made. To be asked far more often than every kSuspendedSeconds: a longer gap counts as sleep.
 class Waiting {
  public:
   /// Seconds waited, without those in which the process was suspended.
