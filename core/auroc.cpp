@@ -1,5 +1,7 @@
 #include "core/auroc.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -49,7 +51,7 @@ Auroc auroc(std::span<const float> in, std::span<const float> out) {
   if (in.empty() || out.empty()) throw Error(ExitCode::input, "an AUROC needs samples on both sides");
   for (const auto& side : {in, out})
     for (const float value : side)
-      if (std::isnan(value)) throw Error(ExitCode::diverged, "an energy is not a number");
+      if (!std::isfinite(value)) throw Error(ExitCode::diverged, fmt::format("an energy is {}", value));
   const auto ins = sorted(in), outs = sorted(out);
   const auto n = static_cast<double>(in.size()), m = static_cast<double>(out.size());
   // Counts are whole numbers, so that the value is exact but for one division.

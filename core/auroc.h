@@ -13,7 +13,7 @@ struct Auroc {
 };
 
 /// Of energies, which are low in distribution. Throws Error(input) where a side has none, Error(diverged) where a
-/// value is not a number.
+/// value is not finite.
 Auroc auroc(std::span<const float> in, std::span<const float> out);
 
 }  // namespace langrun

@@ -102,6 +102,7 @@ class PairChains {
     const auto steps = static_cast<double>(config_.steps);
     if (config_.moves_latent) record.latent_magnitude = latent_sum_ / steps;
     if (config_.moves_residual) record.residual_magnitude = residual_sum_ / steps;
+    record.first_energy = first_energy_;
     return record;
   }
 
@@ -116,7 +117,11 @@ class PairChains {
     generated_ = output_.detach().contiguous(at::MemoryFormat::ChannelsLast);
   }
 
-  at::Tensor slope_in_images() { return energy_(generated_ + residuals_).gradient; }
+  at::Tensor slope_in_images() {
+    const auto at = energy_(generated_ + residuals_);
+    if (!first_energy_.defined()) first_energy_ = at.energy.clone();
+    return at.gradient;
+  }
 
   at::Tensor move_latents(std::uint32_t k) {
     auto slope = torch::autograd::grad({output_}, {input_}, {slope_in_images()})[0].to(torch::kCPU);
@@ -142,6 +147,7 @@ class PairChains {
   at::Tensor residuals_;  // where the networks are
   const Move latent_move_, residual_move_;
   at::Tensor latent_sum_, residual_sum_;
+  at::Tensor first_energy_;
   at::Tensor input_, output_, generated_;
 };
 

@@ -37,6 +37,7 @@ struct PairNoise {
 struct PairRecord {
   at::Tensor residual_magnitude;  ///< [b] mean over steps of (eps_1^2/2) ||grad_Y E||_2, before clipping
   at::Tensor latent_magnitude;    ///< [b] mean over steps of (eps_2^2/2) ||grad_Z E||_2
+  at::Tensor first_energy;        ///< [b] H at the start of the first step
 };
 
 /// A generator that autograd can go through: latents [b, nz] to images [b, C, H, W].

@@ -20,6 +20,8 @@ bool parse_whole(const std::string& text, T& value) {
 }  // namespace
 
 double Schedule::at(std::int64_t step) const {
+  // Who sets a rate of 0 over a preset with drops wants nothing to be learned.
+  if (start == 0) return 0;
   double rate = start;
   for (const auto& [from, dropped] : drops)
     if (step > from) rate = dropped;

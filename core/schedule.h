@@ -8,7 +8,7 @@
 
 namespace langrun {
 
-/// A learning rate that drops at stated steps.
+/// A learning rate that drops at stated steps; one of 0 has nowhere to fall and stays 0.
 struct Schedule {
   double start = 1e-4;
   std::vector<std::pair<std::int64_t, double>> drops;  ///< (step from which it holds, rate), steps rising

@@ -24,16 +24,20 @@ EnergyLaneResult gradients_by_halves(Energy& energy, const at::Tensor& data, con
   EnergyLaneResult result{};
   {
     const auto energies = energy.energy(data.detach());
-    const auto gradients = torch::autograd::grad({half_loss(energies, 1, temperature, loss)}, weights);
+    const auto half = half_loss(energies, 1, temperature, loss);
+    const auto gradients = torch::autograd::grad({half}, weights);
     for (std::size_t i = 0; i < weights.size(); ++i) {
       auto& gradient = weights[i].mutable_grad();
       gradient = gradient.defined() ? gradient + gradients[i] : gradients[i];
     }
     result.data_energy = energies.mean().item<float>();
+    result.loss = half.item<float>();
   }
   const auto energies = energy.energy(chains.detach());
-  half_loss(energies, -1, temperature, loss).backward();
+  const auto half = half_loss(energies, -1, temperature, loss);
+  half.backward();
   result.chain_energy = energies.mean().item<float>();
+  result.loss += half.item<float>();
   return result;
 }
 
@@ -46,8 +50,9 @@ EnergyLaneResult energy_lane_gradients(Energy& energy, const at::Tensor& data, c
   // One call for both halves: nothing couples samples of an energy's batch.
   const auto energies = energy.energy(torch::cat({data, chains}).detach());
   const auto of_data = energies.narrow(0, 0, b), of_chains = energies.narrow(0, b, chains.size(0));
-  (half_loss(of_data, 1, temperature, loss) + half_loss(of_chains, -1, temperature, loss)).backward();
-  return {of_data.mean().item<float>(), of_chains.mean().item<float>()};
+  const auto whole = half_loss(of_data, 1, temperature, loss) + half_loss(of_chains, -1, temperature, loss);
+  whole.backward();
+  return {of_data.mean().item<float>(), of_chains.mean().item<float>(), whole.item<float>()};
 }
 
 float generator_lane_gradients(Generator& generator, const at::Tensor& latents, const at::Tensor& images,

@@ -13,6 +13,7 @@ namespace langrun {
 struct EnergyLaneResult {
   float data_energy;   ///< mean over the lane of U(x+)
   float chain_energy;  ///< mean over the lane of U(x-)
+  float loss;          ///< what was minimised
 };
 
 /// Accumulates d/dw of the loss into the weights' gradients, means over the lane's b samples. data, chains

@@ -45,6 +45,11 @@ GenerationFolder generation_folder(const fs::path& run, const std::string& name,
   return {run / fmt::format("{}.{}", name, generation), generation};
 }
 
+bool is_there(const GenerationFolder& folder) {
+  std::error_code none;
+  return fs::is_directory(folder.path, none);
+}
+
 GenerationFolder newest_generation_folder(const fs::path& run, const std::string& name) {
   GenerationFolder newest{run / name, 0};
   std::error_code none;

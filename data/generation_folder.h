@@ -21,6 +21,9 @@ GenerationFolder generation_folder(const std::filesystem::path& run, const std::
 /// The number behind "NAME.", or 0 where `entry` is no such name.
 std::int64_t generation_of(const std::string& entry, const std::string& name);
 
+/// Whether the folder is still where its start has taken it: a newer start takes it away first of all.
+bool is_there(const GenerationFolder& folder);
+
 /// The folder of the highest generation; RUN/NAME where there is none. Looks, and touches nothing.
 GenerationFolder newest_generation_folder(const std::filesystem::path& run, const std::string& name);
 

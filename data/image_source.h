@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -66,11 +67,14 @@ struct ImageSource {
 /// damaged, holds no images, or mixes kinds that have no common order.
 ImageSource find_images(const std::filesystem::path& root, const SourceSettings& settings = {});
 
-/// Hands out the bytes of entries [first, last), each once: first those with a known place, in order, then those that
-/// have to be streamed, in stored order. `source` must outlive it.
+/// Hands out the bytes of some entries, each once: first those with a known place, in order, then those that have to be
+/// streamed, in stored order, in one pass through each container. `source` must outlive it.
 class SourceReader {
  public:
+  /// Of entries [first, last).
   SourceReader(const ImageSource& source, std::uint64_t first, std::uint64_t last);
+  /// Of these, none named twice.
+  SourceReader(const ImageSource& source, std::span<const std::uint64_t> entries);
   ~SourceReader();
   SourceReader(const SourceReader&) = delete;
   SourceReader& operator=(const SourceReader&) = delete;
@@ -84,6 +88,7 @@ class SourceReader {
 
  private:
   struct Stream;
+  void want(std::uint64_t index);
   void read_direct(const SourceEntry& entry, std::vector<std::uint8_t>& out);
 
   const ImageSource& source_;

@@ -29,13 +29,19 @@ struct SourceReader::Stream {
 };
 
 SourceReader::SourceReader(const ImageSource& source, std::uint64_t first, std::uint64_t last) : source_(source) {
-  for (auto i = first; i < last; ++i) {
-    const auto& entry = source.entries[i];
-    if (entry.ordinal == SourceEntry::kNotStreamed)
-      direct_.push_back(i);
-    else
-      streamed_[entry.container][entry.ordinal].push_back(i);
-  }
+  for (auto i = first; i < last; ++i) want(i);
+}
+
+SourceReader::SourceReader(const ImageSource& source, std::span<const std::uint64_t> entries) : source_(source) {
+  for (const auto i : entries) want(i);
+}
+
+void SourceReader::want(std::uint64_t index) {
+  const auto& entry = source_.entries[index];
+  if (entry.ordinal == SourceEntry::kNotStreamed)
+    direct_.push_back(index);
+  else
+    streamed_[entry.container][entry.ordinal].push_back(index);
 }
 
 SourceReader::~SourceReader() = default;

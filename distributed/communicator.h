@@ -106,7 +106,8 @@ class MpiSession {
  public:
   /// Says an error, on one rank, before all are ended.
   using Say = std::function<void(const Error&)>;
-  /// Throws Error(rank) where MPI does not start. Where a collective is not through within its limit, the ranks that
+  /// Throws Error(rank) where MPI does not start; where it hangs, the program says so after ten minutes and ends with
+  /// exit code 5. Where a collective is not through within its limit, the ranks that
   /// wait in it ask all others whether they are there; the lowest of them calls `say` with an Error that names those
   /// missing, and every rank is ended with exit code 5. There is no way back: MPI may still write into the call's
   /// buffers.

@@ -20,6 +20,7 @@
 #include "distributed/heartbeat.h"
 #include "distributed/mpi_sum.h"
 #include "distributed/roll_call.h"
+#include "distributed/time_limit.h"
 #include "distributed/waiting.h"
 
 namespace langrun {
@@ -311,7 +312,28 @@ bool started_by_mpi_launcher() {
   return false;
 }
 
+namespace {
+
+// For what hangs before there is a communicator whose collectives have names and limits. Cluster launchers bring up
+// thousands of ranks in less.
+constexpr double kStartSeconds = 600;
+
+std::string launchers_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* rank = std::getenv(name)) return rank;
+  return "?";
+}
+
+}  // namespace
+
 MpiSession::MpiSession(Say say) {
+  const TimeLimit limit(kStartSeconds, [&say] {
+    say(Error(ExitCode::rank,
+              fmt::format("MPI has not started within {:.0f} s on rank {}, {}: it waits for other ranks", kStartSeconds,
+                          launchers_rank(), host_name()),
+              "look at the hosts of the job and at the network between them"));
+    std::_Exit(static_cast<int>(ExitCode::rank));
+  });
   int provided = 0;
   // The I/O threads never call MPI, so FUNNELED is enough.
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
@@ -324,7 +346,7 @@ MpiSession::MpiSession(Say say) {
   // As those of the communicator: what MPI has to say must not come before the error that a rank leaves with.
   MPI_Comm_set_errhandler(*failing, MPI_ERRORS_RETURN);
   failing_ = failing;
-  world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, std::move(say));
+  world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, say);
 }
 
 void MpiSession::finish() {

@@ -15,7 +15,18 @@
 namespace langrun {
 namespace {
 
-enum Scalar { kRounds, kRejuvenated, kSaturated, kValues, kDuplicates, kChains, kBankEnergy, kFreshEnergy, kAges };
+enum Scalar {
+  kRounds,
+  kRejuvenated,
+  kSaturated,
+  kValues,
+  kDuplicates,
+  kChains,
+  kMeasured,  // chains whose energy before their steps is known: of those that make none it is not
+  kBankEnergy,
+  kFreshEnergy,
+  kAges
+};
 static_assert(kAges + BankHealth::kAgeBins == BankHealth::kScalars);
 
 /// Which of the chains have another within BankHealth::kDuplicate.
@@ -70,6 +81,7 @@ std::vector<float> BankHealth::of_lane(const LaneWork& work, const BankShare* ba
   scalars[kChains] = static_cast<float>(chains.size(0));
   if (const auto& first = work.sampled.record.first_energy; first.defined()) {
     const auto energies = first.to(torch::kCPU);
+    scalars[kMeasured] = static_cast<float>(work.rejuvenated.size());
     for (std::size_t i = 0; i < work.rejuvenated.size(); ++i)
       scalars[work.rejuvenated[i] ? kFreshEnergy : kBankEnergy] += energies.const_data_ptr<float>()[i];
   }
@@ -106,11 +118,12 @@ Panel bank_panel(const std::string& title, const BankShare& bank, std::int64_t m
 
 void BankHealth::record(std::span<const double> sums, const BankShare* bank, StepRecord& record) {
   const double chains = sums[kChains], fresh = sums[kRejuvenated];
+  const bool measured = sums[kMeasured] > 0;  // in all lanes or in none: a job's chains make as many steps in each
   record.more.emplace_back("rejuvenated", fresh);
   record.more.emplace_back("saturated", ratio(sums[kSaturated], sums[kValues]));
   record.more.emplace_back("duplicates", ratio(sums[kDuplicates], chains));
-  record.more.emplace_back("energy_bank", ratio(sums[kBankEnergy], chains - fresh));
-  record.more.emplace_back("energy_fresh", ratio(sums[kFreshEnergy], fresh));
+  record.more.emplace_back("energy_bank", ratio(sums[kBankEnergy], measured ? chains - fresh : 0));
+  record.more.emplace_back("energy_fresh", ratio(sums[kFreshEnergy], measured ? fresh : 0));
   if (bank == nullptr) return;
   record.bank_mean_age = sums[kRounds] / static_cast<double>(bank->slots());
   record.arrays.emplace_back("bank_ages", std::vector<double>(sums.begin() + kAges, sums.begin() + kScalars));

@@ -19,14 +19,14 @@ namespace langrun {
 struct BankHealth {
   /// Ages 0, 1, 2-3, 4-7, ...: the last bin takes all that are older.
   static constexpr std::size_t kAgeBins = 24;
-  static constexpr std::size_t kScalars = 8 + kAgeBins;
+  static constexpr std::size_t kScalars = 9 + kAgeBins;
   /// Two chains are duplicates where the root of their mean squared distance is below it, pixel range [-1, 1].
   static constexpr double kDuplicate = 0.1;
 
   /// Of one lane's step, once its chains are sampled. `bank`: nullptr where chains do not persist.
   static std::vector<float> of_lane(const LaneWork& work, const BankShare* bank);
-  /// Adds to `record`: rejuvenated, saturated, duplicates, energy_bank, energy_fresh, and of a bank bank_mean_age and
-  /// bank_ages. `sums`: of_lane's, over all lanes.
+  /// Adds to `record`: rejuvenated, saturated, duplicates, energy_bank, energy_fresh (not a number where no such chain
+  /// made a step), and of a bank bank_mean_age and bank_ages. `sums`: of_lane's, over all lanes.
   static void record(std::span<const double> sums, const BankShare* bank, StepRecord& record);
 };
 

@@ -13,7 +13,7 @@ namespace langrun {
 /// What counts as divergence, and what follows.
 struct DivergenceConfig {
   std::string action = "stop";  ///< stop, or rollback: go back to a checkpoint and on with other noise
-  double bound = 0;             ///< |energy difference|, or a classifier's loss, beyond it counts; 0: no bound
+  double bound = 0;             ///< |energy difference|, or the loss where there is none, beyond it counts; 0: no bound
   std::int64_t steps = 20;      ///< so many steps in a row
   double rate = 0.5;            ///< rollback: factor of all learning rates, each time
   std::int64_t limit = 3;       ///< rollback: how often in a run
@@ -33,14 +33,15 @@ class Diverged : public Error {
 
 /// Watches the records of a run, which are the same on every rank, so that all ranks come to the same verdict without
 /// asking. A healthy energy difference oscillates about 0; a diverging one keeps its sign and grows without return. Of
-/// a record without one the classifier's loss is watched.
+/// a record without one the loss is watched.
 class DivergenceWatch {
  public:
   explicit DivergenceWatch(const DivergenceConfig& config) : config_(config) {}
 
   /// Throws Diverged, naming step and quantity, where a value of the record is not finite; where the energy difference
-  /// was beyond the configured bound for the configured number of steps in a row; and where it has kept its sign
-  /// through kWindows windows of kWindow steps, each with at least twice the mean of the one before.
+  /// was beyond the configured bound for the configured number of steps in a row; where it was beyond kFar times the
+  /// largest of all windows before this one, with one sign, for kFarSteps steps in a row; and where it has kept its
+  /// sign through kWindows windows of kWindow steps, each with at least twice the mean of the one before.
   void see(const StepRecord& record);
 
   /// After `step`: the first step of the course that a verdict may yet be about; step + 1 where nothing is suspicious.
@@ -48,13 +49,17 @@ class DivergenceWatch {
 
   /// What it has seen, for a checkpoint: a run that goes on from there comes to the verdicts of one that was not cut.
   std::vector<double> state() const;
-  /// Takes it back; an empty one stands for nothing seen. Throws Error(input) for one of another length.
+  /// Takes it back; an empty one stands for nothing seen, and a shorter one, of versions that knew no largest
+  /// difference, for a run whose next whole window says what is usual. Throws Error(input) for one of another length.
   void restore(const std::vector<double>& state);
 
   static constexpr std::int64_t kWindow = 200, kWindows = 5;
+  static constexpr double kFar = 100;
+  static constexpr std::int64_t kFarSteps = 20;
 
  private:
   void check_bound(const StepRecord& record);
+  void check_leap(const StepRecord& record);
   void close_window(const StepRecord& record);
 
   DivergenceConfig config_;
@@ -64,6 +69,12 @@ class DivergenceWatch {
   bool one_sign_ = true;       ///< of all differences in this window
   double last_mean_ = 0;       ///< of the window before, with its sign; 0: it had both signs, or there was none
   std::int64_t in_a_row_ = 0;  ///< windows that doubled the one before
+  double largest_ = 0;         ///< |difference| of all windows before this one; 0: there was none
+  double window_largest_ = 0;  ///< of this window; kUnknown: its beginning was not seen
+  std::int64_t above_ = 0;     ///< steps in a row of one sign beyond the largest, counted with that sign
+  std::int64_t far_ = 0;       ///< the same beyond kFar times the largest
+
+  static constexpr double kUnknown = -1;
 };
 
 }  // namespace langrun

@@ -164,10 +164,13 @@ class Examination {
       agree(world_, "read the data", [&] { own = read_data(); });
       std::vector<DataReport> reports;
       for (const auto& text : by_rank(world_, "data", own)) {
-        const auto space = text.find(' ');
-        reports.push_back({hosts_[reports.size()], text.substr(space + 1), std::stod(text.substr(0, space))});
+        DataReport report{hosts_[reports.size()], {}};
+        std::istringstream in(text);
+        in >> report.images_a_second >> report.bytes_a_second >> std::ws;
+        std::getline(in, report.summary);
+        reports.push_back(report);
       }
-      add(data_verdict(reports));
+      add(data_verdict(reports, config_.read_needed));
     } catch (const Error& error) {
       add({"data", Health::broken, error.what(),
            error.hint().empty() ? "every rank reads the store: it must be there on every host" : error.hint(),
@@ -175,7 +178,7 @@ class Examination {
     }
   }
 
-  // Some images of all over the store, others on every rank: "RATE SUMMARY".
+  // Some images of all over the store, others on every rank: "IMAGES_A_SECOND BYTES_A_SECOND SUMMARY".
   std::string read_data() const {
     constexpr std::uint64_t kImages = 256;
     const auto store = ImageStore::open(config_.data, Accept::any_type);
@@ -189,10 +192,10 @@ class Examination {
     store.read(indices, images);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const auto shape = store.shape();
-    return fmt::format("{} {} images of {} x {} x {}, {} classes{}",
-                       static_cast<double>(indices.size()) / std::max(seconds, 1e-9), store.count(), shape.channels,
-                       shape.height, shape.width, store.classes().size(),
-                       store.content() ? ", content " + *store.content() : "");
+    const double rate = static_cast<double>(indices.size()) / std::max(seconds, 1e-9);
+    return fmt::format("{} {} {} images of {} x {} x {}, {} classes{}", rate,
+                       rate * static_cast<double>(store.image_bytes()), store.count(), shape.channels, shape.height,
+                       shape.width, store.classes().size(), store.content() ? ", content " + *store.content() : "");
   }
 
   const DoctorConfig& config_;

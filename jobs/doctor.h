@@ -23,6 +23,7 @@ struct DoctorConfig {
   double memory_needed = 0;    ///< bytes a rank; 0: not known, also below
   FolderNeeds folder;
   double network_needed = 0;  ///< bytes a second that a rank sends
+  double read_needed = 0;     ///< bytes a second of images that all ranks read
   DoctorThresholds thresholds;
 };
 

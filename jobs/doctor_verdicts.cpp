@@ -231,6 +231,27 @@ Finding memory_verdict(const std::vector<double>& available, const std::vector<s
           ExitCode::usage};
 }
 
+namespace {
+
+Finding disk_verdict(double write, double read, const FolderNeeds& needs) {
+  Finding disk{"disk",
+               Health::ok,
+               fmt::format("{} written, {} read, all ranks together", rate_text(write), rate_text(read)),
+               {}};
+  if (needs.write > 0) disk.found += fmt::format("; {} wanted for checkpoints", rate_text(needs.write));
+  if (needs.notice > 0) disk.found += fmt::format("; {} wanted for one within a notice", rate_text(needs.notice));
+  if (write >= std::max(needs.write, needs.notice)) return disk;
+  disk.health = Health::slow;
+  disk.advice =
+      write < needs.write
+          ? "training will wait for checkpoints: take a faster folder, or a larger --checkpoint.every"
+          : "a checkpoint takes longer than a scheduler's usual notice: take a faster folder, or ask for more "
+            "notice (Slurm: --signal=B:USR1@SECONDS)";
+  return disk;
+}
+
+}  // namespace
+
 std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, double free, const FolderNeeds& needs,
                                      double limit, const DoctorThresholds& thresholds) {
   std::vector<Finding> findings;
@@ -267,27 +288,32 @@ std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, dou
   }
   findings.push_back(space);
   const double write = written / std::max(writing, 1e-9), read = written / std::max(reading, 1e-9);
-  const bool narrow = write < needs.write;
-  findings.push_back(
-      {"disk", narrow ? Health::slow : Health::ok,
-       fmt::format("{} written, {} read, all ranks together{}", rate_text(write), rate_text(read),
-                   needs.write > 0 ? fmt::format("; {} wanted for checkpoints", rate_text(needs.write)) : ""),
-       narrow ? "training will wait for checkpoints: take a faster folder, or a larger --checkpoint.every" : ""});
+  findings.push_back(disk_verdict(write, read, needs));
   return findings;
 }
 
-Finding data_verdict(const std::vector<DataReport>& ranks) {
+Finding data_verdict(const std::vector<DataReport>& ranks, double needed) {
+  // A step waits for the rank that reads its share last.
+  const double share = needed / static_cast<double>(ranks.size());
   std::vector<std::string> summaries, hosts;
+  std::vector<RankPlace> late;
   double slowest = std::numeric_limits<double>::infinity();
-  for (const auto& rank : ranks) {
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const auto& rank = ranks[r];
     summaries.push_back(rank.summary);
     hosts.push_back(rank.host);
     slowest = std::min(slowest, rank.images_a_second);
+    if (rank.bytes_a_second < share) late.push_back({rank.host, static_cast<int>(r)});
   }
   auto finding =
       equal_verdict("data", summaries, hosts, "the hosts have different files of this name", ExitCode::input);
-  if (finding.health == Health::ok)
-    finding.found += fmt::format("; {:.0f} images a second on the slowest rank", slowest);
+  if (finding.health != Health::ok) return finding;
+  finding.found += fmt::format("; {:.0f} images a second on the slowest rank", slowest);
+  if (needed > 0) finding.found += fmt::format("; {} wanted of each", rate_text(share));
+  if (late.empty()) return finding;
+  finding.health = Health::slow;
+  finding.found += fmt::format(", and less read: {}", ranks_text(late));
+  finding.advice = "training will wait for images: put the store on a faster disk, or a copy of it on each host's own";
   return finding;
 }
 

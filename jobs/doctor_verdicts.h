@@ -91,8 +91,9 @@ struct FolderReport {
   double written = 0, write_seconds = 0, read_seconds = 0;  ///< bytes, seconds
 };
 struct FolderNeeds {
-  double free = 0;   ///< bytes, 0: not known
-  double write = 0;  ///< bytes a second of all ranks, 0: not known
+  double free = 0;    ///< bytes, 0: not known
+  double write = 0;   ///< bytes a second of all ranks, for a checkpoint before the next is due; 0: not known
+  double notice = 0;  ///< the same, for one within a scheduler's notice
 };
 /// Three lines: whether all see renames at once, free space, rates; one, where they do not.
 std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, double free, const FolderNeeds& needs,
@@ -102,7 +103,9 @@ std::vector<Finding> folder_verdicts(const std::vector<FolderReport>& ranks, dou
 struct DataReport {
   std::string host, summary;
   double images_a_second = 0;
+  double bytes_a_second = 0;  ///< of these images
 };
-Finding data_verdict(const std::vector<DataReport>& ranks);
+/// `needed`: bytes a second of images that all ranks together read, each its share; 0: not known.
+Finding data_verdict(const std::vector<DataReport>& ranks, double needed);
 
 }  // namespace langrun

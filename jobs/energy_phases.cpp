@@ -14,7 +14,7 @@ namespace langrun {
 namespace {
 
 /// Scalars that ride at the front of the energy's reduction, summed over lanes; the job's own follow.
-enum EnergyScalar { kDataEnergy, kChainEnergy, kMagnitude, kEnergyScalars };
+enum EnergyScalar { kDataEnergy, kChainEnergy, kLoss, kMagnitude, kEnergyScalars };
 
 /// Langevin steps between two pulses of who draws pictures.
 constexpr std::int64_t kPictureSteps = 10;
@@ -33,7 +33,8 @@ EnergyPhases::EnergyPhases(const EnergyTrainingConfig& config, Communicator& wor
   add_terms();
   // A checkpoint has weights of its own.
   if (config_.energy_start.empty() || config_.training.from_checkpoint) return;
-  const auto start = find_weights(world, config_.energy_start, "energy that training begins from", false);
+  const auto start = find_weights(world, config_.energy_start, "energy that training begins from", false,
+                                  config_.passed_over);
   energy_.begin_from(WeightsFile(start));
 }
 
@@ -124,6 +125,8 @@ void EnergyPhases::add_lanes(const std::vector<LaneWork>& work, const LaneScalar
       std::vector<float> extras(kEnergyScalars);
       extras[kDataEnergy] = result.data_energy;
       extras[kChainEnergy] = result.chain_energy;
+      // Of likelihood it is the difference over T, which single precision need not hold.
+      extras[kLoss] = config_.loss == EnergyLoss::likelihood ? 0 : result.loss;
       extras[kMagnitude] =
           lane.sampled.record.gradient_magnitude.defined() ? lane.sampled.record.gradient_magnitude.mean().item<float>() : 0.0f;
       for (const float value : scalars(lane)) extras.push_back(value);
@@ -142,7 +145,11 @@ std::vector<double> EnergyPhases::update(std::int64_t step, StepRecord& record) 
   const auto clipped = energy_.apply(step);
   const auto lanes = static_cast<double>(lanes_.count);
   const double data = sums[kDataEnergy] / lanes, chains = sums[kChainEnergy] / lanes;
-  record.energy_difference = (data - chains) / config_.langevin.temperature;
+  // A discriminator's energies are to come apart: their difference is neither its loss nor anything to watch.
+  if (config_.loss == EnergyLoss::likelihood)
+    record.energy_difference = (data - chains) / config_.langevin.temperature;
+  else
+    record.loss = sums[kLoss] / lanes;
   record.gradient_magnitude = sums[kMagnitude] / lanes;
   record.learning_rate = energy_.learning_rate(step);
   record.more = {{"energy_data", data}, {"energy_chains", chains}, {"clipped_tensors", static_cast<double>(clipped)}};

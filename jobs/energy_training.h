@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/settings.h"
+#include "jobs/passed_over.h"
 #include "jobs/training.h"
 
 namespace langrun {
@@ -26,6 +27,7 @@ struct EnergyTrainingConfig {
   EnergyLoss loss = EnergyLoss::likelihood;  ///< no option: which jobs, in which modes, learn otherwise
   double data_noise = 1e-2;           ///< standard deviation, pixel range [-1, 1]
   std::int64_t evaluation_steps = 0;  ///< Langevin steps of pictures and samples; 0: as in training
+  PassedOver passed_over{};           ///< no option: who is told of damaged checkpoints of energy_start or the prior
 };
 
 }  // namespace langrun

@@ -26,6 +26,15 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPart = "source";
 
+/// Of a network of our own or somebody else's.
+template <typename Module>
+std::vector<at::Tensor> tensors_of(const Module& module) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& weight : module.parameters()) tensors.push_back(weight);
+  for (const auto& buffer : module.buffers()) tensors.push_back(buffer);
+  return tensors;
+}
+
 /// One of our own networks.
 class BuiltInGenerator final : public FrozenGenerator {
  public:
@@ -43,6 +52,7 @@ class BuiltInGenerator final : public FrozenGenerator {
   std::int64_t latent_length() const override { return network_->latent_length(); }
   at::Tensor make(const at::Tensor& latents) override { return network_->generate(latents.to(device_), use_); }
   double factor() const override { return factor_; }
+  std::vector<at::Tensor> state() const override { return tensors_of(*network_); }
   WeightsPart copied() const override { return copied_part(kPart, named_state(*network_), facts_); }
   std::string description() const override { return description_; }
 
@@ -82,6 +92,7 @@ class ScriptedGenerator final : public FrozenGenerator {
     const auto images = value.toTensor().to(torch::kFloat32);
     return config_.range == "0:1" ? images * 2 - 1 : images;
   }
+  std::vector<at::Tensor> state() const override { return tensors_of(module_); }
   WeightsPart copied() const override {
     return {kPart,
             {{"network", "torchscript"},
@@ -167,9 +178,17 @@ at::Tensor FrozenGenerator::images(const at::Tensor& latents) {
   return make(latents);
 }
 
+std::int64_t FrozenGenerator::bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& tensor : state()) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  return bytes;
+}
+
 FrozenSource::FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world)
     : config_(config), from_checkpoint_(from_checkpoint),
-      file_(find_weights(world, config.generator, "generator", from_checkpoint)) {}
+      // A checkpoint has the weights: then nothing is taken from an older one.
+      file_(find_weights(world, config.generator, "generator", from_checkpoint,
+                         from_checkpoint ? PassedOver{} : config.passed_over)) {}
 
 FrozenSource::~FrozenSource() = default;
 

@@ -28,6 +28,10 @@ class FrozenGenerator {
   at::Tensor images(const at::Tensor& latents);
   /// Bound of its images' values.
   virtual double factor() const { return 1; }
+  /// Its weights and buffers, not copies.
+  virtual std::vector<at::Tensor> state() const = 0;
+  /// Bytes of them.
+  std::int64_t bytes() const;
   /// Part `source` of a checkpoint: of a built-in network its weights, of TorchScript the file's checksum.
   virtual WeightsPart copied() const = 0;
   /// "sngan32 of runs/a/checkpoint/00006000/weights.h5, average weights"
@@ -55,9 +59,10 @@ class FrozenSource final : public ChainSource {
   void restore(const WeightsFile& file) override;
   /// Once it is open, or restored. Throws Error(input) where its file was missing and nothing was restored.
   FrozenGenerator& generator();
+  /// Whether it is open, or restored: of a run that goes on a built-in one comes with the checkpoint.
+  bool ready() const { return generator_ != nullptr; }
 
  private:
-
   SourceConfig config_;
   bool from_checkpoint_;
   std::string file_;  // empty where it is missing

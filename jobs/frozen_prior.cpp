@@ -16,8 +16,11 @@ constexpr const char* kPart = "prior";
 
 }  // namespace
 
-FrozenPrior::FrozenPrior(const TermsConfig& config, bool from_checkpoint, Communicator& world)
-    : config_(config), file_(from_checkpoint ? "" : find_weights(world, config.prior, "prior energy", false)) {}
+FrozenPrior::FrozenPrior(const EnergyTrainingConfig& config, Communicator& world)
+    : config_(config.terms),
+      file_(config.training.from_checkpoint
+                ? ""
+                : find_weights(world, config.terms.prior, "prior energy", false, config.passed_over)) {}
 
 void FrozenPrior::open(const ImageShape& image) {
   if (file_.empty()) return;

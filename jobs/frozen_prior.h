@@ -18,10 +18,10 @@ namespace langrun {
 
 class FrozenPrior {
  public:
-  /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file. With
-  /// `from_checkpoint` nobody does: `restore` will follow, and a checkpoint has the prior's weights. Throws
-  /// Error(input).
-  FrozenPrior(const TermsConfig& config, bool from_checkpoint, Communicator& world);
+  /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file of
+  /// config.terms.prior. With training.from_checkpoint nobody does: `restore` will follow, and a checkpoint has the
+  /// prior's weights. Throws Error(input).
+  FrozenPrior(const EnergyTrainingConfig& config, Communicator& world);
 
   /// Reads it. Throws Error(input) where it cannot be read, takes images of another shape than `image`, or nobody says
   /// its temperature.

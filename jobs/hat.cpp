@@ -231,6 +231,7 @@ class Hat final : public TrainingJob {
     work.sampled.host = work.sampled.chains.to(torch::kCPU);
     work.sampled.record.gradient_magnitude =
         chains_.pair.moves_residual ? record.residual_magnitude : record.latent_magnitude;
+    work.sampled.record.first_energy = record.first_energy;
   }
 
   std::vector<float> scalars(const LaneWork& lane, const HatLane& hat) const {
@@ -293,17 +294,25 @@ struct PerWeight {
   std::int64_t kept, learnt;
 };
 
-// What a rank holds from step to step, by part: with the weights the copy that the sampler reads, with the gradients
-// their partial sums. The activations of a network's call come on top of it.
+// What a rank holds, by part: with the weights the copy that the sampler reads and those of a frozen generator, with the
+// gradients their partial sums, with the images what the pairs of one lane take while they move. The activations of a
+// network's call come on top of it.
 std::vector<Fact> Hat::memory() const {
   const auto owned = phases_.lanes().owned;
   const auto energy = weight_count(phases_.energy().network()), generator = generator_ ? generator_->weights() : 0;
   const PerWeight of_energy(config_.energy_learning, owned), of_generator(config_.generator_learning, owned);
-  // Data, G(Z) and chains of every lane; past pairs.
-  const std::int64_t images = (bank_ ? 4 : 3) * owned * phases_.lane_batch() * phases_.energy().image().elements();
-  const auto text = [](std::int64_t numbers) { return bytes_text(4 * static_cast<std::uint64_t>(numbers)); };
+  const auto held = hat_images(config_);
+  const auto images =
+      (held.each_lane * owned + held.moving) * phases_.lane_batch() * phases_.energy().image().elements();
+  const auto text = [](std::int64_t numbers, std::int64_t bytes = 0) {
+    return bytes_text(static_cast<std::uint64_t>(4 * numbers + bytes));
+  };
+  const bool frozen = frozen_ && frozen_->ready();
+  auto weights = text((of_energy.kept + 1) * energy + of_generator.kept * generator,
+                      frozen ? frozen_->generator().bytes() : 0);
+  if (frozen_ && !frozen) weights += ", and the generator's, from the checkpoint";
   std::vector<Fact> facts{
-      {"weights and averages, a rank", text((of_energy.kept + 1) * energy + of_generator.kept * generator)},
+      {"weights and averages, a rank", weights},
       {"moments and gradients, a rank", text(of_energy.learnt * energy + of_generator.learnt * generator)},
       {"images of lanes, a rank", text(images)}};
   if (bank_)

@@ -42,7 +42,7 @@ Pairs walk_pairs(ChainSampler& sampler, const ImageFunction& images, const Pairs
   const LangevinConfig langevin{steps, pair.residual_eta, pair.temperature, pair.max_norm};
   const auto sampled = sampler.start(from.images(), langevin, {noise.residual, noise.identities, noise.first_step});
   sampler.finish();
-  if (record != nullptr) record->residual_magnitude = sampled.record.gradient_magnitude;
+  if (record != nullptr) *record = {sampled.record.gradient_magnitude, {}, sampled.record.first_energy};
   return {from.latents, sampled.chains - from.generated, from.generated};
 }
 

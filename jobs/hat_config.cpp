@@ -104,6 +104,11 @@ HatChainConfig hat_chain_config(const WeightFacts& facts, const std::string& whe
   return config;
 }
 
+HatImages hat_images(const HatConfig& config) {
+  const bool past = hat_mode(config.mode) == HatMode::synthesis && config.pairs == "historical";
+  return {past ? 4 : 3, training_chains(config).plain() ? 0 : 3};
+}
+
 void check_hat(const HatConfig& config) {
   const bool synthesis = hat_mode(config.mode) == HatMode::synthesis;
   if (synthesis && !config.source.generator.empty())
@@ -118,8 +123,6 @@ void check_hat(const HatConfig& config) {
     throw Error(ExitCode::usage, "--residual off with --mode ddls, which has no residual", "leave it out");
   if (config.mode == "conditional" && config.residual == "off")
     throw Error(ExitCode::usage, "--residual off with --mode conditional leaves nothing that moves", "leave it out");
-  if (config.mode == "ddls" && config.residual_tau > 0)
-    throw Error(ExitCode::usage, "--residual.tau with --mode ddls, which has no residual", "leave it out");
 }
 
 }  // namespace langrun

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <vector>
+
 #include "core/error.h"
 #include "core/torch.h"
 #include "data/hdf5.h"
@@ -33,10 +36,9 @@ class EncodedImages final : public FiniteSource {
                                torch::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
     const std::span values(images.mutable_data_ptr<float>(), static_cast<std::size_t>(images.numel()));
     const auto each = static_cast<std::size_t>(image_.elements());
-    for (std::size_t first = 0, last = 0; first < slots.size(); first = last) {
-      while (last < slots.size() && entry_of(slots[last]) == entry_of(slots[first]) + (last - first)) ++last;
-      read_run(entry_of(slots[first]), last - first, values.subspan(first * each, (last - first) * each));
-    }
+    std::map<std::uint64_t, std::vector<std::size_t>> rows;  // of the call, by entry
+    for (std::size_t row = 0; row < slots.size(); ++row) rows[slots[row] % source_.entries.size()].push_back(row);
+    read(rows, [&](std::size_t row) { return values.subspan(row * each, each); });
     return {images, torch::empty({std::ssize(slots), 0})};
   }
 
@@ -51,21 +53,21 @@ class EncodedImages final : public FiniteSource {
     return fit;
   }
 
-  std::uint64_t entry_of(std::uint64_t slot) const { return slot % source_.entries.size(); }
-
-  // Neighbours are read together: a compressed tar has to be unpacked from its beginning by every reader.
-  void read_run(std::uint64_t first, std::size_t count, std::span<float> values) {
-    SourceReader reader(source_, first, first + count);
+  // All of a call by one reader: each has to unpack a compressed tar from its beginning.
+  template <typename ValuesOf>
+  void read(const std::map<std::uint64_t, std::vector<std::size_t>>& rows, const ValuesOf& values_of) {
+    std::vector<std::uint64_t> entries;
+    for (const auto& [entry, of] : rows) entries.push_back(entry);
+    SourceReader reader(source_, entries);
     SourceReader::Item item;
     std::size_t read = 0;
     for (; reader.next(item); ++read) {
       const auto pixels = fitted(item);
-      to_unit_range(pixels, image_, Layout::pixel_major,
-                    values.subspan((item.index - first) * pixels.size(), pixels.size()));
+      for (const auto row : rows.at(item.index)) to_unit_range(pixels, image_, Layout::pixel_major, values_of(row));
     }
-    if (read < count)
+    if (read < entries.size())
       throw Error(ExitCode::input, fmt::format("{}: {} of {} images from {} on can be read", source_.root.string(),
-                                               read, count, source_.name_of(source_.entries[first])));
+                                               read, entries.size(), source_.name_of(source_.entries[entries.front()])));
   }
 
   std::vector<std::uint8_t> fitted(SourceReader::Item& item) {

@@ -193,7 +193,7 @@ std::unique_ptr<TrainingJob> make_longrun(const LongrunConfig& config, Communica
   // Before anything that one rank alone could fail at: looking for files is a collective.
   std::unique_ptr<FrozenPrior> prior;
   if (!config.terms.prior.empty())
-    prior = std::make_unique<FrozenPrior>(config.terms, config.training.from_checkpoint, world);
+    prior = std::make_unique<FrozenPrior>(config, world);
   else if (config.terms.prior_temperature != 0 || config.terms.prior_weights != "best")
     throw Error(ExitCode::usage, "--prior.weights and --prior.temperature go with --prior.energy",
                 "name the prior, or leave them out");

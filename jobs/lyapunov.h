@@ -29,8 +29,8 @@ struct LyapunovResult {
 using LyapunovProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 
 /// Collective, all ranks. A piece of work is a block of `call` chains at one eta, with all separations in one call of
-/// the network; pieces go to ranks in turn. The same bits on any number of ranks. All etas share starts and noise.
-/// Throws as ChainBlocks and lyapunov_exponents.
+/// the network; pieces go to ranks in turn, which meet after every few steps. The same bits on any number of ranks. All
+/// etas share starts and noise. Throws as ChainBlocks and lyapunov_exponents.
 LyapunovResult measure_lyapunov(const LyapunovSettings& settings, Communicator& world,
                                 const LyapunovProgress& progress);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <optional>
 
 #include "core/error.h"
@@ -20,53 +21,73 @@
 namespace langrun {
 namespace {
 
-/// Streams of uses of their own, apart by the number of the set: nothing is drawn twice.
+/// Noise and colours are drawn in one stream, each at a step of its own: nothing is drawn twice. (Permutations have
+/// another stream, in which the choice of images is epoch 0 and the pixels of image i are epoch 1 + i.)
+enum OodStep : std::int64_t { kNoiseStep, kColourStep };
 NoiseKey key_of(const OodConfig& config) { return noise_key(static_cast<std::uint64_t>(config.seed), Stream::sample); }
 
-/// Images of one set by number.
+/// Images of one set by number: 0 .. count() - 1.
 class OodImages {
  public:
   using Make = std::function<at::Tensor(const std::vector<std::uint64_t>& numbers)>;
+  /// Of images made up.
   OodImages(std::int64_t count, Make make) : count_(count), make_(std::move(make)) {}
+  /// Of images that are at these places of a source.
+  OodImages(std::shared_ptr<FiniteSource> source, std::vector<std::uint64_t> places)
+      : count_(std::ssize(places)), make_([source](const auto& chosen) { return source->fresh(chosen, 0, {}).images; }),
+        places_(std::move(places)) {}
+
   std::int64_t count() const { return count_; }
   /// [b, C, H, W] float32.
-  at::Tensor images(const std::vector<std::uint64_t>& numbers) const { return make_(numbers); }
+  at::Tensor images(const std::vector<std::uint64_t>& numbers) const { return make_(places(numbers)); }
+  /// Where the images of these numbers are in their source; of made-up ones their numbers.
+  std::vector<std::uint64_t> places(const std::vector<std::uint64_t>& numbers) const {
+    if (places_.empty()) return numbers;
+    std::vector<std::uint64_t> places;
+    for (const auto number : numbers) places.push_back(places_[number]);
+    return places;
+  }
 
  private:
   std::int64_t count_;
   Make make_;
+  std::vector<std::uint64_t> places_;
 };
 
-// The first ones in an order drawn by the seed: stores are sorted by class.
+// All of them, or as many as are asked for, the first ones in an order drawn by the seed: stores are sorted by class.
+// They are read in the source's own order, since a compressed tar is unpacked from its beginning for every call.
 OodImages drawn(std::shared_ptr<FiniteSource> source, const OodConfig& config, const std::string& name) {
   const auto there = source->count();
   if (config.count > there)
     throw Error(ExitCode::input, fmt::format("{} has {} images, --count asks for {}", name, there, config.count),
                 "--count 0 takes all of each");
-  const Permutation order(static_cast<std::uint64_t>(config.seed), 0, static_cast<std::uint64_t>(there));
-  return {config.count > 0 ? config.count : there, [source, order](const std::vector<std::uint64_t>& numbers) {
-            std::vector<std::uint64_t> places;
-            for (const auto number : numbers) places.push_back(order(number));
-            return source->fresh(places, 0, {}).images;
-          }};
+  std::vector<std::uint64_t> places(static_cast<std::size_t>(config.count > 0 ? config.count : there));
+  std::iota(places.begin(), places.end(), 0);
+  if (config.count > 0) {
+    const Permutation order(static_cast<std::uint64_t>(config.seed), 0, static_cast<std::uint64_t>(there));
+    std::transform(places.begin(), places.end(), places.begin(), order);
+    std::sort(places.begin(), places.end());
+  }
+  return {std::move(source), std::move(places)};
 }
 
 at::Tensor constant_images(const ImageShape& image, const std::vector<std::uint64_t>& numbers, NoiseKey key) {
-  const auto colours = uniform_images({image.channels, 1, 1}, numbers, 0, key);
+  const auto colours = uniform_images({image.channels, 1, 1}, numbers, kColourStep, key);
   return colours.expand({std::ssize(numbers), image.channels, image.height, image.width}).contiguous();
 }
 
-at::Tensor permuted_images(const at::Tensor& images, const std::vector<std::uint64_t>& numbers, std::int64_t seed) {
+// `places`: of the images in their source, so that an image's order of pixels does not depend on --count.
+at::Tensor permuted_images(const at::Tensor& images, const std::vector<std::uint64_t>& places, std::int64_t seed) {
   const auto pixels = images.size(2) * images.size(3);
   std::vector<at::Tensor> permuted;
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
     // Each image's own: the epoch of a permutation is free here.
-    const Permutation order(static_cast<std::uint64_t>(seed), 1 + numbers[i], static_cast<std::uint64_t>(pixels));
-    auto places = torch::empty({pixels}, torch::kInt64);
+    const Permutation order(static_cast<std::uint64_t>(seed), 1 + places[i], static_cast<std::uint64_t>(pixels));
+    auto from = torch::empty({pixels}, torch::kInt64);
     for (std::int64_t p = 0; p < pixels; ++p)
-      places.mutable_data_ptr<std::int64_t>()[p] = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(p)));
+      from.mutable_data_ptr<std::int64_t>()[p] = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(p)));
     const auto one = images[static_cast<std::int64_t>(i)];
-    permuted.push_back(one.flatten(1).index_select(1, places).view(one.sizes()));
+    permuted.push_back(one.flatten(1).index_select(1, from).view(one.sizes()));
   }
   return torch::stack(permuted);
 }
@@ -98,8 +119,8 @@ class Measure {
   std::int64_t count(std::size_t set) const { return sets_[set].count(); }
   std::int64_t blocks(std::size_t set) const { return (count(set) + config_.call - 1) / config_.call; }
 
-  /// Energies of a block; those of the last one that fill it up are cut off. Throws Error(diverged) for one that is no
-  /// number.
+  /// Energies of a block; those of the last one that fill it up are cut off. Throws Error(diverged) for one that is not
+  /// finite.
   std::vector<float> score(std::size_t set, std::int64_t block) {
     const torch::NoGradGuard constant;
     std::vector<std::uint64_t> numbers;
@@ -108,9 +129,9 @@ class Measure {
     const auto images = sets_[set].images(numbers).to(device_).contiguous(at::MemoryFormat::ChannelsLast);
     const auto energies = energy_.sampler().gradient(images).energy.to(torch::kCPU).contiguous();
     const auto kept = std::min(config_.call, count(set) - block * config_.call);
-    if (torch::isnan(energies.narrow(0, 0, kept)).any().item<bool>())
+    if (!torch::isfinite(energies.narrow(0, 0, kept)).all().item<bool>())
       throw Error(ExitCode::diverged,
-                  fmt::format("an energy of {} is not a number", set == 0 ? config_.data : config_.sets[set - 1].name),
+                  fmt::format("an energy of {} is not finite", set == 0 ? config_.data : config_.sets[set - 1].name),
                   "its weights may have diverged: use others, of a run by --at");
     return {energies.const_data_ptr<float>(), energies.const_data_ptr<float>() + kept};
   }
@@ -131,12 +152,12 @@ class Measure {
     switch (set.kind) {
       case OodSet::Kind::images: return open(set.name);
       case OodSet::Kind::noise:
-        return {in.count(), [image, key](const auto& numbers) { return uniform_images(image, numbers, 0, key); }};
+        return {in.count(), [image, key](const auto& numbers) { return uniform_images(image, numbers, kNoiseStep, key); }};
       case OodSet::Kind::constant:
         return {in.count(), [image, key](const auto& numbers) { return constant_images(image, numbers, key); }};
       case OodSet::Kind::permuted:
         return {in.count(), [in, seed = config_.seed](const auto& numbers) {
-                  return permuted_images(in.images(numbers), numbers, seed);
+                  return permuted_images(in.images(numbers), in.places(numbers), seed);
                 }};
     }
     throw Error(ExitCode::internal, "no such set");

@@ -29,7 +29,7 @@ struct OodConfig {
   std::string data;          ///< in distribution: a store, folder or tar
   std::vector<OodSet> sets;  ///< in the order of the table
   bool resize = false;       ///< folders and stores of another size are brought to the energy's
-  std::int64_t count = 0;    ///< images of each, the first ones in an order drawn by the seed; 0: all
+  std::int64_t count = 0;    ///< images of each, drawn by the seed; 0: all. Either way in the source's own order
   std::int64_t seed = 1;
   std::int64_t call = 50;    ///< images a network call; its shape is part of the bits
   std::int64_t threads = 1;  ///< per rank
@@ -48,7 +48,7 @@ using OodProgress = std::function<void(std::int64_t done, std::int64_t all)>;
 /// Collective, all ranks: block b of a set is scored by rank b mod R; all ranks have the result, with the same bits on
 /// any number of them. Noise, constant and permuted images are as many as those in distribution. Throws Error(input)
 /// where energy or images cannot be read, or images are of another size and `resize` is not set; Error(usage) where the
-/// energy is a score, which has none; Error(diverged) where one is not a number.
+/// energy is a score, which has none; Error(diverged) where one is not finite.
 OodResult measure_ood(const OodConfig& config, Communicator& world, const OodProgress& progress);
 
 }  // namespace langrun

@@ -130,8 +130,8 @@ std::unique_ptr<FrozenSource> named_source(const SourceConfig& config, Communica
   return frozen_source(config, false, world);
 }
 
-std::unique_ptr<FrozenPrior> named_prior(const TermsConfig& terms, Communicator& world) {
-  return terms.prior.empty() ? nullptr : std::make_unique<FrozenPrior>(terms, false, world);
+std::unique_ptr<FrozenPrior> named_prior(const EnergyTrainingConfig& config, Communicator& world) {
+  return config.terms.prior.empty() ? nullptr : std::make_unique<FrozenPrior>(config, world);
 }
 
 /// Jobs in which nothing learns but an energy, on banks; each owned lane holds, for each bank, starts and chains.
@@ -197,7 +197,7 @@ JobPlan plan_job(const MidrunConfig& config, const PlanPlace& place, Communicato
 
 JobPlan plan_job(const LongrunConfig& config, const PlanPlace& place, Communicator& world) {
   return plan_persistent(config, place, {{config.update_size, 0}, {config.burn_in_size, 0}},
-                         named_source(config.source, world), named_prior(config.terms, world));
+                         named_source(config.source, world), named_prior(config, world));
 }
 
 JobPlan plan_job(const ConvergentConfig& config, const PlanPlace& place, Communicator&) {
@@ -212,8 +212,7 @@ JobPlan plan_job(const HatConfig& config, const PlanPlace& place, Communicator& 
   const auto mode = hat_mode(config.mode);
   EnergyTrainingConfig training = config;
   if (mode == HatMode::ddls) training.loss = EnergyLoss::logistic;
-  const auto chains = training_chains(config);
-  const bool moves_latent = chains.pair.moves_latent;
+  const bool moves_latent = training_chains(config).pair.moves_latent;
   auto parts = begin(config.training, place);
   add_energy(parts, training, energy_cost(training, nullptr, place.measure_seconds), 1);
   const bool bank = !source && config.pairs == "historical";
@@ -226,13 +225,10 @@ JobPlan plan_job(const HatConfig& config, const PlanPlace& place, Communicator& 
     parts.needs.sampling = largest(cost.images, cost.in_latents);
     if (bank) add_bank(parts, {config.bank_size, cost.latent});
   }
-  // Data, G(Z), what chains became, and the past pairs that the generator learns from. Pairs that move in both hold a
-  // residual, a sum and a slope of one lane beside.
-  parts.needs.sampling_images = parts.needs.update_images = bank ? 4 : 3;
-  if (!chains.plain()) {
-    const double lane = 4.0 * static_cast<double>(parts.plan.lane_batch * parts.plan.image.elements());
-    parts.needs.sampling = parts.needs.sampling + MemoryUse::blocks(lane, 3);
-  }
+  const auto images = hat_images(config);
+  parts.needs.sampling_images = parts.needs.update_images = static_cast<double>(images.each_lane);
+  const double lane = 4.0 * static_cast<double>(parts.plan.lane_batch * parts.plan.image.elements());
+  parts.needs.sampling = parts.needs.sampling + MemoryUse::blocks(lane, static_cast<double>(images.moving));
   parts.needs.panels = 5;
   if (mode == HatMode::ddls) parts.plan.image_steps = 0;  // chains of training are the generator's images
   return finish(std::move(parts));

@@ -31,6 +31,11 @@ class UntrainedGenerator final : public FrozenGenerator {
   std::int64_t latent_length() const override { return generator_->latent_length(); }
   at::Tensor make(const at::Tensor& latents) override { return generator_->generate(latents.to(device_), use_); }
   double factor() const override { return config_.factor; }
+  std::vector<at::Tensor> state() const override {
+    std::vector<at::Tensor> tensors;
+    for (const auto& [name, tensor] : named_state(*generator_)) tensors.push_back(tensor);
+    return tensors;
+  }
   WeightsPart copied() const override {
     auto facts = facts_of(config_);
     facts["batch_norm"] = use_ == BatchNormUse::off ? "off" : "running";

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// HDF5 keeps no checksums of contiguous values; a bit that fell over would walk on.
+// Older files have no seal, and HDF5 keeps no checksums of contiguous values; a bit that fell over would walk on.
 std::string checksum_of(const BlockState& state) {
   Checksum sum;
   sum.add(std::as_bytes(std::span(&state.step, 1)));
@@ -106,7 +106,7 @@ void write_block(const fs::path& folder, const BlockState& state, const ImageSha
   if (!residual.empty()) file.write("/residual", {state.columns.size(), call}, residual.data());
   file.write_attribute("/", "step", state.step);
   file.write_attribute("/", "checksum", checksum_of(state));
-  file.close();
+  file.seal();
   sync_path(partial);
   rename_durably(partial, path);
 }

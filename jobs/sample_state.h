@@ -26,9 +26,10 @@ struct BlockState {
 
 /// block-NNNNNN.h5 in the folder of a sampling's state
 std::filesystem::path block_file(const std::filesystem::path& folder, std::int64_t number);
-/// Writes it, whole or not at all, over what was there. Throws Error(storage).
+/// Writes it, whole or not at all, over what was there, with a seal (data/seal.h). Throws Error(storage).
 void write_block(const std::filesystem::path& folder, const BlockState& state, const ImageShape& image);
-/// Reads it back. Throws Error(storage) where it is missing, damaged or of another shape.
+/// Reads it back; older files have no seal, and only their values are checked. Throws Error(storage) where it is
+/// missing, damaged or of another shape.
 BlockState read_block(const std::filesystem::path& folder, std::int64_t number, std::int64_t call,
                       const ImageShape& image);
 

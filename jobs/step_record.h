@@ -19,11 +19,12 @@ struct Spread {
 /// on any number of ranks; float values are widened to double, which is exact.
 struct StepRecord {
   std::int64_t step = 0;                 ///< finished steps, this one included: the first line says 1
-  /// (mean U(data) - mean U(chains)) / T: the loss of the energy; none where no energy learns.
+  /// (mean U(data) - mean U(chains)) / T: the loss of the energy; none where no energy learns, or as a discriminator.
   std::optional<double> energy_difference;
   /// Mean of (eta^2 / 2) ||grad E||_2 over samples and Langevin steps.
   std::optional<double> gradient_magnitude;
-  std::optional<double> loss;  ///< of the batch: cross entropy, or 1000 times the mean squared error of an autoencoder
+  /// Of the batch: cross entropy, 1000 times the mean squared error of an autoencoder, logistic of a discriminator.
+  std::optional<double> loss;
   std::optional<double> accuracy;         ///< of the batch, as the classifier stood before the step
   double learning_rate = 0;               ///< of the energy, the classifier or the autoencoder
   std::optional<double> generator_loss;  ///< squared distance of chains and generator; see generator_lane_gradients

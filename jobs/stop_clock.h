@@ -14,7 +14,13 @@ class StopClock {
   /// What a stop may still have to wait for: the step under way, say. The longest counts.
   void saw_step(double seconds) { step_ = std::max(step_, seconds); }
   /// What saving the state took.
-  void saw_save(double seconds) { save_ = std::max(save_, seconds); }
+  void saw_save(double seconds) {
+    save_ = std::max(save_, seconds);
+    saw_save_ = true;
+  }
+  /// Before a deadline and as long as no save was seen: how early it has to ask is not known before the first one, so
+  /// that is best made at once. The same on ranks that have seen the same saves.
+  bool wants_a_save() const { return deadline_ > 0 && !saw_save_; }
 
   /// True once it is time: `after` has passed, or before the deadline no more is left than twice a step and twice a
   /// save, of the longest seen, and `kLeast`. Twice, since both can be slower the next time.
@@ -35,6 +41,7 @@ class StopClock {
   }
 
   double after_, deadline_, step_ = 0, save_ = 0;
+  bool saw_save_ = false;
   Clock::time_point begun_ = Clock::now();
 };
 

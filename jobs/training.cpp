@@ -160,7 +160,7 @@ class Loop {
       throw;
     }
     const bool ends = stop || step == config_.steps;
-    const bool due = ends || (config_.checkpoint_every > 0 && step % config_.checkpoint_every == 0);
+    const bool due = ends || regular(step) || (stop_clock_.wants_a_save() && !writer_.busy());
     if (writer_.busy() && (written_ != Written::not_yet || due)) checkpoint(step, [&] { finish_checkpoint(); });
     if (due) checkpoint(step, [&] { begin_checkpoint(step); });
     // Who ends here has nothing to do meanwhile.

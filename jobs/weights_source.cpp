@@ -31,7 +31,8 @@ double number(const WeightFacts& facts, const char* key, const std::string& wher
 
 }  // namespace
 
-std::string find_weights(Communicator& world, const std::string& name, const std::string& what, bool may_be_missing) {
+std::string find_weights(Communicator& world, const std::string& name, const std::string& what, bool may_be_missing,
+                         const PassedOver& passed_over) {
   return on_root(world, ("look for the " + what).c_str(), [&]() -> std::string {
     const auto hint = fmt::format("name a run folder or a file of weights as the {}", what);
     if (!fs::exists(name)) {
@@ -44,6 +45,7 @@ std::string find_weights(Communicator& world, const std::string& name, const std
     const auto newest = newest_good_checkpoint(home, damaged);
     if (!newest && may_be_missing) return "";
     if (!newest) throw Error(ExitCode::input, fmt::format("{} has no checkpoint of a run", name), hint);
+    if (!damaged.empty() && passed_over) passed_over(damaged);
     return (home / checkpoint_name(*newest) / "weights.h5").string();
   });
 }

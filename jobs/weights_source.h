@@ -7,15 +7,17 @@
 #include "core/settings.h"
 #include "data/weights_file.h"
 #include "distributed/communicator.h"
+#include "jobs/passed_over.h"
 
 namespace langrun {
 
 class Energy;
 
 /// The file that `name` stands for: of a run folder the weights of its newest good checkpoint, else the file itself.
-/// `what`: "generator", for messages. Rank 0 looks; collective, all ranks. With `may_be_missing` an empty text where
-/// there is nothing; else throws Error(input).
-std::string find_weights(Communicator& world, const std::string& name, const std::string& what, bool may_be_missing);
+/// `what`: "generator", for messages. Rank 0 looks, and tells `passed_over` of newer checkpoints that are damaged;
+/// collective, all ranks. With `may_be_missing` an empty text where there is nothing; else throws Error(input).
+std::string find_weights(Communicator& world, const std::string& name, const std::string& what, bool may_be_missing,
+                         const PassedOver& passed_over);
 
 /// Of the parts `part` and `part`_average of a file, the one that `weights` asks for: best (the average where it is
 /// kept), average or raw.

@@ -70,8 +70,12 @@ void take_plan(DoctorOptions& o, int ranks) {
     // While one is written, all those that are kept are there.
     c.folder.free = checkpoint.at("bytes").get<double>() * (checkpoint.at("keep").get<double>() + 1);
     if (plan.contains("needed")) {
-      c.folder.write = plan["needed"].at("disk_write_bytes_a_second").get<double>();
-      c.network_needed = plan["needed"].at("network_bytes_a_second_a_rank").get<double>();
+      const auto& needed = plan["needed"];
+      c.folder.write = needed.at("disk_write_bytes_a_second").get<double>();
+      // Older plans do not say it.
+      c.folder.notice = needed.value("disk_notice_bytes_a_second", 0.0);
+      c.network_needed = needed.at("network_bytes_a_second_a_rank").get<double>();
+      c.read_needed = needed.at("disk_read_bytes_a_second").get<double>();
     }
   } catch (const Json::exception& failure) {
     throw Error(ExitCode::input, fmt::format("{} is not a plan: {}", o.plan, failure.what()), kHint);
@@ -87,7 +91,10 @@ void settle(DoctorOptions& o, int ranks) {
   if (!o.plan.empty()) take_plan(o, ranks);
   if (o.memory > 0) c.memory_needed = o.memory * 1e9;
   if (o.free > 0) c.folder.free = o.free * 1e9;
-  if (o.disk > 0) c.folder.write = o.disk * 1e9;
+  if (o.disk > 0) {
+    c.folder.write = o.disk * 1e9;
+    c.folder.notice = 0;
+  }
   if (o.network > 0) c.network_needed = o.network * 1e9;
   if (!o.json.empty() && fs::exists(o.json))
     throw Error(ExitCode::usage, fmt::format("{} exists", o.json), "name a new file");
@@ -126,7 +133,8 @@ int run_doctor(Call& call) {
   const auto needs = on_root(call.world, "read the plan", [&] {
     settle(options, call.world.size());
     const auto& c = options.config;
-    return fmt::format("{} {} {} {}", c.memory_needed, c.folder.free, c.folder.write, c.network_needed);
+    return fmt::format("{} {} {} {} {} {}", c.memory_needed, c.folder.free, c.folder.write, c.folder.notice,
+                       c.network_needed, c.read_needed);
   });
   auto& config = options.config;
   if (call.world.rank() != 0) {
@@ -134,7 +142,8 @@ int run_doctor(Call& call) {
     options.json.clear();
     settle(options, call.world.size());
     std::istringstream in(needs);
-    in >> config.memory_needed >> config.folder.free >> config.folder.write >> config.network_needed;
+    in >> config.memory_needed >> config.folder.free >> config.folder.write >> config.folder.notice >>
+        config.network_needed >> config.read_needed;
   }
   // Waits add up: a rank may come from a round with one that did not answer.
   call.world.set_limit(4 * config.limit + 60);

@@ -38,7 +38,7 @@ struct LyapunovOptions {
   std::string deltas = "1e-3,1e-2,1e-1";
   std::string run;
   std::int64_t chains = 16, steps = 1000, burn_in = 100;
-  double watchdog_limit = 0;
+  double watchdog_limit = 1800;
 };
 
 void bind(OptionTable& table, LyapunovOptions& o) {
@@ -54,8 +54,7 @@ void bind(OptionTable& table, LyapunovOptions& o) {
   table.integer("burn-in", o.burn_in, "steps", "steps before them", {0, 100'000'000});
   bind_sample_source(table, o.samples);
   bind_sample_calls(table, o.samples);
-  table.real("watchdog.limit", o.watchdog_limit, "seconds",
-             "longest wait in one collective, that is for one block of chains at one eta; 0: for ever", {0});
+  table.real("watchdog.limit", o.watchdog_limit, "seconds", "longest wait in one collective; 0: for ever", {0});
 }
 
 LyapunovSettings configure(Communicator& world, LyapunovOptions& o) {

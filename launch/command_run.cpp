@@ -79,8 +79,9 @@ int run_status(Call& call) {
   const auto finished = last.is_null() ? 0 : last.at("step").get<std::int64_t>();
   fmt::print("run          {}\nsteps        {} of {}\n", dir, finished, setting(configuration, "steps"));
   if (last.contains("loss"))
-    fmt::print("last step    loss {}, accuracy {}, {:.0f} images/s\n", last.value("loss", 0.0),
-               last.value("accuracy", 0.0), last.value("image_steps_per_second", 0.0));
+    fmt::print("last step    loss {}{}, {:.0f} images/s\n", last.value("loss", 0.0),
+               last.contains("accuracy") ? fmt::format(", accuracy {}", last.value("accuracy", 0.0)) : "",
+               last.value("image_steps_per_second", 0.0));
   else if (!last.is_null())
     fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
                last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0),

@@ -12,6 +12,7 @@
 #include "launch/commands.h"
 #include "launch/embedded.h"
 #include "launch/options.h"
+#include "launch/passed_over.h"
 #include "launch/questions.h"
 
 namespace langrun::launch {
@@ -49,7 +50,7 @@ int run_weights_export(Call& call) {
   if (answer_questions(call, table,
                        "Writes weights as a PyTorch state dict, and beside it the modules that it belongs to."))
     return 0;
-  const auto found = find_weights(call.world, source, "weights", false);
+  const auto found = find_weights(call.world, source, "weights", false, warn_of_passed_over);
   agree(call.world, "weights export", [&] {
     if (call.world.rank() != 0) return;
     if (fs::path(target).extension() == ".json" || fs::path(target).extension() == ".py")

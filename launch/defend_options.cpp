@@ -15,6 +15,7 @@
 #include "jobs/chain_identity.h"
 #include "jobs/verdicts.h"
 #include "jobs/weights_source.h"
+#include "launch/passed_over.h"
 #include "launch/shipped.h"
 
 namespace langrun::launch {
@@ -268,7 +269,7 @@ std::string resolved_classifier(Communicator& world, const std::string& name) {
   const bool folder = on_root(world, "look at the classifier", [&]() -> std::string {
                         return std::filesystem::is_directory(file) ? "folder" : "";
                       }) == "folder";
-  return folder ? find_weights(world, file, "classifier", false) : file;
+  return folder ? find_weights(world, file, "classifier", false, warn_of_passed_over) : file;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "launch/passed_over.h"
 #include "launch/training_options.h"
 
 namespace langrun::launch {
@@ -55,6 +56,7 @@ void bind_hat_chains(OptionTable& table, HatConfig& config) {
   table.choice("latent.law", config.latent_law, {"auto", "normal", "sphere"},
                "latents are N(0, I), or put on the sphere of radius sqrt(nz), also after each move; auto: sphere in "
                "retrofit, normal elsewhere");
+  config.source.passed_over = warn_of_passed_over;
   table.text("source.generator", config.source.generator,
              "the frozen generator: a run that learned one, a file of weights or TorchScript (not with synthesis)");
   table.choice("source.weights", config.source.weights, {"best", "average", "raw"},

@@ -94,6 +94,20 @@ std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code
   }
 }
 
+// MPI_Finalize waits for the other ranks without a limit. The first may still be at a report, which takes its time
+// whatever a step may take.
+void wait_for_all(MpiSession& session) {
+  auto& world = session.world();
+  try {
+    world.set_limit(Communicator::kUnstatedLimit);
+    world.barrier("end of the program");
+  } catch (const Error& error) {
+    Failure{static_cast<int>(error.code()), error.what(), error.hint()}.print(
+        fmt::format(" [on rank {} of {}, {}]", world.rank(), world.size(), host_name()));
+    MpiSession::abort(static_cast<int>(error.code()));
+  }
+}
+
 // The activations of an update come and go at every step. Left alone, glibc returns such blocks to the kernel and gets
 // them back page by page, cleared: a tenth of an update's time.
 void keep_freed_memory() {
@@ -140,6 +154,8 @@ int main(int argc, char** argv) {
       failure->print();
     if (!alike) MpiSession::abort(failure->code);
     code = failure->code;
+  } else {
+    launch::wait_for_all(*session);
   }
   session->finish();
   return code;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "data/durable.h"
@@ -23,6 +25,12 @@ namespace {
   const bool full = reason == ENOSPC || reason == EDQUOT;
   throw Error(ExitCode::storage, fmt::format("cannot write {}: {}", path.string(), std::strerror(reason)),
               full ? "make room on the disk, then go on with --resume" : "check that the run folder is writable");
+}
+
+void refuse_if_overtaken(const std::filesystem::path& path, const MetricsWriter::Ours& ours) {
+  if (ours && !ours())
+    throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", path.parent_path().string()),
+                "let the newer start go on; nothing of it is lost");
 }
 
 /// All of `text`; errno of the first failure, or 0.
@@ -120,9 +128,16 @@ std::string to_json_line(const StepRecord& record) {
   return line + "}";
 }
 
-MetricsWriter::MetricsWriter(std::filesystem::path path) : path_(std::move(path)) {
-  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+MetricsWriter::MetricsWriter(std::filesystem::path path, Ours ours) : path_(std::move(path)), ours_(std::move(ours)) {
+  file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file_ < 0) fail(path_, errno);
+  // Only now: a newer start takes the run first and makes a new file then, so one that was opened before is not its own.
+  try {
+    refuse_if_overtaken(path_, ours_);
+  } catch (const Error&) {
+    ::close(file_);
+    throw;
+  }
 }
 
 MetricsWriter::~MetricsWriter() { ::close(file_); }
@@ -137,18 +152,46 @@ void MetricsWriter::append(const StepRecord& record) {
   fail(path_, reason);
 }
 
+bool MetricsWriter::in_its_place() const {
+  struct stat own {}, there {};
+  if (::fstat(file_, &own) != 0) fail(path_, errno);
+  return ::stat(path_.c_str(), &there) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
+void MetricsWriter::put_back() {
+  std::string lines;
+  std::array<char, 1 << 16> piece;
+  for (;;) {
+    const auto got = ::pread(file_, piece.data(), piece.size(), static_cast<off_t>(lines.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(path_, errno);
+    if (got == 0) break;
+    lines.append(piece.data(), static_cast<std::size_t>(got));
+  }
+  // Not under the name that an older start writes its own copy to.
+  auto aside = path_;
+  aside += ".back.partial";
+  write_durably(aside, lines);
+  const int file = ::open(aside.c_str(), O_RDWR | O_APPEND | O_CLOEXEC);
+  if (file < 0) fail(path_, errno);
+  ::close(std::exchange(file_, file));
+  rename_durably(aside, path_);
+}
+
 void MetricsWriter::sync() {
+  if (!in_its_place() && (!ours_ || ours_())) put_back();
   if (::fsync(file_) != 0) fail(path_, errno);
 }
 
 MetricsWriter::Truncation MetricsWriter::move_after(const std::filesystem::path& path, std::int64_t step,
-                                                    const std::filesystem::path& aside) {
+                                                    const std::filesystem::path& aside, const Ours& ours) {
   const auto part = part_until(path, step);
   write_durably(aside, read_text(path).substr(part.bytes));
-  return truncate_after(path, step);
+  return truncate_after(path, step, ours);
 }
 
-MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step) {
+MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step,
+                                                        const Ours& ours) {
   if (!std::filesystem::exists(path)) return {};
   const auto part = part_until(path, step);
   // A new file even where nothing is dropped: a start that was overtaken goes on writing into the old one until it
@@ -163,6 +206,12 @@ MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::p
     const int file = ::open(partial.c_str(), O_WRONLY | O_CLOEXEC);
     if (file < 0 || ::fsync(file) != 0) reason = errno;
     if (file >= 0) ::close(file);
+  }
+  try {
+    refuse_if_overtaken(path, ours);  // last, since copying took its time
+  } catch (const Error&) {
+    ::unlink(partial.c_str());
+    throw;
   }
   if (reason == 0 && ::rename(partial.c_str(), path.c_str()) != 0) reason = errno;
   if (reason == 0) return part.lines;

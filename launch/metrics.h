@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "jobs/step_record.h"
@@ -19,8 +20,12 @@ std::string to_json_line(const StepRecord& record);
 /// Appends records to a metrics.jsonl. Used by rank 0 alone.
 class MetricsWriter {
  public:
-  /// Opens `path` for appending; it is made if it is missing. Throws Error(storage).
-  explicit MetricsWriter(std::filesystem::path path);
+  /// Whether the run is still this start's: no newer start has taken it over.
+  using Ours = std::function<bool()>;
+
+  /// Opens `path` for appending; it is made if it is missing. Throws Error(storage), also where the run is not ours any
+  /// more once the file is open: then it may be a newer start's. Without `ours` it always is.
+  explicit MetricsWriter(std::filesystem::path path, Ours ours = {});
   MetricsWriter(const MetricsWriter&) = delete;
   MetricsWriter& operator=(const MetricsWriter&) = delete;
   ~MetricsWriter();
@@ -29,7 +34,9 @@ class MetricsWriter {
   /// Throws Error(storage) on a full disk; then the file ends with the last whole line.
   void append(const StepRecord& record);
   /// Waits until all lines are on the disk. Called before a checkpoint becomes visible: a resume keeps the lines up to
-  /// the checkpoint's step, so they must not be less durable than it.
+  /// the checkpoint's step, so they must not be less durable than it. Where an older start has put another file in the
+  /// place of this one (it was cut off between its last look and that), or somebody has removed it, the lines of this
+  /// start are put back, all of them.
   void sync();
 
   /// What truncate_after found.
@@ -40,15 +47,20 @@ class MetricsWriter {
   /// Drops all lines after `step` and a half-written last line: what a resume from the checkpoint of `step` does
   /// first. The file is replaced by rename even where nothing is dropped, so that an older start that is still alive
   /// writes into one that nobody reads; a missing file is no error.
-  /// Throws Error(storage) where a line among those to keep is damaged (naming it), or on a full disk.
-  static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step);
+  /// Throws Error(storage) where a line among those to keep is damaged (naming it), on a full disk, or where the run is
+  /// not ours any more; then nothing is replaced.
+  static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step, const Ours& ours = {});
   /// The same, but the lines that go are kept in the file `aside`, durably, which replaces one of that name: a run that
   /// was cut off in a rollback comes to the same lines again.
   static Truncation move_after(const std::filesystem::path& path, std::int64_t step,
-                               const std::filesystem::path& aside);
+                               const std::filesystem::path& aside, const Ours& ours = {});
 
  private:
+  bool in_its_place() const;
+  void put_back();
+
   std::filesystem::path path_;
+  Ours ours_;
   int file_ = -1;
 };
 

@@ -22,6 +22,9 @@ std::string rate_text(double bytes_a_second) {
 
 double batch_of(const JobPlan& plan) { return static_cast<double>(plan.batch); }
 
+/// Bytes a second of all ranks, for a checkpoint within a scheduler's notice.
+double notice_needed(const JobPlan& plan) { return plan.checkpoint_bytes / kNoticeSeconds; }
+
 std::string memory_text(const JobPlan& plan) {
   std::string out = "\nmemory of rank 0\n";
   for (const bool on_gpu : {false, true}) {
@@ -93,7 +96,7 @@ std::string time_text(const TimedPlan& timed, std::int64_t training_steps) {
   out += fmt::format("  {:<26} {:>14}  all ranks, for a checkpoint to be through before the next\n", "disk, writing",
                      rate_text(disk_needed(timed.model, batch_of(plan), plan.ranks)));
   out += fmt::format("  {:<26} {:>14}  all ranks, for one within {:.0f} s of a scheduler's notice\n", "",
-                     rate_text(plan.checkpoint_bytes / kNoticeSeconds), kNoticeSeconds);
+                     rate_text(notice_needed(plan)), kNoticeSeconds);
   out +=
       fmt::format("  {:<26} {:>14}  all ranks, training images\n", "disk, reading", rate_text(plan.read_bytes / total));
   out += scaling_text("weak scaling: a rank keeps its images",
@@ -134,6 +137,8 @@ void add_times(Json& json, const TimedPlan& timed, std::int64_t training_steps) 
       {"network_bytes_a_second_a_rank", network_needed(model, batch_of(plan), plan.ranks, kExchangeShare)},
       {"exchange_share", kExchangeShare},
       {"disk_write_bytes_a_second", disk_needed(model, batch_of(plan), plan.ranks)},
+      {"disk_notice_bytes_a_second", notice_needed(plan)},
+      {"notice_seconds", kNoticeSeconds},
       {"disk_read_bytes_a_second", plan.read_bytes / time.total()}};
   json["weak_scaling"] = json_of(weak_scaling(model, batch_of(plan) / static_cast<double>(plan.ranks)));
   json["strong_scaling"] = json_of(strong_scaling(model, batch_of(plan)));

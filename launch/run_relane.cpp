@@ -10,6 +10,7 @@
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "launch/metrics.h"
+#include "launch/passed_over.h"
 #include "launch/provenance.h"
 #include "launch/run_folder.h"
 
@@ -72,6 +73,7 @@ Relaned relane(const fs::path& from, const fs::path& named, std::int64_t lanes,
   std::vector<std::string> damaged;
   const auto step = newest_good_checkpoint(checkpoint_home(from), damaged);
   if (!step) throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", from.string()), "wait for one");
+  warn_of_passed_over(damaged);
   const auto source = checkpoint_home(from) / checkpoint_name(*step);
   auto manifest = read_manifest(source);
   const Relaned before{*step, manifest.lanes, 0};

@@ -16,10 +16,11 @@ struct Relaned {
 };
 
 /// Makes the folder `to` (which may end in a slash) a run like `from`, with `lanes` lanes, that goes on from its newest
-/// good checkpoint: the same weights and optimiser, every slot of its banks with all it holds, its metrics up to there.
-/// `from` is only read. Its further course has other bits: which slots and images are drawn together depends on the
-/// lanes. One process. Throws Error(usage) for lanes that do not divide the batch, are no power of two, or leave a lane
-/// fewer slots than it draws, or where `to` is there; Error(input), Error(storage).
+/// good checkpoint, with a warning of newer ones that are damaged: the same weights and optimiser, every slot of its
+/// banks with all it holds, its metrics up to there. `from` is only read. Its further course has other bits: which
+/// slots and images are drawn together depends on the lanes. One process. Throws Error(usage) for lanes that do not
+/// divide the batch, are no power of two, or leave a lane fewer slots than it draws, or where `to` is there;
+/// Error(input), Error(storage).
 Relaned relane(const std::filesystem::path& from, const std::filesystem::path& to, std::int64_t lanes,
                const std::vector<std::string>& command);
 

@@ -12,6 +12,7 @@
 #include "data/weights_file.h"
 #include "distributed/agreement.h"
 #include "jobs/torchscript.h"
+#include "launch/passed_over.h"
 #include "launch/trained_run.h"
 #include "launch/training_options.h"
 
@@ -210,6 +211,7 @@ void bind_sampled_energy(OptionTable& table, SampleRequest& o) {
 }
 
 void bind_sample_source(OptionTable& table, SampleRequest& o) {
+  o.generator.passed_over = warn_of_passed_over;
   table.choice(
       "source", o.source, {"run", "generator", "data", "noise", "bank", "images"},
       "where chains begin: as the run's own, a generator's images, a store's, uniform noise, a bank's snapshot, "

@@ -9,6 +9,7 @@
 #include "jobs/chain_start.h"
 #include "launch/hat_options.h"
 #include "launch/options.h"
+#include "launch/passed_over.h"
 #include "launch/training_options.h"
 
 namespace langrun::launch {
@@ -87,6 +88,7 @@ std::int64_t checkpoint_step(const std::string& run, std::int64_t at) {
   if (!newest)
     throw Error(ExitCode::input, fmt::format("{} has no checkpoint yet", run),
                 "wait for one; `langrun sample` can also take --weights initial");
+  warn_of_passed_over(damaged);
   return *newest;
 }
 

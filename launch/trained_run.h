@@ -38,8 +38,8 @@ double felt_tau(const TrainedRun& run);
 /// a damaged text.
 TrainedRun read_trained_run(const std::string& text, const std::string& where);
 
-/// The step of the checkpoint that is asked for: `at`, or 0 for the newest good one. Throws Error(input) where there is
-/// none, or it is damaged.
+/// The step of the checkpoint that is asked for: `at`, or 0 for the newest good one, with a warning of newer ones that
+/// are damaged. Rank 0 alone. Throws Error(input) where there is none, or it is damaged.
 std::int64_t checkpoint_step(const std::string& run, std::int64_t at);
 /// RUN/checkpoint/NNNNNNNN
 std::filesystem::path checkpoint_folder(const std::string& run, std::int64_t step);

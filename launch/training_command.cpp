@@ -8,6 +8,7 @@
 #include "data/checkpoint.h"
 #include "data/durable.h"
 #include "distributed/agreement.h"
+#include "launch/passed_over.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_watch.h"
@@ -42,8 +43,7 @@ void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
 
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state) {
   if (call.world.rank() != 0) return;
-  for (const auto& problem : state.damaged)
-    fmt::print(stderr, "langrun: warning: damaged checkpoint passed over: {}\n", problem);
+  warn_of_passed_over(state.damaged);
   auto facts = job.facts();
   if (!state.fresh) facts.push_back({"goes on from step", fmt::format("{}", state.from_step)});
   print_start_table(stdout, table, facts);
@@ -67,7 +67,7 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   RunWatch watch(call.world, run, generation);
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",
-        [&] { display = root ? make_training_display(run, config.steps) : make_silent_display(); });
+        [&] { display = root ? make_training_display(run, start.home, config.steps) : make_silent_display(); });
   const auto code = train(job, config, start, call.world, *display);
   display.reset();
   watch.end();

@@ -18,7 +18,10 @@ namespace fs = std::filesystem;
 
 class Display final : public TrainingObserver {
  public:
-  Display(const fs::path& run, std::int64_t steps) : run_(run), steps_(steps) { open_metrics(); }
+  Display(const fs::path& run, const GenerationFolder& home, std::int64_t steps)
+      : run_(run), home_(home), steps_(steps) {
+    open_metrics();
+  }
   ~Display() override {
     if (progress_) progress_->finish();
   }
@@ -45,14 +48,18 @@ class Display final : public TrainingObserver {
     events_->image(step, "pictures", picture.width, picture.height, 3, png);
   }
 
-  void settle(std::int64_t) override { metrics_->sync(); }
+  void settle(std::int64_t) override {
+    metrics_->sync();
+    // An older start that was cut off as it set itself up may have pointed it elsewhere meanwhile.
+    link_generation(run_, kCheckpointHome, home_);
+  }
 
   void notice(const std::string& text) override { progress_->note(text); }
 
   void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) override {
     const auto aside = fmt::format("diverged-{}.jsonl", attempt);
     metrics_.reset();
-    MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside);
+    MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside, ours());
     open_metrics();
     events_.emplace(run_, step);
     progress_->note(
@@ -62,9 +69,13 @@ class Display final : public TrainingObserver {
   }
 
  private:
-  void open_metrics() { metrics_.emplace(run_ / "metrics.jsonl"); }
+  void open_metrics() { metrics_.emplace(run_ / "metrics.jsonl", ours()); }
+  MetricsWriter::Ours ours() const {
+    return [home = home_] { return is_there(home); };
+  }
 
   fs::path run_;
+  GenerationFolder home_;
   std::int64_t steps_;
   std::optional<MetricsWriter> metrics_;
   std::optional<EventsWriter> events_;
@@ -83,8 +94,9 @@ class Silent final : public TrainingObserver {
 
 }  // namespace
 
-std::unique_ptr<TrainingObserver> make_training_display(const fs::path& run, std::int64_t steps) {
-  return std::make_unique<Display>(run, steps);
+std::unique_ptr<TrainingObserver> make_training_display(const fs::path& run, const GenerationFolder& home,
+                                                        std::int64_t steps) {
+  return std::make_unique<Display>(run, home, steps);
 }
 
 std::unique_ptr<TrainingObserver> make_silent_display() { return std::make_unique<Silent>(); }

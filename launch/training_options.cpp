@@ -1,6 +1,7 @@
 #include "launch/training_options.h"
 
 #include "core/networks/names.h"
+#include "launch/passed_over.h"
 
 namespace langrun::launch {
 
@@ -61,6 +62,7 @@ void bind_training(OptionTable& table, const std::string& job, TrainingConfig& c
 
 void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrainingConfig& c) {
   bind_training(table, job, c.training);
+  c.passed_over = warn_of_passed_over;
   bind_energy(table, c.energy);
   table.text("energy.start", c.energy_start,
              "a run folder or a file of weights that training begins from (their average where it is kept); empty: "
@@ -74,6 +76,7 @@ void bind_energy_training(OptionTable& table, const std::string& job, EnergyTrai
 }
 
 void bind_source(OptionTable& table, SourceConfig& c) {
+  c.passed_over = warn_of_passed_over;
   table.text("source.generator", c.generator,
              "frozen generator that chains begin from: a run folder, a file of weights or TorchScript; empty: data");
   table.choice("source.weights", c.weights, {"best", "average", "raw"},
@@ -98,7 +101,8 @@ void bind_langevin(OptionTable& table, LangevinConfig& c) {
 
 void bind_learning(OptionTable& table, const std::string& section, LearningConfig& c) {
   table.real(section + ".learning-rate", c.learning_rate, "", "learning rate of the first step", {0, 1e3});
-  table.text(section + ".drops", c.drops, "learning rates from later steps on, STEP:RATE,STEP:RATE");
+  table.text(section + ".drops", c.drops,
+             "learning rates from later steps on, STEP:RATE,STEP:RATE; a learning rate of 0 stays 0");
   table.real(section + ".average", c.average, "",
              "decay of the weights' moving average, kept beside the raw ones; 0: none is kept", {0, 0.999999999});
   table.real(section + ".max-gradient", c.max_norm, "",

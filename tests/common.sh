@@ -46,6 +46,13 @@ expect_code() {
   [[ $code = "$wanted" ]] || fail "exit $code where $wanted was expected: $* ($(tail -n 1 "$scratch/err"))"
 }
 
+# one_rank RANK PREPARATION: makes $scratch/one_rank, the program, before which that rank alone does what PREPARATION says.
+one_rank() {
+  # shellcheck disable=SC2016  # for the script that is written
+  printf '#!/bin/bash\nif [[ ${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}} = %s ]]; then %s; fi\nexec "%s" "$@"\n' "$1" "$2" "$program" >"$scratch/one_rank"
+  chmod +x "$scratch/one_rank"
+}
+
 # error_lines FILE: how many error lines of langrun's own it holds.
 error_lines() { grep -c '^langrun: error: ' "$1"; }
 

@@ -23,11 +23,11 @@ cd "$folder"
 [[ -e resnet20.h5 ]] || "$langrun" weights import "$weights" resnet20.h5 --network resnet20
 
 # train COMMAND RUN STEPS OPTION...: by the command's small preset, or STEPS steps of it where SHORT is set, with falls of the rates at 0.6
-# and 0.84 of them.
+# and 0.84 of them. Of 0 steps: all of them in either case.
 train() {
   local command=$1 run=$2 steps=$3 first=$(($3 * 60 / 100)) second=$(($3 * 84 / 100)) short=()
   shift 3
-  if [[ -n ${SHORT:-} ]]; then
+  if [[ -n ${SHORT:-} && $steps -gt 0 ]]; then
     short=(--steps "$steps")
     [[ $command = autoencoder ]] || short+=(--energy.drops "$first:1e-4,$second:3e-5")
     case $run in
@@ -50,9 +50,9 @@ score synthesis-generator synthesis --langevin.steps 0
 score synthesis synthesis
 train shortrun shortrun 2000 --preset cifar10-small "$@"
 score shortrun shortrun
-train hat refine 400 --preset cifar10-refine-small --source.generator shortrun "$@"
+train hat refine 0 --preset cifar10-refine-small --source.generator shortrun "$@"
 train autoencoder autoencoder 1200 --preset cifar10-small
-train hat retrofit 400 --preset cifar10-retrofit-small --source.generator autoencoder "$@"
+train hat retrofit 0 --preset cifar10-retrofit-small --source.generator autoencoder "$@"
 train hat ddls 1500 --preset cifar10-ddls-small --source.generator shortrun
 for run in refine retrofit ddls; do
   score $run-generator $run --langevin.steps 0

@@ -6,7 +6,7 @@ KNOWN = {
                           "Healthy training swings about zero; growth without return is divergence."),
     "gradient_magnitude": ("Gradient magnitude", "", "How far the gradient moves an image in one Langevin step."),
     "loss": ("Loss", "", "Of the training batch: mean cross entropy of a classifier, 1000 times the mean squared error of "
-             "an autoencoder."),
+             "an autoencoder, logistic loss of a discriminator (1.386 where it tells nothing apart)."),
     "accuracy": ("Accuracy of training batches", "", "Share of the batch's images, as they were trained on, whose "
                  "largest logit is their label's, before the step."),
     "validation_accuracy": ("Validation accuracy", "", "Share of the validation images that are classified correctly."),
@@ -33,7 +33,8 @@ KNOWN = {
 
 # title, (first, drawn through; second, dashed), note
 PAIRS = [
-    ("Energies of data and chains", ("energy_data", "energy_chains"), "Data and chains should move together."),
+    ("Energies of data and chains", ("energy_data", "energy_chains"), "Data and chains should move together; under a "
+     "discriminator (hat --mode ddls) they come apart as far as it tells them apart."),
     ("Energies of bank and fresh chains", ("energy_bank", "energy_fresh"), "Mean energy before this step's Langevin "
      "steps, of chains from the bank and of those just begun. A bank far below fresh chains has left them behind."),
 ]

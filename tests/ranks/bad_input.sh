@@ -46,6 +46,18 @@ after=$(find "$scratch/run" -type f -exec md5sum {} + | sort)
 "$program" "${common[@]}" --run "$scratch/two" --checkpoint.every 1 >/dev/null 2>&1 || fail "a run of two checkpoints"
 printf X | dd of="$scratch/two/checkpoint/00000002/bank-3.h5" bs=1 seek=3000 conv=notrunc status=none
 refuse 6 "bank-3.h5" "$program" run verify "$scratch/two"
+passed_over() { # passed_over COMMAND...: goes on with the older one, and says so once
+  expect_code 0 ranks 2 "$@"
+  [[ $(grep -c '^langrun: warning: damaged checkpoint passed over: .*bank-3.h5' "$scratch/err") = 1 ]] ||
+    fail "not one warning: $* ($(cat "$scratch/err"))"
+}
+passed_over "$program" sample --energy "$scratch/two" --count 2 --call 2 --langevin.steps 1 --out "$scratch/samples.h5"
+passed_over "$program" weights export "$scratch/two" "$scratch/energy.pth" --part energy
+grep -q '00000001/weights.h5$' "$scratch/out" || fail "not of the older one: $(cat "$scratch/out")"
+small=(--data "$data" --energy.network light --energy.width 4 --batch 16 --bank.size 60 --langevin.steps 1 --dry-run)
+passed_over "$program" midrun "${small[@]}" --source.generator "$scratch/two"
+passed_over "$program" longrun "${small[@]}" --burn-in.size 60 --prior.energy "$scratch/two"
+passed_over "$program" convergent "${small[@]}" --energy.start "$scratch/two"
 expect_code 0 "$program" "${common[@]}" --run "$scratch/two" --resume
 grep -q 'warning.*bank-3.h5' "$scratch/err" || fail "the damaged file is not named: $(cat "$scratch/err")"
 "$program" run diff "$scratch/run" "$scratch/two" >/dev/null || fail "resumed from the older checkpoint: other bits"

@@ -45,13 +45,8 @@ line 'free space' broken
 expect_code 2 ranks 2 "$program" doctor --memory 1000000 "${small[@]}"
 line memory broken
 # One rank alone sees another store, and another program has few files: the rank is named.
-one_rank() { # one_rank RANK PREPARATION: the program, where RANK does that first
-  # shellcheck disable=SC2016  # for the script that is written
-  printf '#!/bin/bash\nif [[ ${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}} = %s ]]; then %s; fi\nexec "%s" "$@"\n' "$1" "$2" "$program" >"$scratch/one"
-  chmod +x "$scratch/one"
-}
 one_rank 1 'ulimit -n 60'
-expect_code 2 ranks 2 "$scratch/one" doctor "${small[@]}"
+expect_code 2 ranks 2 "$scratch/one_rank" doctor "${small[@]}"
 line limits broken
 grep -q 'limits .*rank 1 on ' "$scratch/out" || fail "rank 1 is not named: $(cat "$scratch/out")"
 [[ $(grep -c '^broken' "$scratch/out") = 1 ]] || fail "more is broken: $(cat "$scratch/out")"
@@ -68,6 +63,20 @@ grep -q ' -> ' <(grep threads "$scratch/out") || fail "no advice: $(grep threads
 expect_code 0 ranks 2 "$program" doctor --plan "$scratch/plan.json" --run "$scratch/run" "${small[@]}"
 grep -qE 'memory .* needed' "$scratch/out" || fail "the plan's memory: $(cat "$scratch/out")"
 grep -qE 'free space .* needed' "$scratch/out" || fail "the plan's space: $(cat "$scratch/out")"
+# Rates that no place has: it is slow, and not broken.
+"$python" - "$scratch/plan.json" "$scratch/fast.json" <<'PY' || fail "the plan has no such rates"
+import json, sys
+plan = json.load(open(sys.argv[1]))
+for rate in "disk_read_bytes_a_second", "disk_notice_bytes_a_second":
+    assert plan["needed"][rate] > 0
+    plan["needed"][rate] = 1e15
+json.dump(plan, open(sys.argv[2], "w"))
+PY
+expect_code 0 ranks 2 "$program" doctor --plan "$scratch/fast.json" --run "$scratch/run" --data "$data" "${small[@]}"
+for check in data disk; do
+  line "$check" slow
+  grep -E "^slow +$check .* wanted .* -> " "$scratch/out" >/dev/null || fail "no need, no advice: $(grep "$check" "$scratch/out")"
+done
 expect_code 2 ranks 1 "$program" doctor --plan "$scratch/plan.json"
 echo '{}' >"$scratch/no.json"
 expect_code 3 ranks 1 "$program" doctor --plan "$scratch/no.json"

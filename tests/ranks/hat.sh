@@ -48,6 +48,24 @@ in_three refine-latents short --mode refine --residual off "${from[@]}"
 grep -q '"residual_size": [0-9.e-]*[1-9]' "$scratch/refine-1/metrics.jsonl" || fail "no size of the residual is recorded"
 grep -q '"latent_gradient_magnitude": [0-9.e-]*[1-9]' "$scratch/refine-1/metrics.jsonl" || fail "latents do not move"
 grep -q '"residual_size"' "$scratch/ddls-1/metrics.jsonl" && fail "ddls records a residual"
+# A discriminator has its own loss, and no difference to be watched; its chains make no step before which they had an energy.
+grep -q '"energy_difference"' "$scratch/ddls-1/metrics.jsonl" && fail "ddls records an energy difference"
+[[ $(grep -c '"loss": 1\.[0-9]*, .*"energy_fresh": null' "$scratch/ddls-1/metrics.jsonl") = 4 ]] ||
+  fail "not four losses of ddls near 1.386: $(head -n 1 "$scratch/ddls-1/metrics.jsonl")"
+grep -q '| loss [0-9]' "$scratch/ddls-1.out" || fail "no loss in the progress of ddls: $(tail -n 2 "$scratch/ddls-1.out")"
+for run in refine latents refine-latents conditional; do
+  grep -q '"energy_fresh": -*[0-9.e-]*[1-9]' "$scratch/$run-1/metrics.jsonl" || fail "$run: no energy before the first step"
+done
+
+# Rates that fall, each at a step of its own; and one of 0, which no drop raises: the discriminator stays the one it was.
+rates() { grep -o "\"$2\": [0-9.e-]*" "$scratch/$1/metrics.jsonl" | cut -d ' ' -f 2 | tr '\n' ' '; }
+hat drops 2 "${generator[@]}" "${bank[@]}" --energy.drops 2:1e-5 --generator.drops 3:2e-5 || fail "drops: $(tail -n 1 "$scratch/drops.err")"
+[[ $(rates drops learning_rate) = '0.0001 0.0001 1e-05 1e-05 ' ]] || fail "rates of the energy: $(rates drops learning_rate)"
+[[ $(rates drops generator_learning_rate) = '0.0001 0.0001 0.0001 2e-05 ' ]] ||
+  fail "rates of the generator: $(rates drops generator_learning_rate)"
+hat frozen 2 --mode ddls "${from[@]}" --langevin.temperature 1 --energy.start "$scratch/ddls-1" --energy.learning-rate 0 --energy.drops 1:1e-3 ||
+  fail "a discriminator that is there: $(tail -n 1 "$scratch/frozen.err")"
+[[ $(rates frozen learning_rate) = '0.0 0.0 0.0 0.0 ' ]] || fail "rates of what is frozen: $(rates frozen learning_rate)"
 
 autoencode() {
   local run=$scratch/$1 n=$2
@@ -62,6 +80,8 @@ autoencode auto-cut 4 --stop-at 2
 [[ $? = 75 ]] || fail "autoencoder: --stop-at does not exit 75: $(tail -n 1 "$scratch/auto-cut.err")"
 autoencode auto-cut 1 --resume || fail "autoencoder: resume: $(tail -n 1 "$scratch/auto-cut.err")"
 same auto-1 auto-cut
+autoencode auto-drops 2 --autoencoder.drops 2:1e-5 || fail "autoencoder with drops: $(tail -n 1 "$scratch/auto-drops.err")"
+[[ $(rates auto-drops learning_rate) = '0.0001 0.0001 1e-05 1e-05 ' ]] || fail "rates of the autoencoder: $(rates auto-drops learning_rate)"
 in_three retrofit auto-1 --mode retrofit --source.generator "$scratch/auto-1" --latent.eta 0.01
 
 # Samples: of every mode, on any number of ranks; parts of the sum; from one latent to another.
@@ -157,6 +177,45 @@ for run in ("synthesis-1", "auto-1"):
             if part == "generator":
                 norms = [k[:-len("running_mean")] + "weight" for k in found if k.endswith("running_mean")]
                 assert any((found[k] != 1).any() for k in norms), "no scale is learnt"
+
+
+def weights(run, part):
+    with h5py.File(f"{scratch}{run}/checkpoint/00000004/weights.h5") as file:
+        found = {}
+        file[part].visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return found
+
+
+def same(one, other):
+    return all((one[name] == other[name]).all() for name in one)
+
+
+# A lower rate leaves other weights.
+for run, without, parts in (("drops", "synthesis-2", ("energy", "generator")), ("auto-drops", "auto-2", ("encoder", "generator"))):
+    for part in parts:
+        assert not same(weights(run, part), weights(without, part)), (run, part)
+start = weights("ddls-1", "energy_average")
+assert same(start, weights("frozen", "energy")) and same(start, weights("frozen", "energy_average")), "what is frozen learns"
+assert not same(weights("ddls-1", "energy"), start)
+
+
+# The start table's weights: the energy, its average and the sampler's copy, and the frozen generator.
+def table(run, name):
+    line = next(line for line in open(f"{scratch}{run}.out") if line.strip().startswith(name))
+    number, unit = line[line.index(name) + len(name):].split()[:2]
+    return float(number) * 1024 ** ["bytes", "KiB", "MiB"].index(unit)
+
+
+def size(run, part):
+    return sum(value.nbytes for value in weights(run, part).values())
+
+
+for run in ("refine-1", "ddls-1", "conditional-1"):
+    held = 3 * size(run, "energy") + size(run, "source")
+    assert abs(table(run, "weights and averages, a rank") / held - 1) < 0.01, (run, held)
+lane = 16 // 8 * 3 * 32 * 32 * 4
+for run, images in (("refine-1", 8 * 3 + 3), ("conditional-1", 8 * 3), ("synthesis-1", 8 * 4)):
+    assert abs(table(run, "images of lanes, a rank") / (images * lane) - 1) < 0.01, run
 
 # Every latent of the bank is on the sphere, of those that it began with too.
 with h5py.File(scratch + "sphere/checkpoint/00000004/bank-0.h5") as file:

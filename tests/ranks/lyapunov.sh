@@ -10,6 +10,8 @@ for n in 1 2 4; do
   cmp "$scratch/1/result.json" "$scratch/$n/result.json" || fail "$n ranks give another result"
   "$program" run diff "$scratch/1" "$scratch/$n" >"$scratch/diff" || fail "run diff: $(cat "$scratch/diff")"
 done
+# Without a word a rank that hangs ends it.
+grep -A3 '^\[watchdog\]' "$scratch/1/run.cfg" | grep -q '^limit = 1800$' || fail "no limit on waiting: $(cat "$scratch/1/run.cfg")"
 [[ $(grep -c '"exponent":' "$scratch/1/result.json") = 9 ]] || fail "not three separations at three scales"
 if [[ -n ${LANGRUN_PYTHON:-} ]] && "$LANGRUN_PYTHON" -c 'import matplotlib' 2>/dev/null; then
   [[ $(head -c 4 "$scratch/1/lyapunov.png" | tail -c 3) = PNG ]] || fail "no plot: $(cat "$scratch/err")"
@@ -33,4 +35,6 @@ refuse 2 'in use' --run "$scratch/1"
 refuse 3 'does not exist' --energy "$scratch/none"
 refuse 3 'no checkpoint' --weights best
 refuse 4 'apart' --deltas 1e-11 --etas 1
+# On one rank alone, while the other goes on as far as they meet again.
+refuse 4 'apart' --chains 2 --etas 1,1e12
 refuse 2 '--source data' --source data

@@ -45,6 +45,14 @@ PY
 [[ -s $scratch/d1/ood.png ]] || fail "no histograms"
 ood few 2 --count 20 --synthetic none --against "$scratch/other.h5" || fail "--count: $(cat "$scratch/err")"
 grep -q '"images": 20' "$scratch/few/result.json" || fail "--count 20 takes others: $(cat "$scratch/few/result.json")"
+# Some of all, in the order in which all are, and not the first ones.
+"$LANGRUN_PYTHON" - "$scratch/d1/ood.h5" "$scratch/few/ood.h5" <<'PY' || fail "images of --count are not drawn in their order"
+import sys, h5py
+with h5py.File(sys.argv[1]) as every, h5py.File(sys.argv[2]) as few:
+    energies, drawn = list(every["in"][()]), few["in"][()]
+places = [energies.index(value) for value in drawn]
+assert len(places) == 20 and places == sorted(set(places)) and places != list(range(20)), places
+PY
 
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2

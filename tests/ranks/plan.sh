@@ -43,6 +43,8 @@ PY
 compare light 2 shortrun --preset cifar10-small --langevin.steps 2
 compare sngan 1 shortrun --batch 32 --lanes 4 --energy.network sngan32 --energy.width 64 --generator.width 64 --langevin.steps 1 --bank.size 64
 compare bank 1 midrun --preset cifar10-small --langevin.steps 2 --bank.size 25000
+compare longrun 2 longrun --preset cifar10-small --langevin.steps 2 --bank.size 12000 --burn-in.size 6000
+compare convergent 1 convergent --preset cifar10-small --langevin.steps 2 --bank.size 12000
 compare hat 1 hat --preset cifar10-small --langevin.steps 2
 compare autoencoder 1 autoencoder --preset cifar10-small
 compare classify 2 classify --preset cifar10-small
@@ -70,6 +72,8 @@ ok = abs(step["seconds_sample"] - sampling) < 1e-9 * sampling
 ok = ok and abs(step["steps_a_day"] * step["seconds"] - 86400) < 1
 ok = ok and plan["weak_scaling"][-1]["ranks"] == plan["strong_scaling"][-1]["ranks"] == 1024
 ok = ok and plan["strong_scaling"][0]["batch"] >= 1024
+needed = plan["needed"]
+ok = ok and abs(needed["disk_notice_bytes_a_second"] * needed["notice_seconds"] - plan["checkpoint"]["bytes"]) < 1
 sys.exit(not ok)
 PY
 # A rank speaks, on any number of them.

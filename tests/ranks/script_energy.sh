@@ -49,8 +49,23 @@ class Contrast(torch.nn.Module):
         return (off.square() / off.square().mean(1, keepdim=True)).sum(1) + off.square().sum(1)
 
 
+class Flat(torch.nn.Module):
+    """Of a constant image infinite."""
+
+    def forward(self, x):
+        off = (x - x[:, :, :1, :1]).flatten(1)
+        return x.square().sum((1, 2, 3)) / off.square().mean(1)
+
+
+class First(torch.nn.Module):
+    """The first pixel's first channel."""
+
+    def forward(self, x):
+        return x[:, 0, 0, 0]
+
+
 for name, module in (("score", Score()), ("placed", Placed()), ("coupled", Coupled()), ("steps", Steps()), ("two", Two()),
-                     ("contrast", Contrast())):
+                     ("contrast", Contrast()), ("flat", Flat()), ("first", First())):
     torch.jit.script(module).save(name + ".pt")
 PY
 (cd "$scratch" && "$LANGRUN_PYTHON" modules.py 2>err) || fail "cannot make TorchScript: $(tail -n 1 "$scratch/err")"
@@ -139,7 +154,19 @@ measure() { # measure CODE WORD OPTIONS...
   [[ ! -e $scratch/refused ]] || fail "a refused ood left its folder: $*"
 }
 measure 2 'is a score' --energy "$scratch/score.pt" --energy.size 32
-measure 4 'constant is not a number' --energy "$scratch/contrast.pt" --energy.size 32
+measure 4 'constant is not finite' --energy "$scratch/contrast.pt" --energy.size 32
+measure 4 'constant is not finite' --energy "$scratch/flat.pt" --energy.size 32
+
+# Constant images have colours of their own, which are no pixels of the noise.
+"$program" ood --run "$scratch/first" --energy "$scratch/first.pt" --energy.size 32 --data "$data" --count 20 \
+  --synthetic noise,constant >/dev/null 2>"$scratch/err" || fail "ood of the first pixel: $(cat "$scratch/err")"
+"$LANGRUN_PYTHON" - "$scratch/first/ood.h5" <<'PY' || fail "colours are the noise's first pixels"
+import sys, h5py
+with h5py.File(sys.argv[1]) as file:
+    noise, colours = file["out-0"][()], file["out-1"][()]
+assert len(noise) == len(colours) == 20 and not (noise == colours).any(), (noise, colours)
+assert len(set(noise)) == len(set(colours)) == 20, (noise, colours)
+PY
 
 refuse() { # refuse CODE WORD OPTIONS...
   local code=$1 word=$2

@@ -56,6 +56,15 @@ kill -KILL "$stuck" 2>/dev/null
 [[ $(error_lines "$scratch/still.err") = 1 ]] || fail "not one error line: $(cat "$scratch/still.err")"
 grep -q "missing: rank $number on " "$scratch/still.err" || fail "rank $number is not named: $(cat "$scratch/still.err")"
 
+# A rank that fails alone: what it says is not buried under what the others, or the launcher, make of it.
+# shellcheck disable=SC2016  # for the script that is written
+one_rank 2 'set -- "$@" --langevin.stepz 3'
+program=$scratch/one_rank train alone 4 --steps 5
+code=$?
+[[ $code = 2 ]] || fail "a rank that fails alone: exit $code, expected 2: $(tail -n 3 "$scratch/alone.err")"
+[[ $(error_lines "$scratch/alone.err") = 1 ]] || fail "not one error line: $(cat "$scratch/alone.err")"
+grep -q "^langrun: error: .*langevin.stepz.* \[on rank 2 of 4, " "$scratch/alone.err" || fail "what it says: $(cat "$scratch/alone.err")"
+
 # A start that has nothing left to do before it is to stop.
 train at 2 --steps 20 --stop-at 10; train at 2 --steps 20 --stop-at 10 --resume
 [[ $? = 75 && $(wc -l <"$scratch/at/metrics.jsonl") = 10 ]] || fail "--stop-at 10 went on after step 10"

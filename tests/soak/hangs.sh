@@ -1,15 +1,32 @@
 #!/bin/bash
-# A rank that is stopped in a random collective: the others name it, the collective and its last place, and the program ends
-# with 5 soon after the limit.
+# A rank that is stopped in a random collective, of a shortrun and an evaluation in turn: the others name it, the collective
+# and its last place, and the program ends with 5 soon after the limit.
 . "$(dirname "$0")/common.sh"
 soak_options 2 "$@"
 data=$scratch/data.h5
 synth "$data" 256
+demo=$source_root/share/demo
 limit=3
+
+begin() { # begin JOB: of four ranks, into $scratch/run; far longer than it is let live
+  if [[ $1 = shortrun ]]; then
+    train run 4 --steps 100000 --checkpoint.every 7 --watchdog.limit $limit
+  else
+    ranks 4 "$program" defend --data "$demo/images.h5" --classifier "$demo/classifier.h5" --energy "$demo/energy.h5" \
+      --images 0:200 --langevin.eta 1e-2 --langevin.temperature 5e-5 --langevin.steps 40 --attack.kind bpda-eot --attack.eps 2 \
+      --attack.alpha 1 --attack.steps 50 --attack.replicates 2 --defense.replicates 4 --engine.call 8 --engine.images 3 \
+      --watchdog.limit $limit --run "$scratch/run" >"$scratch/run.out" 2>"$scratch/run.err"
+  fi
+}
+under_way() { # under_way JOB
+  if [[ $1 = shortrun ]]; then (($(lines "$scratch/run/metrics.jsonl") >= 3)); else compgen -G "$scratch/run/flight.*/rank-00003.txt" >/dev/null; fi
+}
+
 for ((i = 1; i <= count; ++i)); do
+  kind=$( ((i % 2)) && echo shortrun || echo defend)
   rm -rf "$scratch/run"
-  train run 4 --steps 100000 --checkpoint.every 7 --watchdog.limit $limit & job=$!
-  for _ in {1..600}; do (($(lines "$scratch/run/metrics.jsonl") >= 3)) && break; sleep 0.05; done
+  begin $kind & job=$!
+  for _ in {1..600}; do under_way $kind && break; sleep 0.05; done
   # Longer than a beat, so that the last place is one of training.
   sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
   pick_rank "--run $scratch/run "
@@ -23,10 +40,14 @@ for ((i = 1; i <= count; ++i)); do
   said=$(grep '^langrun: error: ' "$scratch/run.err")
   [[ $code = 5 ]] || fail "rank $number stopped: exit $code, expected 5: $(tail -n 3 "$scratch/run.err")"
   [[ $(wc -l <<<"$said") = 1 ]] || fail "not one error line: $said"
-  [[ $said = *"collective '"*"missing: rank $number on "*"last seen "*"step "* ]] || fail "rank $number is not named with its place: $said"
+  [[ $said = *"collective '"*"missing: rank $number on "*"last seen "* ]] || fail "rank $number is not named with its place: $said"
+  [[ $kind = defend || $said = *"step "* ]] || fail "no step is named: $said"
+  # The collective is the one that a rank was waiting in, by its own record, and the rank that is missing had not ended it.
+  named=$(sed -n "s/.*collective '\([^']*\)' (number \([0-9]*\)) has waited .*/\2\t\1/p" <<<"$said")
+  grep -qP "^$named\t.*not through" "$scratch"/run/flight.*/rank-*.txt || fail "no rank waited in number $named: $said"
+  ! grep -qP "^$named\t(?!.*not through)" "$scratch"/run/flight.*/"rank-$(printf %05d "$number").txt" || fail "rank $number had ended number $named"
   # Twice the time that is promised: this machine may be busy with other things.
   ((took <= 2 * (limit + 5))) || fail "it took $took s, the limit is $limit s"
-  [[ $(grep -l 'not through' "$scratch"/run/flight.*/rank-*.txt | wc -l) -ge 1 ]] || fail "no flight recorder says what was waited for"
-  echo "rank $number after $took s: ${said#*error: }"
+  echo "$kind: rank $number after $took s: ${said#*error: }"
 done
 echo "$count hangs named"

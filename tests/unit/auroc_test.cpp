@@ -72,10 +72,14 @@ TEST(Auroc, AtTheEndsTheIntervalIsNotAPoint) {
   EXPECT_GT(a.low, 0.85);
 }
 
-TEST(Auroc, RefusesNothingAndNoNumbers) {
+TEST(Auroc, RefusesNothingAndWhatIsNotFinite) {
   testing::error_of(ExitCode::input, [] { auroc({}, std::vector<float>{1}); });
-  testing::error_of(ExitCode::diverged,
-                    [] { auroc(std::vector<float>{1}, std::vector<float>{std::numeric_limits<float>::quiet_NaN()}); });
+  using Limits = std::numeric_limits<float>;
+  for (const float value : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity()}) {
+    const std::vector<float> good{1, 2}, bad{1, value};
+    testing::error_of(ExitCode::diverged, [&] { auroc(good, bad); });
+    testing::error_of(ExitCode::diverged, [&] { auroc(bad, good); });
+  }
 }
 
 }  // namespace

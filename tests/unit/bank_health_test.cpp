@@ -67,6 +67,21 @@ TEST(BankHealth, NamesNoEnergyOfChainsThatAreNotThere) {
   EXPECT_EQ(of(record, "duplicates"), 0);
 }
 
+// Of chains that make no step, as a discriminator's: none, and not 0.
+TEST(BankHealth, NamesNoEnergyWhereNoneWasMeasured) {
+  auto work = some_work(2);
+  work.rejuvenated[1] = 1;
+  work.sampled.record.first_energy = at::Tensor();
+  const auto lane = BankHealth::of_lane(work, nullptr);
+  // It travels with the gradients, whose sum must be finite.
+  for (const float value : lane) EXPECT_TRUE(std::isfinite(value));
+  StepRecord record;
+  BankHealth::record(std::vector<double>(lane.begin(), lane.end()), nullptr, record);
+  EXPECT_TRUE(std::isnan(of(record, "energy_fresh")));
+  EXPECT_TRUE(std::isnan(of(record, "energy_bank")));
+  EXPECT_EQ(of(record, "rejuvenated"), 1);
+}
+
 TEST(BankHealth, AgesAreThoseAfterTheStep) {
   const ImageShape image{3, 4, 4};
   BankShare bank({1, 0, 1}, 6, 4, image, 0);

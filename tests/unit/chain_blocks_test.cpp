@@ -4,18 +4,25 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
 
 #include "core/device_transfer.h"
 #include "core/langevin.h"
 #include "core/networks/energy.h"
 #include "core/torch.h"
+#include "data/durable.h"
 #include "data/hdf5.h"
 #include "data/png.h"
+#include "data/seal.h"
 #include "jobs/bank_file.h"
 #include "jobs/finite_source.h"
 #include "jobs/module_weights.h"
 #include "jobs/network_facts.h"
 #include "jobs/sample_state.h"
+#include "tests/unit/import_support.h"
 #include "tests/unit/networks_support.h"
 #include "tests/unit/weights_support.h"
 
@@ -195,6 +202,23 @@ TEST(FiniteSource, OfAFolderWantsItsImagesToFit) {
   EXPECT_TRUE(torch::equal(resized, torch::ones({2, 3, 8, 8})));
 }
 
+TEST(FiniteSource, OfATarGivesItsImagesInAnyOrder) {
+  const test::ScratchFolder scratch;
+  test::TarMaker tar;
+  for (const std::uint8_t i : {2, 0, 1}) tar.add("a/" + std::to_string(i) + ".png", test::marked_png(i));
+  test::write_file(scratch / "x.tar", tar.finish());
+  ASSERT_EQ(std::system(("gzip -k " + (scratch / "x.tar").string()).c_str()), 0);
+  const ImageShape small{3, 8, 8};
+  const auto plain = make_images_source(scratch / "x.tar", false, small),
+             packed = make_images_source(scratch / "x.tar.gz", false, small);
+  const auto all = plain->fresh({0, 1, 2}, 0, kKey).images;
+  EXPECT_FALSE(torch::equal(all[0], all[2]));
+  // Slots behind the last begin from the front again.
+  const auto wanted = all.index_select(0, torch::tensor({2, 0, 2, 1, 0}));
+  for (const auto& source : {plain.get(), packed.get()})
+    EXPECT_TRUE(torch::equal(source->fresh({2, 0, 5, 1, 3}, 0, kKey).images, wanted));
+}
+
 TEST(SampleState, ComesBackAsItWas) {
   const Scratch scratch;
   const ImageShape image{3, 2, 2};
@@ -219,6 +243,49 @@ TEST(SampleState, ComesBackAsItWas) {
   state.chains[7] = 0.26f;
   chains.write_all(h5::Type::f32, state.chains.data());
   file.close();
+  error_of(ExitCode::storage, [&] { read_block(scratch / "", 4, 2, image); });
+}
+
+// The same content as an older langrun wrote it: no seal, nor an attribute that says that one belongs there.
+void write_without_seal(const std::filesystem::path& path, const BlockState& state, const ImageShape& image,
+                        const std::string& checksum) {
+  std::filesystem::remove(path);
+  const auto call = static_cast<std::uint64_t>(state.magnitudes.size());
+  auto file = h5::File::create(path);
+  file.write("/chains",
+             {call, static_cast<std::uint64_t>(image.channels), static_cast<std::uint64_t>(image.height),
+              static_cast<std::uint64_t>(image.width)},
+             state.chains.data());
+  file.write("/magnitudes", {call}, state.magnitudes.data());
+  file.write("/energy", {1, call}, state.columns[0].energy.data());
+  file.write("/gradient_magnitude", {1, call}, state.columns[0].magnitude.data());
+  file.write_attribute("/", "step", state.step);
+  file.write_attribute("/", "checksum", checksum);
+  file.close();
+}
+
+TEST(SampleState, IsSealedAndOlderFilesAreRead) {
+  const Scratch scratch;
+  const ImageShape image{3, 2, 2};
+  BlockState state{4, 12, std::vector<float>(24, 0.25f), {}, {1.5, 2.5}, {{{1, 2}, {3, 4}, {}}}};
+  write_block(scratch / "", state, image);
+  const auto path = block_file(scratch / "", 4);
+  EXPECT_TRUE(check_seal(path));
+  const auto good = read_text(path);
+  for (std::size_t at = 0; at < good.size(); at += 37) {
+    auto damaged = good;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1 << at % 8);
+    test::write_file(path, std::string_view(damaged));
+    const auto error = error_of(ExitCode::storage, [&] { read_block(scratch / "", 4, 2, image); });
+    EXPECT_NE(error.find("block-000004.h5"), std::string::npos) << error;
+  }
+  test::write_file(path, std::string_view(good));
+  const auto checksum = h5::File::open(path).read_text_attribute("/", "checksum");
+  write_without_seal(path, state, image, checksum);
+  EXPECT_FALSE(check_seal(path));
+  EXPECT_EQ(read_block(scratch / "", 4, 2, image).chains, state.chains);
+  state.chains[7] = 0.26f;
+  write_without_seal(path, state, image, checksum);
   error_of(ExitCode::storage, [&] { read_block(scratch / "", 4, 2, image); });
 }
 

@@ -162,6 +162,15 @@ TEST(DoctorVerdicts, TheRunFolder) {
   EXPECT_EQ(exit_code(findings), ExitCode::done);
   EXPECT_NE(findings[2].found.find("1 GB/s written, 2 GB/s read"), std::string::npos) << findings[2].found;
 
+  // Written before the next is due, and within a notice.
+  EXPECT_EQ(folder_verdicts({good, good}, 1e12, {0, 0.9e9, 0.9e9}, 10, {})[2].health, Health::ok);
+  const auto notice = folder_verdicts({good, good}, 1e12, {0, 0.5e9, 2e9}, 10, {})[2];
+  EXPECT_EQ(notice.health, Health::slow);
+  EXPECT_NE(notice.found.find("2 GB/s wanted for one within a notice"), std::string::npos) << notice.found;
+  EXPECT_NE(notice.advice.find("--signal"), std::string::npos) << notice.advice;
+  EXPECT_NE(folder_verdicts({good, good}, 1e12, {0, 2e9, 2e9}, 10, {})[2].advice.find("--checkpoint.every"),
+            std::string::npos);
+
   findings = folder_verdicts({good, good}, 1e12, {2e12, 1.5e9}, 10, {});
   EXPECT_EQ(findings[1].health, Health::broken);
   EXPECT_EQ(findings[2].health, Health::slow);
@@ -179,10 +188,23 @@ TEST(DoctorVerdicts, TheRunFolder) {
 }
 
 TEST(DoctorVerdicts, DifferentFilesOfOneName) {
-  EXPECT_EQ(data_verdict({{"a", "10 images", 100}, {"b", "10 images", 50}}).health, Health::ok);
-  const auto finding = data_verdict({{"a", "10 images", 100}, {"a", "10 images", 100}, {"b", "9 images", 50}});
+  EXPECT_EQ(data_verdict({{"a", "10 images", 100, 3e5}, {"b", "10 images", 50, 1.5e5}}, 0).health, Health::ok);
+  const auto finding =
+      data_verdict({{"a", "10 images", 100, 3e5}, {"a", "10 images", 100, 3e5}, {"b", "9 images", 50, 1.5e5}}, 1e9);
   EXPECT_EQ(finding.health, Health::broken);
   EXPECT_EQ(finding.code, ExitCode::input);
+}
+
+TEST(DoctorVerdicts, DataIsHeldAgainstThePlan) {
+  const std::vector<DataReport> ranks{{"a", "10 images", 100, 3e6}, {"b", "10 images", 50, 1.5e6}};
+  EXPECT_EQ(data_verdict(ranks, 2.9e6).health, Health::ok);
+  // Enough in all, and less than its share on one rank.
+  const auto finding = data_verdict(ranks, 4e6);
+  EXPECT_EQ(finding.health, Health::slow);
+  EXPECT_NE(finding.found.find("0.002 GB/s wanted of each, and less read: rank 1 on b"), std::string::npos)
+      << finding.found;
+  EXPECT_FALSE(finding.advice.empty());
+  EXPECT_EQ(exit_code({finding}), ExitCode::done);
 }
 
 }  // namespace

@@ -120,6 +120,14 @@ TEST(HatOptions, WhatAModeDoesNotUseIsRefused) {
   // A preset is a whole configuration: an ablation may begin from it.
   EXPECT_EQ(refused({"--preset", "cifar10-small", "--pairs", "current"}), "");
   EXPECT_EQ(refused({"--preset", "cifar10-refine", "--mode", "conditional", "--source.generator", "runs/a"}), "");
+  // So may another mode: what its preset says of residuals nobody has asked for.
+  const std::vector<std::string> words{"--preset", "cifar10-retrofit", "--mode", "ddls", "--source.generator", "runs/a"};
+  EXPECT_EQ(refused(words), "");
+  for (const std::string tau : {"0", "0.1"}) {
+    auto named = words;
+    named.insert(named.end(), {"--residual.tau", tau});
+    EXPECT_NE(refused(named).find("--residual.tau with --mode ddls"), std::string::npos) << tau;
+  }
 }
 
 TEST(HatOptions, ADiscriminatorsTemperatureIsNotGuessed) {

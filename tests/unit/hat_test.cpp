@@ -86,12 +86,13 @@ TEST(HatUpdate, TheDiscriminatorsLossIsLogistic) {
   const auto energy = make_energy({.network = "light", .width = 4}, 1);
   const auto data = torch::rand({3, 3, 32, 32}), made = -torch::rand({3, 3, 32, 32});
   const double t = 0.3;
-  energy_lane_gradients(*energy, data, made, t, EnergyLoss::logistic);
+  const auto result = energy_lane_gradients(*energy, data, made, t, EnergyLoss::logistic);
   std::vector<at::Tensor> found;
   for (const auto& weight : energy->parameters()) found.push_back(weight.grad().clone());
   energy->zero_grad();
   const auto loss = torch::binary_cross_entropy_with_logits(-energy->energy(data) / t, torch::ones({3})) +
                     torch::binary_cross_entropy_with_logits(-energy->energy(made) / t, torch::zeros({3}));
+  EXPECT_NEAR(result.loss, loss.item<double>(), 1e-5);
   loss.backward();
   std::size_t i = 0;
   for (const auto& weight : energy->parameters()) EXPECT_TRUE(torch::allclose(found[i++], weight.grad(), 1e-4, 1e-6));
@@ -122,6 +123,23 @@ TEST(HatConfig, ModesSayWhatMoves) {
   config.mode = "ddls";
   const auto ddls = evaluation_chains(config);
   EXPECT_TRUE(ddls.pair.latent_prior && ddls.pair.moves_latent && !ddls.pair.moves_residual);
+}
+
+TEST(HatConfig, SaysWhatImagesAStepHolds) {
+  HatConfig config;
+  EXPECT_EQ(hat_images(config).each_lane, 4) << "past pairs";
+  EXPECT_EQ(hat_images(config).moving, 0) << "ordinary chains";
+  config.residual = "off";
+  EXPECT_EQ(hat_images(config).moving, 3);
+  config.residual = "on";
+  config.pairs = "current";
+  EXPECT_EQ(hat_images(config).each_lane, 3);
+  config.pairs = "historical";
+  for (const std::string mode : {"refine", "retrofit", "ddls", "conditional"}) {
+    config.mode = mode;
+    EXPECT_EQ(hat_images(config).each_lane, 3) << mode;
+    EXPECT_EQ(hat_images(config).moving, mode == "conditional" ? 0 : 3) << mode;
+  }
 }
 
 TEST(HatConfig, ChainsAreWrittenAndReadBack) {

@@ -134,6 +134,15 @@ TEST(Source, CompressedTarGivesTheSame) {
   EXPECT_EQ(plain.fingerprint(), packed.fingerprint());
   EXPECT_EQ(contents(plain, 0, 3), contents(packed, 0, 3));
   EXPECT_EQ(contents(plain, 1, 2), contents(packed, 1, 2));
+  // Any of them, in one pass.
+  const std::vector<std::uint64_t> some{2, 0};
+  for (const auto* source : {&plain, &packed}) {
+    SourceReader reader(*source, some);
+    SourceReader::Item item;
+    std::map<std::uint64_t, Octets> found;
+    while (reader.next(item)) found[item.index] = item.bytes;
+    EXPECT_EQ(found, (std::map<std::uint64_t, Octets>{{0, marked_png(10)}, {2, marked_png(2)}}));
+  }
   EXPECT_NE(packed.entries[0].ordinal, SourceEntry::kNotStreamed);
   // Cut off within the compressed data.
   std::filesystem::resize_file(scratch / "x.tar.gz", std::filesystem::file_size(scratch / "x.tar.gz") - 20);

@@ -84,7 +84,7 @@ TEST(Exchange, AStepSendsItsGradientsOnceInTheSameOrderOnEveryRank) {
       const auto after = world.traffic();
       const auto energy = make_energy(config.energy, 1);
       const auto generator = make_generator(config.generator, 1);
-      std::size_t floats = weights_of(*energy) + 3 + BankHealth::kScalars + weights_of(*generator) + 1;
+      std::size_t floats = weights_of(*energy) + 4 + BankHealth::kScalars + weights_of(*generator) + 1;
       for (const auto& layer : generator->batch_norms()) floats += 2 * static_cast<std::size_t>(layer->weight.numel());
       EXPECT_EQ(after.bytes_sent - before.bytes_sent, floats * sizeof(float));  // 2 (R - 1) / R = 1
       if (first.empty()) first = world.log;

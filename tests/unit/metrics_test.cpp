@@ -141,6 +141,58 @@ TEST_F(MetricsTest, TruncationTakesAPerfectFileFromAnOlderWriter) {
   EXPECT_EQ(text(), before);
 }
 
+TEST_F(MetricsTest, WhatAnOlderStartPutInItsPlaceIsReplacedAtTheNextSync) {
+  bool ours = true;
+  MetricsWriter writer(path_, [&] { return ours; });
+  StepRecord record;
+  std::string lines;
+  const auto append = [&] {
+    ++record.step;
+    writer.append(record);
+    lines += to_json_line(record) + "\n";
+  };
+  append();
+  append();
+  MetricsWriter::truncate_after(path_, 0);  // an older start that was cut off just before its rename
+  EXPECT_EQ(text(), "");
+  append();
+  writer.sync();
+  EXPECT_EQ(text(), lines);
+  append();
+  EXPECT_EQ(text(), lines);
+  fs::remove(path_);
+  writer.sync();
+  EXPECT_EQ(text(), lines);
+
+  // Once a newer start has the run, its file stays.
+  ours = false;
+  const auto newer = path_.string() + ".newer";
+  {
+    std::ofstream(newer) << "newer\n";
+  }
+  fs::rename(newer, path_);
+  writer.sync();
+  EXPECT_EQ(text(), "newer\n");
+}
+
+TEST_F(MetricsTest, AStartThatWasOvertakenNeitherOpensNorReplacesTheFile) {
+  write_steps(1, 3);
+  const auto before = text();
+  const auto overtaken = [] { return false; };
+  for (const auto& refused : {std::function<void()>([&] { MetricsWriter(path_, overtaken); }),
+                              std::function<void()>([&] { MetricsWriter::truncate_after(path_, 1, overtaken); })}) {
+    try {
+      refused();
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::storage);
+      EXPECT_NE(std::string(error.what()).find("overtaken by a newer start"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(text(), before);
+    EXPECT_FALSE(fs::exists(path_.string() + ".partial"));
+  }
+}
+
 TEST_F(MetricsTest, TruncationNamesADamagedLineAndKeepsTheFile) {
   write_steps(1, 1);
   const auto damaged = text() + "{\"step\": tw\n{\"step\": 3}\n";

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/noise.h"
+#include "core/sphere.h"
 #include "core/torch.h"
 
 namespace langrun {
@@ -134,6 +135,61 @@ TEST(PairLangevin, HasItWithoutThePriorOfTheResidual) {
   config.residual_tau = 0;
   config.steps = 3000;  // z and y may now trade places: the chain forgets slowly
   expect_law(config);
+}
+
+// Retrofit's law: the latent is held by the energy alone.
+TEST(PairLangevin, HasItWithoutThePriorOfTheLatent) {
+  auto config = settings();
+  config.latent_prior = false;
+  expect_law(config);
+}
+
+TEST(PairLangevin, PutsLatentsBackOnTheSphere) {
+  const Linear law;
+  auto config = settings();
+  config.steps = 1;
+  config.moves_residual = false;
+  auto start = start_of(5);
+  start.latents = on_sphere(torch::linspace(-2, 1.5, 10).view({5, kLatent}));
+  const auto free = run(law, config, start, noise_for(5));
+  config.on_sphere = true;
+  const auto pairs = run(law, config, start, noise_for(5));
+  const auto radius = torch::full({5}, std::sqrt(double(kLatent)));
+  EXPECT_FALSE(torch::allclose(free.latents.norm(2, 1), radius, 1e-2, 1e-2)) << "moves do not leave it";
+  EXPECT_TRUE(torch::allclose(pairs.latents.norm(2, 1), radius, 1e-5, 1e-6));
+  EXPECT_TRUE(torch::allclose(pairs.latents, on_sphere(free.latents), 1e-5, 1e-6)) << "not the move's direction";
+  EXPECT_TRUE(torch::equal(pairs.generated, law.images(pairs.latents))) << "the image of a latent off the sphere";
+  config.steps = 7;
+  config.moves_residual = true;
+  EXPECT_TRUE(torch::allclose(run(law, config, start, noise_for(5)).latents.norm(2, 1), radius, 1e-5, 1e-6));
+}
+
+TEST(PairLangevin, RecordsTheEnergyBeforeTheFirstStep) {
+  const Linear law;
+  auto start = start_of(3);
+  start.latents = torch::tensor({1.0f, -0.5f, 0.25f, 2.0f, 0.0f, 0.0f}).view({3, kLatent});
+  start.residuals = torch::linspace(-1, 1, 9).view({3, kPixels, 1, 1});
+  const auto wanted = law.energy(law.images(start.latents) + start.residuals).energy;
+  auto config = settings();
+  config.steps = 4;
+  // The tensors of an energy may be written over by its next call.
+  at::Tensor kept;
+  const GradientFunction energy = [&](const at::Tensor& x) {
+    auto at = law.energy(x);
+    kept = kept.defined() ? kept.copy_(at.energy) : at.energy;
+    return EnergyGradient{kept, at.gradient};
+  };
+  for (const bool latent : {true, false}) {
+    config.moves_latent = latent;
+    kept = at::Tensor();
+    PairRecord record;
+    run_pairs(energy, [&](const at::Tensor& z) { return law.images(z); }, start, config, noise_for(3), &record);
+    EXPECT_TRUE(torch::allclose(record.first_energy, wanted, 1e-5, 1e-6)) << latent;
+  }
+  config.steps = 0;
+  PairRecord none;
+  run(law, config, start, noise_for(3), &none);
+  EXPECT_FALSE(none.first_energy.defined());
 }
 
 TEST(PairLangevin, OnePartAloneIsAnOrdinaryChain) {

@@ -63,5 +63,15 @@ TEST(StopClock, AsksEarlierWhereStepsAndSavesTakeLonger) {
   EXPECT_FALSE(StopClock(0, 0).asks(1e12));
 }
 
+TEST(StopClock, WantsASaveOnlyBeforeADeadlineAndUntilTheFirst) {
+  StopClock clock(0, 1000);
+  EXPECT_TRUE(clock.wants_a_save());
+  clock.saw_step(3);
+  EXPECT_TRUE(clock.wants_a_save());
+  clock.saw_save(0);
+  EXPECT_FALSE(clock.wants_a_save());
+  EXPECT_FALSE(StopClock(10, 0).wants_a_save());
+}
+
 }  // namespace
 }  // namespace langrun

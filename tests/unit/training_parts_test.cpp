@@ -66,6 +66,7 @@ TEST(Schedule, DropsAfterTheStatedStep) {
   EXPECT_EQ(schedule.at(50), 1e-4);
   EXPECT_EQ(schedule.at(51), 1e-5);
   EXPECT_EQ(schedule.at(1000), 1e-6);
+  EXPECT_EQ(parse_schedule(0, "50:1e-5").at(51), 0) << "what is frozen begins to learn";
   for (const char* wrong : {"50", "50:x", "50:1e-5,40:1e-6", "-1:1e-5", "50:0", "5 0:1"})
     EXPECT_THROW(parse_schedule(1e-4, wrong), Error) << wrong;
 }
@@ -118,6 +119,7 @@ TEST(Gradients, OfLargeImagesAreTheSameAndToldOnce) {
   const auto energies = energy->energy(torch::cat({data, chains}));
   const auto data_energy = energies.narrow(0, 0, 2).mean(), chain_energy = energies.narrow(0, 2, 2).mean();
   ((data_energy - chain_energy) / 0.1).backward();
+  EXPECT_NEAR(result.loss, (data_energy - chain_energy).item<double>() / 0.1, 1e-3 * std::abs(result.loss));
   EXPECT_NEAR(result.data_energy, data_energy.item<float>(), 1e-4 * std::abs(result.data_energy));
   EXPECT_NEAR(result.chain_energy, chain_energy.item<float>(), 1e-4 * std::abs(result.chain_energy));
   for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -58,8 +58,8 @@ std::uint64_t report(const Subject& subject, const Tally& tally, bool below_seal
              tally.of(Outcome::wrong_error), tally.of(Outcome::crash), tally.of(Outcome::hang));
   std::uint64_t findings = tally.of(Outcome::wrong_error) + (below_seal ? 0 : tally.of(Outcome::silent));
   for (const auto& [place, count] : tally.crashes) {
-    fmt::print("    in the library: {} ({} times)\n", place, count);
-    if (place.find("hdf5") == std::string::npos) findings += count;
+    fmt::print("    {}{} ({} times)\n", place.starts_with(kLibrary) ? "in the library: " : "", place, count);
+    if (!place.starts_with(kLibrary)) findings += count;
   }
   int shown = 0;
   for (const auto& [note, number] : tally.notes)

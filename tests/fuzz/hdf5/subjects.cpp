@@ -15,14 +15,16 @@
 #include "data/weights_file.h"
 #include "jobs/bank_file.h"
 #include "jobs/evaluation_file.h"
+#include "jobs/sample_state.h"
 #include "jobs/snapshot.h"
+#include "launch/sample_records.h"
 
 namespace langrun::mutations {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kImages = 24, kRows = 9, kLatent = 3, kFeatures = 4;
+constexpr std::int64_t kImages = 24, kRows = 9, kLatent = 3, kFeatures = 4, kCall = 2;
 const ImageShape kShape{3, 8, 8};
 
 template <typename T>
@@ -191,6 +193,61 @@ std::string bank_content(const fs::path& folder) {
   return text;
 }
 
+BlockState some_chains() {
+  BlockState state;
+  state.number = 1;
+  state.step = 20;
+  const auto values = static_cast<std::size_t>(kCall * kShape.elements());
+  for (std::size_t i = 0; i < values; ++i) state.chains.push_back(0.5f * static_cast<float>(i));
+  state.latents = {1, 2, 3, 4, 5, 6};
+  state.magnitudes = {0.25, 0.75};
+  state.columns = {{{1, 2}, {3, 4}, {5, 6}}, {{7, 8}, {9, 10}, {11, 12}}};
+  return state;
+}
+
+/// A sampling's own state that is damaged is storage (6) to who goes on from it; here both are a refusal.
+template <typename Read>
+auto refused_as_input(const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::storage) throw;
+    throw Error(ExitCode::input, error.what(), error.hint());
+  }
+}
+
+std::string block_content(const fs::path& folder) {
+  const auto state = refused_as_input([&] { return read_block(folder, 1, kCall, kShape); });
+  auto text = fmt::format("{} {}", state.number, state.step);
+  add<float>(text, state.chains);
+  add<float>(text, state.latents);
+  add<double>(text, state.magnitudes);
+  for (const auto& column : state.columns)
+    for (const auto* values : {&column.energy, &column.magnitude, &column.residual}) add<float>(text, *values);
+  return text;
+}
+
+/// Two listed steps of a sampling: their stores, and the table that says that they are there.
+void write_sampling(const fs::path& run) {
+  SampleConfig config;
+  const auto records = launch::make_sample_records(run, config);
+  records->begin(kCall, kShape);
+  ChainTable table;
+  table.chains = kCall;
+  for (const std::int64_t step : {0, 10}) {
+    records->add(step, 0, std::vector<std::uint8_t>(static_cast<std::size_t>(kCall * kShape.elements()), 99));
+    table.steps.push_back(step);
+    table.energy = table.magnitude = std::vector<float>(static_cast<std::size_t>(kCall) * table.steps.size(), 0.5f);
+    records->finish(step, table);
+  }
+}
+
+std::string sampling_content(const fs::path& run) {
+  std::string text;
+  add<std::int64_t>(text, refused_as_input([&] { return launch::finished_steps(run); }));
+  return text;
+}
+
 Subject subject(const std::string& name, const fs::path& made, const std::string& file, std::vector<std::string> beside,
                 std::function<std::string(const fs::path&)> content) {
   Subject made_subject{name, read_text(made / file), file, {}, std::move(content)};
@@ -214,6 +271,9 @@ std::vector<Subject> make_subjects(const fs::path& scratch) {
                    {"seed = 1\n", {"cat", "dog", "frog"}, kShape, scratch / "store.h5"});
   const std::string step = checkpoint_name(5), shard = "shards.h5.d/shard-0000", manifest = step + "/manifest.json";
   write_checkpoint(scratch / step);
+  write_block(scratch, some_chains(), kShape);
+  write_sampling(scratch);
+  const std::vector<std::string> stores{launch::step_store({}, 0), launch::step_store({}, 10)};
   const auto at = [](const char* file, auto content) {
     return [=](const fs::path& folder) { return content(folder / file); };
   };
@@ -234,6 +294,8 @@ std::vector<Subject> make_subjects(const fs::path& scratch) {
               in_step(bank_content)),
       subject("weights in a checkpoint", scratch, step + "/weights.h5", {manifest, step + "/bank-0.h5"},
               in_step(checkpoint_weights)),
+      subject("block of chains", scratch, block_file({}, 1).string(), {}, block_content),
+      subject("table of chains", scratch, "chains.h5", stores, sampling_content),
   };
 }
 

@@ -21,7 +21,7 @@ struct Subject {
 };
 
 /// All kinds, made in `scratch`: a store, a shard and the index of another, weights, statistics, records of an
-/// evaluation, a lane of a bank and weights within a checkpoint.
+/// evaluation, a lane of a bank and weights within a checkpoint, a saved block and the table of a sampling's chains.
 std::vector<Subject> make_subjects(const std::filesystem::path& scratch);
 
 }  // namespace langrun::mutations

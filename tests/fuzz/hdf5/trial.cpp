@@ -127,16 +127,16 @@ Outcome try_one(const Subject& subject, const Plan& plan, const fs::path& folder
 /// The innermost function of HDF5, or else of anything, that was at work.
 std::string place_of(const Shared& shared, int signal) {
   std::string first;
-  for (int i = 0; i < shared.frames; ++i) {
+  // The innermost of all is the handler.
+  for (int i = 1; i < shared.frames; ++i) {
     Dl_info info{};
     if (::dladdr(shared.trace[i], &info) == 0 || info.dli_fname == nullptr) continue;
     const auto library = fs::path(info.dli_fname).filename().string();
     const auto offset = static_cast<const char*>(shared.trace[i]) - static_cast<const char*>(info.dli_fbase);
     const auto place =
         fmt::format("{} {}", library, info.dli_sname == nullptr ? fmt::format("+{:#x}", offset) : info.dli_sname);
-    if (library.find("hdf5") != std::string::npos) return fmt::format("{}, {}", place, strsignal(signal));
-    if (first.empty() && library.find("libc.") == std::string::npos && place.find("on_signal") == std::string::npos)
-      first = place;
+    if (library.starts_with(kLibrary)) return fmt::format("{}, {}", place, strsignal(signal));
+    if (first.empty() && library.find("libc.") == std::string::npos) first = place;
   }
   return fmt::format("outside HDF5: {}, {}", first.empty() ? "unknown" : first, strsignal(signal));
 }

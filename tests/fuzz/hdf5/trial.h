@@ -22,9 +22,12 @@ enum class Outcome : std::uint8_t {
 };
 inline constexpr std::size_t kOutcomes = 7;
 
+/// How the names of HDF5's own files begin. This program's name has HDF5's in it, too.
+inline constexpr const char* kLibrary = "libhdf5";
+
 struct Tally {
   std::array<std::uint64_t, kOutcomes> counts{};
-  std::map<std::string, std::uint64_t> crashes;  ///< where, by library and function, and how often
+  std::map<std::string, std::uint64_t> crashes;  ///< where, by library (kLibrary...) and function, and how often
   std::map<std::string, std::uint64_t> notes;    ///< what was wrong with `silent` and `wrong_error`, with a number
   std::uint64_t of(Outcome outcome) const { return counts[static_cast<std::size_t>(outcome)]; }
 };
