@@ -15,7 +15,7 @@ begin() { # begin JOB: of four ranks, into $scratch/run; far longer than it is l
     ranks 4 "$program" defend --data "$demo/images.h5" --classifier "$demo/classifier.h5" --energy "$demo/energy.h5" \
       --images 0:200 --langevin.eta 1e-2 --langevin.temperature 5e-5 --langevin.steps 40 --attack.kind bpda-eot --attack.eps 2 \
       --attack.alpha 1 --attack.steps 50 --attack.replicates 2 --defense.replicates 4 --engine.call 8 --engine.images 3 \
-      --watchdog.limit $limit --run "$scratch/run" >"$scratch/run.out" 2>"$scratch/run.err"
+      --run "$scratch/run" --watchdog.limit $limit >"$scratch/run.out" 2>"$scratch/run.err"
   fi
 }
 under_way() { # under_way JOB
@@ -30,6 +30,7 @@ for ((i = 1; i <= count; ++i)); do
   # Longer than a beat, so that the last place is one of training.
   sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
   pick_rank "--run $scratch/run "
+  [[ -n $victim ]] || fail "no rank of $kind is there: $(tail -n 3 "$scratch/run.err")"
   number=$(tr '\0' '\n' <"/proc/$victim/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMIX_RANK\|PMI_RANK\)=//p' | head -n 1)
   kill -STOP "$victim"
   stopped=$SECONDS
@@ -42,10 +43,10 @@ for ((i = 1; i <= count; ++i)); do
   [[ $(wc -l <<<"$said") = 1 ]] || fail "not one error line: $said"
   [[ $said = *"collective '"*"missing: rank $number on "*"last seen "* ]] || fail "rank $number is not named with its place: $said"
   [[ $kind = defend || $said = *"step "* ]] || fail "no step is named: $said"
-  # The collective is the one that a rank was waiting in, by its own record, and the rank that is missing had not ended it.
+  # The collective is one that a rank was waiting in, by its own record. That of the rank that was stopped says nothing: the
+  # launcher wakes it before it ends it.
   named=$(sed -n "s/.*collective '\([^']*\)' (number \([0-9]*\)) has waited .*/\2\t\1/p" <<<"$said")
   grep -qP "^$named\t.*not through" "$scratch"/run/flight.*/rank-*.txt || fail "no rank waited in number $named: $said"
-  ! grep -qP "^$named\t(?!.*not through)" "$scratch"/run/flight.*/"rank-$(printf %05d "$number").txt" || fail "rank $number had ended number $named"
   # Twice the time that is promised: this machine may be busy with other things.
   ((took <= 2 * (limit + 5))) || fail "it took $took s, the limit is $limit s"
   echo "$kind: rank $number after $took s: ${said#*error: }"
