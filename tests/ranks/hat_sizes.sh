@@ -28,9 +28,10 @@ for n in 1 2; do hat "refine-$n" "$n" 64 --mode refine --source.generator "$scra
 same refine-1 refine-2
 grep -q '"residual_size": [0-9.e-]*[1-9]' "$scratch/large-1/metrics.jsonl" || fail "no residual at 128x128"
 
-# 4 float32 images of 3 x 128 x 128 for each of two samples, or of one.
+# 4 float32 images of 3 x 128 x 128 for each of two samples, or of one; without a bank 3 of 3 x 64 x 64, and 3 more of the sample
+# whose pair is moving.
 [[ $(fact large-1 'images of lanes, a rank') = '1.5 MiB' ]] || fail "memory of lanes: $(grep rank "$scratch/large-1.out")"
 [[ $(fact large-2 'images of lanes, a rank') = '768.0 KiB' ]] || fail "memory of lanes on two ranks: $(grep rank "$scratch/large-2.out")"
-[[ $(fact refine-1 'images of lanes, a rank') = '288.0 KiB' ]] || fail "memory of lanes without a bank: $(grep rank "$scratch/refine-1.out")"
+[[ $(fact refine-1 'images of lanes, a rank') = '432.0 KiB' ]] || fail "memory of lanes without a bank: $(grep rank "$scratch/refine-1.out")"
 [[ -n $(fact large-1 'moments and gradients, a rank') ]] || fail "no line for the optimiser: $(grep rank "$scratch/large-1.out")"
 echo "hat runs at 64x64 and 128x128"

@@ -25,8 +25,8 @@ under_way() { # under_way JOB
 for ((i = 1; i <= count; ++i)); do
   kind=$( ((i % 2)) && echo shortrun || echo defend)
   rm -rf "$scratch/run"
-  begin $kind & job=$!
-  for _ in {1..600}; do under_way $kind && break; sleep 0.05; done
+  begin "$kind" & job=$!
+  for _ in {1..600}; do under_way "$kind" && break; sleep 0.05; done
   # Longer than a beat, so that the last place is one of training.
   sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
   pick_rank "--run $scratch/run "
