@@ -86,6 +86,10 @@ std::vector<std::pair<std::string, std::string>> settings_of(const std::string& 
     const auto parsed = po::parse_config_file(in, po::options_description(), true);
     for (const auto& entry : parsed.options)
       settings.emplace_back(entry.string_key, entry.value.empty() ? "" : entry.value.front());
+  } catch (const po::invalid_config_file_syntax& failure) {
+    // Not its what(): that puts the line in the place of "%invalid_line%" for ever where the line itself holds that.
+    throw Error(ExitCode::usage, fmt::format("{}: the line '{}' is not understood", where, failure.tokens()),
+                "expected lines such as 'steps = 100' under '[langevin]'");
   } catch (const po::error& failure) {
     throw Error(ExitCode::usage, fmt::format("{}: {}", where, failure.what()),
                 "expected lines such as 'steps = 100' under '[langevin]'");

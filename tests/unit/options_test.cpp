@@ -62,6 +62,20 @@ TEST(Options, RefuseWithTheNearestName) {
   EXPECT_NE(error_of({"stray"}), "");
 }
 
+TEST(Options, ALineThatIsNoSettingIsShownWhateverItHolds) {
+  for (const std::string line : {"steps 3", "%invalid_line%", "[langevin"}) {
+    Fields fields;
+    auto table = table_of(fields);
+    try {
+      table.read_config("# a comment\n" + line + "\n", "some.cfg");
+      FAIL() << line;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::usage);
+      EXPECT_NE(std::string(error.what()).find("some.cfg: the line '" + line + "'"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(Options, RunCfgReadsBackToTheSame) {
   Fields fields, again;
   auto table = table_of(fields), other = table_of(again);
