@@ -249,6 +249,9 @@ OptionTable::Words OptionTable::split(const std::vector<std::string>& arguments)
   // Flags take a value only after '=': without this rewriting `--resume DIR` would swallow the next word.
   std::vector<std::string> tokens;
   for (const auto& argument : arguments) {
+    // Boost puts a word of this kind into its message again and again where it holds a placeholder of such a message.
+    const auto name = argument.substr(0, argument.find('='));
+    if (name.starts_with("--") && name.find('%') != std::string::npos) unknown(name.substr(2), "the command line");
     const bool bare_flag = std::any_of(options_.begin(), options_.end(), [&](const Option& option) {
       return option.flag && argument == "--" + option.key;
     });

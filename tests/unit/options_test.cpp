@@ -60,6 +60,7 @@ TEST(Options, RefuseWithTheNearestName) {
   EXPECT_NE(error_of({"--langevin.eta", "nan"}), "");
   EXPECT_NE(error_of({"--langevin.steps"}), "");
   EXPECT_NE(error_of({"stray"}), "");
+  EXPECT_NE(error_of({"--he%prefix%%%original_token%"}).find("unknown option"), std::string::npos);
 }
 
 TEST(Options, ALineThatIsNoSettingIsShownWhateverItHolds) {
