@@ -50,6 +50,11 @@ bool is_there(const GenerationFolder& folder) {
   return fs::is_directory(folder.path, none);
 }
 
+Error overtaken_error(const fs::path& run) {
+  return {ExitCode::storage, fmt::format("{} was overtaken by a newer start", run.string()),
+          "only one start of a run goes on: the newest"};
+}
+
 GenerationFolder newest_generation_folder(const fs::path& run, const std::string& name) {
   GenerationFolder newest{run / name, 0};
   std::error_code none;

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "core/error.h"
+
 namespace langrun {
 
 /// RUN/NAME.GENERATION, beside a link RUN/NAME to it for people and scripts. langrun itself never goes through the
@@ -23,6 +25,9 @@ std::int64_t generation_of(const std::string& entry, const std::string& name);
 
 /// Whether the folder is still where its start has taken it: a newer start takes it away first of all.
 bool is_there(const GenerationFolder& folder);
+
+/// Error(storage): `run` was overtaken by a newer start.
+Error overtaken_error(const std::filesystem::path& run);
 
 /// The folder of the highest generation; RUN/NAME where there is none. Looks, and touches nothing.
 GenerationFolder newest_generation_folder(const std::filesystem::path& run, const std::string& name);

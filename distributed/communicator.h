@@ -107,10 +107,9 @@ class MpiSession {
   /// Says an error, on one rank, before all are ended.
   using Say = std::function<void(const Error&)>;
   /// Throws Error(rank) where MPI does not start; where it hangs, the program says so after ten minutes and ends with
-  /// exit code 5. Where a collective is not through within its limit, the ranks that
-  /// wait in it ask all others whether they are there; the lowest of them calls `say` with an Error that names those
-  /// missing, and every rank is ended with exit code 5. There is no way back: MPI may still write into the call's
-  /// buffers.
+  /// exit code 5. Where a collective is not through within its limit, the ranks that wait in it ask all others whether
+  /// they are there; the lowest of them calls `say` with an Error that names those missing, and every rank is ended
+  /// with exit code 5. There is no way back: MPI may still write into the call's buffers.
   explicit MpiSession(Say say);
   Communicator& world() { return *world_; }
   /// All ranks: an orderly end. Without it the destructor does nothing, and the launcher ends the other ranks.

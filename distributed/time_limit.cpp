@@ -2,12 +2,22 @@
 
 #include <chrono>
 
+#include "distributed/waiting.h"
+
 namespace langrun {
+namespace {
+
+// Between two looks at the clock, so that what a suspended job sleeps does not count.
+constexpr std::chrono::milliseconds kLook{500};
+
+}  // namespace
 
 TimeLimit::TimeLimit(double seconds, std::function<void()> late)
     : thread_([this, seconds, late = std::move(late)] {
         std::unique_lock lock(mutex_);
-        if (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ended_; })) late();
+        Waiting waiting;
+        while (!wake_.wait_for(lock, kLook, [this] { return ended_; }))
+          if (waiting.seconds() >= seconds) return late();
       }) {}
 
 TimeLimit::~TimeLimit() {

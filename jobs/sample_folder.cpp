@@ -208,15 +208,10 @@ class FolderSampling::Parts {
 
   bool stop_wanted() const { return folder_->stop_asked() || stop_clock_->asks(); }
 
-  Error overtaken_error() const {
-    return Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", folder_->run.string()),
-                 "only one start of a sampling goes on: the newest");
-  }
-
   /// Collective: every rank has the same error to ask about.
   void refuse_if_overtaken() {
     agree(world_, "look for a newer start", [&] {
-      if (world_.rank() == 0 && folder_->overtaken()) throw overtaken_error();
+      if (world_.rank() == 0 && folder_->overtaken()) throw overtaken_error(folder_->run);
     });
   }
 
@@ -243,7 +238,7 @@ class FolderSampling::Parts {
       std::array<std::int64_t, 3> flags{more, stop_wanted(), overtaken};
       world_.maximum("go on or stop", flags);
       stop_clock_->saw_step(seconds_since(begun));
-      if (flags[2] != 0) throw overtaken_error();
+      if (flags[2] != 0) throw overtaken_error(folder_->run);
       if (flags[0] == 0) return true;
       if (flags[1] != 0) return false;
     }
@@ -288,7 +283,7 @@ class FolderSampling::Parts {
     agree(world_, "finish samples", [&] {
       if (world_.rank() != 0) return;
       // What is published stands beside the states, where a newer start publishes too.
-      if (folder_->overtaken()) throw overtaken_error();
+      if (folder_->overtaken()) throw overtaken_error(folder_->run);
       observer_->finish(folder_->steps[at], table);
     });
   }

@@ -213,9 +213,7 @@ class FolderEvaluation {
   void finish(ExitCode code) {
     agree(world_, "write the result", [&] {
       if (world_.rank() != 0) return;
-      if (overtaken())
-        throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", run_.string()),
-                    "only one start of an evaluation goes on: the newest");
+      if (overtaken()) throw overtaken_error(run_);
       if (code == ExitCode::stopped) {
         fmt::print("stopped as asked; {} of {} images are kept. Run again with --resume to go on.\n", records_.size(),
                    config_.images.size());

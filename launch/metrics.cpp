@@ -17,6 +17,7 @@
 
 #include "core/error.h"
 #include "data/durable.h"
+#include "data/generation_folder.h"
 
 namespace langrun::launch {
 namespace {
@@ -28,9 +29,7 @@ namespace {
 }
 
 void refuse_if_overtaken(const std::filesystem::path& path, const MetricsWriter::Ours& ours) {
-  if (ours && !ours())
-    throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", path.parent_path().string()),
-                "let the newer start go on; nothing of it is lost");
+  if (ours && !ours()) throw overtaken_error(path.parent_path());
 }
 
 /// All of `text`; errno of the first failure, or 0.

@@ -155,9 +155,7 @@ std::int64_t claim_run(const fs::path& run, const GenerationFolder& home, const 
   clear_checkpoints_after(home.path, from_step);
   const auto text = effective.run_cfg();
   const auto ours = [&] { return is_there(home); };
-  if (!ours())
-    throw Error(ExitCode::storage, fmt::format("{} was overtaken by a newer start", run.string()),
-                "let the newer start go on; nothing of it is lost");
+  if (!ours()) throw overtaken_error(run);
   if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
   MetricsWriter::truncate_after(run / "metrics.jsonl", from_step, ours);
   return from_step;

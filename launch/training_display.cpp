@@ -51,7 +51,7 @@ class Display final : public TrainingObserver {
   void settle(std::int64_t) override {
     metrics_->sync();
     // An older start that was cut off as it set itself up may have pointed it elsewhere meanwhile.
-    link_generation(run_, kCheckpointHome, home_);
+    if (is_there(home_)) link_generation(run_, kCheckpointHome, home_);
   }
 
   void notice(const std::string& text) override { progress_->note(text); }
