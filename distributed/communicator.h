@@ -60,7 +60,8 @@ class Communicator {
   virtual void progress() = 0;
   /// Returns once the sum is complete; each ticket once, in any order.
   virtual void finish_sum(Ticket ticket) = 0;
-  /// The sum in whatever order the library adds, blocking, without a time limit: what `bench` measures ours against.
+  /// The sum in whatever order the library adds, blocking: what `bench` measures ours against. Without a limit of its
+  /// own; `bench` has one around it.
   virtual void sum_in_library_order(const char* name, std::span<float> values) = 0;
 
   /// What begin_sum has cost this rank so far.
@@ -80,8 +81,9 @@ class Communicator {
   /// Such a collective begins, and this rank waits for it from now on. Its place in the order of collectives. Local; as
   /// every collective, by all ranks in the same order.
   virtual std::uint64_t begin_elsewhere(const char* /*name*/, std::uint64_t /*bytes*/) { return 0; }
-  /// Called now and then while it waits, `waited` seconds so far. Ends the program as an own collective would: where the
-  /// limit has passed, or another rank asks who is missing. Otherwise, and where there is nobody to ask, it returns.
+  /// Called now and then while it waits, `waited` seconds so far. Ends the program as an own collective would: where
+  /// the limit has passed, or another rank asks who is missing. Otherwise, and where there is nobody to ask, it
+  /// returns.
   virtual void wait_elsewhere(const char* /*name*/, std::uint64_t /*number*/, double /*waited*/) {}
   /// It waits no longer: `through`, or given up with an error. Local.
   virtual void end_elsewhere(std::uint64_t /*number*/, bool /*through*/) {}

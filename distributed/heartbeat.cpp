@@ -31,14 +31,16 @@ Heartbeat::Heartbeat(const FlightRecorder& recorder, Config config, std::functio
   looks_ = std::thread([this] { repeat(kLookSeconds, [this] { look(); }); });
 }
 
-Heartbeat::~Heartbeat() {
+Heartbeat::~Heartbeat() { stop(); }
+
+void Heartbeat::stop() {
   {
     const std::lock_guard lock(mutex_);
     ends_ = true;
   }
   wake_.notify_all();
-  looks_.join();
-  writes_.join();
+  for (auto* thread : {&looks_, &writes_})
+    if (thread->joinable()) thread->join();
 }
 
 void Heartbeat::write() const {
@@ -55,6 +57,7 @@ void Heartbeat::write() const {
 }
 
 void Heartbeat::remove() {
+  stop();  // a beat after the file is gone would bring it back
   std::error_code ignored;
   fs::remove(file_of(config_.folder, config_.rank), ignored);
 }

@@ -40,7 +40,7 @@ class Heartbeat {
   /// Writes the recorder as it is now. Blocks as long as the disk does.
   void write() const;
   const std::filesystem::path& folder() const { return config_.folder; }
-  /// Takes this rank's file away, for an orderly end.
+  /// An orderly end: beats no more, and takes this rank's file away.
   void remove();
 
   /// Of another rank: "last seen 2026-11-28T21:07:03Z: step 12, sampling; ..."; empty where it has left no sign.
@@ -53,6 +53,7 @@ class Heartbeat {
   /// Calls `what` every `seconds`, until the end.
   void repeat(double seconds, const std::function<void()>& what);
   void look();
+  void stop();
 
   const FlightRecorder& recorder_;
   const Config config_;

@@ -1,5 +1,6 @@
 #include "distributed/link_probe.h"
 
+#include <fmt/format.h>
 #include <mpi.h>
 #include <sched.h>
 
@@ -18,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kPings = 21, kLargePings = 4, kClockPings = 9;
+// Ranks come to the probe as they are through with what is before it.
+constexpr double kMeetingLimits = 10;
 // MPI promises tags up to 32767.
 constexpr int kTags = 32768;
 
@@ -95,7 +98,15 @@ struct LinkProbe::State {
 };
 
 LinkProbe::LinkProbe(double limit) : state_(std::make_unique<State>()) {
-  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &state_->comm), "link probe");
+  MPI_Request request;
+  check_mpi(MPI_Comm_idup(MPI_COMM_WORLD, &state_->comm, &request), "link probe");
+  const auto until =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kMeetingLimits * limit));
+  if (!state_->finish(request, until)) {
+    static_cast<void>(state_.release());  // MPI may still write into it
+    throw Error(ExitCode::rank, fmt::format("the ranks did not meet within {:.0f} s", kMeetingLimits * limit),
+                "look at the hosts of the job and at the network between them");
+  }
   MPI_Comm_set_errhandler(state_->comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(state_->comm, &state_->rank);
   int size = 1;

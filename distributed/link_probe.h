@@ -22,6 +22,7 @@ struct Link {
 class LinkProbe {
  public:
   /// Collective, all ranks, while an MpiSession is alive. `limit`: seconds that a call waits for its partner.
+  /// Throws Error(rank) where the ranks are not all here within ten of these.
   explicit LinkProbe(double limit);
   ~LinkProbe();
   LinkProbe(const LinkProbe&) = delete;

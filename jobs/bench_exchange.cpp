@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/error.h"
 #include "core/noise.h"
 #include "distributed/lanes.h"
+#include "distributed/time_limit.h"
 #include "distributed/tree_reducer.h"
 #include "distributed/tree_sum.h"
 #include "jobs/bench.h"
@@ -77,6 +79,16 @@ void measure(const BenchConfig& config, Communicator& world, std::int64_t owned,
   report.ratios.push_back(ratio_of(figures[0], figures[1]));
 }
 
+// The library's sum cannot be given up by the rank that waits in it.
+[[noreturn]] void end_stuck(const Communicator& world) {
+  fmt::print(
+      stderr,
+      "langrun: error: bench exchange: rank {} of {} has not been through within {:.0f} s\nhint: look at the hosts of "
+      "the job and at the network between them\n",
+      world.rank(), world.size(), Communicator::kUnstatedLimit);
+  std::_Exit(static_cast<int>(ExitCode::rank));
+}
+
 }  // namespace
 
 BenchReport bench_exchange(const BenchConfig& config, Communicator& world) {
@@ -85,6 +97,7 @@ BenchReport bench_exchange(const BenchConfig& config, Communicator& world) {
                 "the tree of sums is a balanced one: use a power of two");
   BenchReport report{
       "exchange", {{"ranks", std::to_string(world.size())}, {"megabytes", std::to_string(config.megabytes)}}, {}, {}};
+  const TimeLimit limit(Communicator::kUnstatedLimit, [&world] { end_stuck(world); });
   for (const std::int64_t owned : {1, 4}) measure(config, world, owned, report);
   return report;
 }

@@ -1,5 +1,7 @@
 #include "jobs/feature_rounds.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/torch.h"
@@ -13,6 +15,7 @@ void gather_features(Communicator& world, FeatureExtractor& net, const ScoreImag
   std::vector<float> own(static_cast<std::size_t>(block * length));
   std::vector<float> all(own.size() * static_cast<std::size_t>(world.size()));
   for (std::int64_t first = 0; first < blocks.blocks(); first += world.size()) {
+    world.enter(fmt::format("features of blocks from {} of {}", first + 1, blocks.blocks()));
     const auto mine = first + world.rank();
     if (blocks.rows(mine) > 0) {
       const auto features = net.features(images.read(mine * block, blocks.rows(mine), block));

@@ -63,6 +63,7 @@ class Sweep {
 
   /// [call, deltas] of piece `number`; of no length where there is no such piece. Collective, all ranks.
   std::vector<double> measure(std::int64_t number, Communicator& world) {
+    world.enter(fmt::format("piece {} of {}", number + 1, pieces()));
     Meetings meetings(world, steps());
     std::vector<double> measured;
     std::exception_ptr failure;

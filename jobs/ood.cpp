@@ -152,7 +152,8 @@ class Measure {
     switch (set.kind) {
       case OodSet::Kind::images: return open(set.name);
       case OodSet::Kind::noise:
-        return {in.count(), [image, key](const auto& numbers) { return uniform_images(image, numbers, kNoiseStep, key); }};
+        return {in.count(),
+                [image, key](const auto& numbers) { return uniform_images(image, numbers, kNoiseStep, key); }};
       case OodSet::Kind::constant:
         return {in.count(), [image, key](const auto& numbers) { return constant_images(image, numbers, key); }};
       case OodSet::Kind::permuted:
@@ -184,6 +185,7 @@ OodResult measure_ood(const OodConfig& config, Communicator& world, const OodPro
   for (std::size_t set = 0; set < measure->sets(); ++set) {
     energies.emplace_back(static_cast<std::size_t>(measure->count(set)));
     for (std::int64_t first = 0; first < measure->blocks(set); first += world.size()) {
+      world.enter(fmt::format("energies of set {}, blocks from {} of {}", set + 1, first + 1, measure->blocks(set)));
       std::vector<float> own;
       agree(world, "score", [&] {
         if (first + world.rank() < measure->blocks(set)) own = measure->score(set, first + world.rank());

@@ -1,5 +1,7 @@
 #include "jobs/sample.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 
 #include "core/torch.h"
@@ -15,6 +17,7 @@ void sample_images(const SampleConfig& config, Communicator& world, const Sample
     if (world.rank() == 0) sink.begin(blocks->count());
   });
   for (std::int64_t first = 0; first < blocks->blocks(); first += world.size()) {
+    world.enter(fmt::format("chains of calls from {} of {}", first + 1, blocks->blocks()));
     at::Tensor images = torch::empty({0}, torch::kUInt8);
     std::optional<ChainBlock> block;  // none on ranks that are left over
     agree(world, "begin chains", [&] {

@@ -19,6 +19,7 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/questions.h"
+#include "launch/run_watch.h"
 
 namespace langrun::launch {
 namespace {
@@ -181,6 +182,7 @@ int run_data_import(Call& call) {
   if (class_from == "name") settings.find.class_from = SourceSettings::ClassFrom::name;
   using Split = SourceSettings::Split;
   settings.find.split = split == "train" ? Split::train : split == "test" ? Split::test : Split::all;
+  const OutputWatch watch(call.world, out);
   const auto result = import_images(call.world, settings, notes_every_few_seconds("data import"));
   if (call.world.rank() != 0) return 0;
   if (split == "all" && result.train > 0 && result.test > 0)
@@ -213,6 +215,7 @@ int run_data_synth(Call& call) {
     throw Error(ExitCode::usage, "--size goes with images, --density makes points", "leave one of them out");
   settings.out = out;
   settings.seed = static_cast<std::uint64_t>(seed);
+  const OutputWatch watch(call.world, out);
   const auto result = synthesize(call.world, settings, notes_every_few_seconds("data synth"));
   if (call.world.rank() == 0)
     print_result(out, result, ImageStore::open(out, Accept::any_type).classes().size(), start);

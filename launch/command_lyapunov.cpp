@@ -17,6 +17,7 @@
 #include "launch/python.h"
 #include "launch/questions.h"
 #include "launch/run_folder.h"
+#include "launch/run_watch.h"
 #include "launch/sampling.h"
 #include "launch/steps_list.h"
 
@@ -175,6 +176,7 @@ int run_lyapunov(Call& call) {
   call.world.set_limit(options.watchdog_limit);
   const auto settings = configure(call.world, options);
   (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is measured
+  const OutputWatch watch(call.world, options.run);
   const auto result = measure_lyapunov(settings, call.world, progress_lines());
   const auto hosts = by_rank(call.world, "hosts", host_name());
   agree(call.world, "write the result", [&] {

@@ -17,6 +17,7 @@
 #include "launch/python.h"
 #include "launch/questions.h"
 #include "launch/run_folder.h"
+#include "launch/run_watch.h"
 #include "launch/sampling.h"
 
 namespace langrun::launch {
@@ -200,6 +201,7 @@ int run_ood(Call& call) {
   call.world.set_limit(options.watchdog_limit);
   const auto config = configure(call.world, options);
   (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is measured
+  const OutputWatch watch(call.world, options.run);
   const auto result = measure_ood(config, call.world, progress_lines());
   const auto hosts = by_rank(call.world, "hosts", host_name());
   agree(call.world, "write the result", [&] {

@@ -10,6 +10,7 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/questions.h"
+#include "launch/run_watch.h"
 #include "launch/sample_picture.h"
 #include "launch/sample_run.h"
 #include "launch/sample_store.h"
@@ -77,6 +78,7 @@ int sample_into_files(Call& call, const SampleOptions& options) {
   auto config = configure_samples(call.world, options.samples);
   std::optional<SampleStore> store;
   if (!options.out.empty()) store.emplace(config, options.out);
+  const OutputWatch watch(call.world, options.out.empty() ? options.picture : options.out);
   std::vector<std::uint8_t> shown;
   ImageShape shape;
   sample_images(config, call.world,

@@ -13,6 +13,7 @@
 #include "launch/commands.h"
 #include "launch/options.h"
 #include "launch/questions.h"
+#include "launch/run_watch.h"
 #include "launch/sample_store.h"
 #include "launch/sampling.h"
 #include "launch/score_output.h"
@@ -142,6 +143,13 @@ void check_files(const ScoreOptions& o) {
                   "nothing is written over; remove it or choose another name");
 }
 
+// Beside which signs of life are left; empty where the result goes to the terminal alone.
+std::string first_output(const ScoreOptions& o) {
+  for (const auto& file : {o.json, o.picture, o.score.statistics})
+    if (!file.empty()) return file;
+  return {};
+}
+
 }  // namespace
 
 int run_score(Call& call) {
@@ -159,6 +167,7 @@ int run_score(Call& call) {
   check_score(o.score);
   check_files(o);
   call.world.set_limit(o.watchdog_limit);
+  const OutputWatch watch(call.world, first_output(o));
   sample_runs(call.world, o.samples, o.score);
   const auto result = score(o.score, call.world, progress_lines());
   agree(call.world, "score written", [&] {

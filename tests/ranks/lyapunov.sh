@@ -7,6 +7,7 @@ measure=(--energy "$scratch/run" --weights initial --etas "0.1,1,2" --chains 5 -
 for n in 1 2 4; do
   ranks $n "$program" lyapunov "${measure[@]}" --run "$scratch/$n" >"$scratch/out" 2>"$scratch/err" || fail "$n ranks: $(cat "$scratch/err")"
   cmp "$scratch/1/lyapunov.h5" "$scratch/$n/lyapunov.h5" || fail "$n ranks give other values"
+  [[ ! -e $scratch/$n.flight ]] || fail "$n ranks left their flight recorders"
   cmp "$scratch/1/result.json" "$scratch/$n/result.json" || fail "$n ranks give another result"
   "$program" run diff "$scratch/1" "$scratch/$n" >"$scratch/diff" || fail "run diff: $(cat "$scratch/diff")"
 done
@@ -27,7 +28,7 @@ refuse() { # refuse CODE WORD OPTIONS...
   expect_code "$code" ranks 2 "$program" lyapunov "${measure[@]}" --run "$scratch/refused" "$@"
   [[ $(error_lines "$scratch/err") = 1 ]] || fail "not one error line: $* ($(cat "$scratch/err"))"
   grep -A1 '^langrun: error: ' "$scratch/err" | grep -qF -- "$word" || fail "no word of '$word': $(cat "$scratch/err")"
-  [[ ! -e $scratch/refused ]] || fail "a refused call left its folder: $*"
+  [[ ! -e $scratch/refused && ! -e $scratch/refused.flight ]] || fail "a refused call left its folder: $*"
 }
 refuse 2 'does not rise' --etas 1,1
 refuse 2 "'0'" --deltas 0,1
