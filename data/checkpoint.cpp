@@ -49,7 +49,8 @@ std::int64_t whole(const json& document, const char* key) {
 Manifest read_manifest(const fs::path& folder) {
   const auto path = folder / "manifest.json";
   try {
-    const auto text = read_text(path);
+    constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 28;  // some hundred bytes for each file of each rank
+    const auto text = read_text(path, kMostBytes);
     if (nested_too_deep(text))
       throw Error(ExitCode::input, fmt::format("{} is damaged: no manifest is nested so deep", path.string()));
     auto document = json::parse(text);
@@ -106,20 +107,41 @@ std::vector<std::string> problems_of(const fs::path& folder) {
   return problems;
 }
 
+namespace {
+
+bool is_checkpoint_name(const std::string& name) {
+  return name.size() >= 8 && name.size() <= 18 && name.find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+std::vector<std::string> problems_of_home(const fs::path& home) {
+  std::vector<std::string> problems;
+  std::error_code none;
+  const auto latest = home / "latest";
+  if (fs::is_symlink(latest, none) && !fs::is_directory(latest, none))
+    problems.push_back(
+        fmt::format("{}: names {}, which is gone", latest.string(), fs::read_symlink(latest, none).string()));
+  for (const auto& entry : fs::directory_iterator(home, none))
+    if (is_checkpoint_name(entry.path().filename().string()) && !entry.is_directory(none))
+      problems.push_back(fmt::format("{}: is no folder, as a checkpoint is", entry.path().string()));
+  return problems;
+}
+
 std::vector<std::int64_t> checkpoint_steps(const fs::path& home) {
   std::vector<std::int64_t> steps;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(home, none)) {
     const auto name = entry.path().filename().string();
-    const bool digits = name.size() >= 8 && name.find_first_not_of("0123456789") == std::string::npos;
-    if (digits && name.size() <= 18 && entry.is_directory(none)) steps.push_back(std::stoll(name));
+    if (is_checkpoint_name(name) && entry.is_directory(none)) steps.push_back(std::stoll(name));
   }
   std::sort(steps.begin(), steps.end());
   return steps;
 }
 
 std::optional<std::int64_t> newest_good_checkpoint(const fs::path& home, std::vector<std::string>& damaged) {
-  auto steps = checkpoint_steps(home);
+  const auto steps = checkpoint_steps(home);
+  for (auto& problem : problems_of_home(home)) damaged.push_back(std::move(problem));
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const auto problems = problems_of(home / checkpoint_name(*step));
     if (problems.empty()) return *step;
@@ -151,6 +173,9 @@ void clear_checkpoints_after(const fs::path& home, std::int64_t step) {
   for (const auto later : checkpoint_steps(home))
     if (later > step && problems_of(home / checkpoint_name(later)).empty())
       fs::remove_all(retire(home, later), ignored);
+  // It may have named one of those.
+  if (step > 0 && fs::is_symlink(home / "latest", ignored) && !fs::is_directory(home / "latest", ignored))
+    point_link(home / "latest", checkpoint_name(step));
 }
 
 std::vector<fs::path> return_to_checkpoint(const fs::path& home, std::int64_t step) {

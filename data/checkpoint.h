@@ -50,7 +50,11 @@ std::vector<std::string> problems_of(const std::filesystem::path& folder);
 /// Steps of the checkpoints that were renamed to their final name, rising. Names other than digits are not checkpoints.
 std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& home);
 
-/// The newest checkpoint without a problem; those newer ones that have some are named in `damaged`. Nothing where there
+/// What is wrong with the folder of checkpoints itself: `latest` names one that is gone, or something that is no folder
+/// bears a checkpoint's name.
+std::vector<std::string> problems_of_home(const std::filesystem::path& home);
+
+/// The newest checkpoint without a problem; those newer ones that have some, and what is wrong with the home, are named in `damaged`. Nothing where there
 /// is no checkpoint at all. Throws Error(storage) where there are some and all are damaged.
 std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& home,
                                                    std::vector<std::string>& damaged);

@@ -80,12 +80,33 @@ void write_durably(const std::filesystem::path& path, std::string_view text) {
   write_durably(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
+void write_flushed(const std::filesystem::path& path, std::string_view text) {
+  write_and_flush(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+}
+
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(ExitCode::input, fmt::format("cannot read {}", path.string()), "check the path");
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+std::string read_text(const std::filesystem::path& path, std::uint64_t most) {
+  require_regular(path);
+  std::error_code failure;
+  const auto size = std::filesystem::file_size(path, failure);
+  if (!failure && size > most)
+    throw Error(ExitCode::input, fmt::format("{} has {} bytes, expected at most {}", path.string(), size, most),
+                "the file is damaged, or another one");
+  return read_text(path);
+}
+
+void require_regular(const std::filesystem::path& path) {
+  std::error_code none;
+  if (!std::filesystem::exists(path, none) || std::filesystem::is_regular_file(path, none)) return;
+  throw Error(ExitCode::storage, fmt::format("{} is not a regular file", path.string()),
+              "something else bears its name; move that away");
 }
 
 void point_link(const std::filesystem::path& link, const std::string& target) {

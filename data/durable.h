@@ -25,8 +25,16 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
 /// is missing. Throws Error(storage), naming the path; then PATH is untouched and PATH.partial is gone.
 void write_durably(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_durably(const std::filesystem::path& path, std::string_view text);
+/// Writes a file in a folder that is there, and flushes it. Throws Error(storage).
+void write_flushed(const std::filesystem::path& path, std::string_view text);
 /// A whole file. Throws Error(input) where it cannot be read.
 std::string read_text(const std::filesystem::path& path);
+/// The same of a file that a run consists of, which is a regular one of at most `most` bytes: a named pipe in its place
+/// would hold the program, and an endless one fill its memory.
+std::string read_text(const std::filesystem::path& path, std::uint64_t most);
+inline constexpr std::uint64_t kMostConfiguration = std::uint64_t{1} << 24;  ///< bytes of a run.cfg
+/// Throws Error(storage) where something is there and is no regular file.
+void require_regular(const std::filesystem::path& path);
 /// Makes `link` point at `target` (relative), atomically. Throws Error(storage).
 void point_link(const std::filesystem::path& link, const std::string& target);
 /// Makes a folder and its parents; throws Error(storage) where that fails.

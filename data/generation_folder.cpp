@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -65,10 +66,12 @@ GenerationFolder newest_generation_folder(const fs::path& run, const std::string
   return newest;
 }
 
-GenerationFolder take_generation(const fs::path& run, const std::string& name, std::int64_t lowest) {
+GenerationFolder take_generation(const fs::path& run, const std::string& name, std::int64_t lowest,
+                                 const MayTake& may_take) {
   constexpr int kTries = 100;  // each lost one is another start that began meanwhile
   for (int tries = 0; tries < kTries; ++tries) {
     const auto there = newest_generation_folder(run, name);
+    if (may_take) may_take(there);
     const auto wanted = generation_folder(run, name, std::max(there.generation + 1, lowest));
     if (!take(there, wanted.path)) continue;
     sync_path(run);
@@ -78,10 +81,32 @@ GenerationFolder take_generation(const fs::path& run, const std::string& name, s
               "let one of them go on, and stop the others");
 }
 
+void publish_from(const GenerationFolder& folder, const fs::path& to,
+                  const std::function<void(const fs::path& partial)>& write) {
+  const auto partial = folder.path / (to.filename().string() + ".partial");
+  std::error_code none;
+  fs::remove_all(partial, none);  // of a start that was killed amid this
+  try {
+    write(partial);
+    rename_durably(partial, to);
+  } catch (const Error&) {
+    if (!is_there(folder)) throw overtaken_error(folder.path.parent_path());
+    ::unlink(partial.c_str());
+    throw;
+  }
+}
+
+void publish_from(const GenerationFolder& folder, const fs::path& to, std::string_view text) {
+  publish_from(folder, to, [&](const fs::path& partial) { write_flushed(partial, text); });
+}
+
 void link_generation(const fs::path& run, const std::string& name, const GenerationFolder& folder) {
   std::error_code none;
   const auto target = folder.path.filename().string();
-  if (fs::read_symlink(run / name, none) != target) point_link(run / name, target);
+  if (fs::read_symlink(run / name, none) == target) return;
+  publish_from(folder, run / name, [&](const fs::path& partial) {
+    if (::symlink(target.c_str(), partial.c_str()) != 0) throw_storage("cannot make link", run / name);
+  });
 }
 
 }  // namespace langrun

@@ -63,6 +63,12 @@ void check_extent(hid_t file, hid_t dataset, const Shape& shape, Type type, cons
 
 void Dataset::read_raw(std::uint64_t first, std::uint64_t count, Type type, void* out) const {
   Lock lock;
+  // A file that is missing there would be read as zeros, and any extent can be stated. Our own index of shards is such a
+  // dataset; what it leads to is read from the shards themselves.
+  const Handle creation(H5Dget_create_plist(handle_.id()), close_plist);
+  if (H5Pget_layout(creation.id()) == H5D_VIRTUAL)
+    throw Error(ExitCode::input, fmt::format("{}{} keeps its values in other files", path_, name_),
+                "expected values within the file itself; copy it with h5repack");
   if (shape_.empty() || count > shape_[0] || first > shape_[0] - count)
     throw Error(ExitCode::input, fmt::format("{}{}: rows {} to {} asked for, shape is {}", path_, name_, first,
                                              first + count, to_text(shape_)));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 #include "data/codecs.h"
@@ -91,7 +92,7 @@ ImageStore ImageStore::open(const std::filesystem::path& path, Accept accept) {
   if (file.has_attribute("/", store_names::kContent))
     store.content_ = file.read_text_attribute("/", store_names::kContent);
   const auto images = file.dataset(store_names::kImages);
-  store.check_images(images, accept);
+  store.take_images(images, accept);
   store.open_parts(file, images);
   store.check_labels(file);
   store.check_content(file);
@@ -99,7 +100,7 @@ ImageStore ImageStore::open(const std::filesystem::path& path, Accept accept) {
   return store;
 }
 
-void ImageStore::check_images(const h5::Dataset& images, Accept accept) {
+void ImageStore::take_images(const h5::Dataset& images, Accept accept) {
   const auto& shape = images.shape();
   const auto found = fmt::format("/images is {} {}", h5::name_of(images.type()), h5::to_text(shape));
   const bool floats = images.type() == h5::Type::f32;
@@ -216,6 +217,18 @@ void ImageStore::read(std::span<const std::uint64_t> indices, std::span<std::uin
                 fmt::format("{} bytes for {} images of {}", out.size(), indices.size(), image_bytes()));
   read_stored(indices, out);
   check_read(indices, out);
+}
+
+void ImageStore::check_images() const {
+  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 22;
+  std::vector<std::uint64_t> indices(std::clamp<std::uint64_t>(kPieceBytes / image_bytes(), 1, count_));
+  std::vector<std::uint8_t> images(indices.size() * image_bytes());
+  for (std::uint64_t first = 0; first < count_; first += indices.size()) {
+    indices.resize(std::min<std::uint64_t>(indices.size(), count_ - first));
+    images.resize(indices.size() * image_bytes());
+    std::iota(indices.begin(), indices.end(), first);
+    read(indices, images);
+  }
 }
 
 void ImageStore::read_stored(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const {

@@ -72,6 +72,8 @@ class ImageStore {
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
   /// Error(input) where one cannot be read, or of a guarded store is not what was written.
   void read(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const;
+  /// Reads every image, so that all of a guarded store was checked. Throws Error(input) as `read`.
+  void check_images() const;
   /// Their labels.
   void read_labels(std::span<const std::uint64_t> indices, std::span<std::int64_t> out) const;
   /// Every label, N of them.
@@ -82,7 +84,7 @@ class ImageStore {
     std::uint64_t first = 0, rows = 0;
     h5::Dataset images;
   };
-  void check_images(const h5::Dataset& images, Accept accept);
+  void take_images(const h5::Dataset& images, Accept accept);
   void open_parts(const h5::File& file, const h5::Dataset& images);
   void check_labels(const h5::File& file);
   void take_checksums(const h5::File& file, const h5::File& part, std::uint64_t rows);

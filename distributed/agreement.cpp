@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstring>
+#include <future>
 #include <optional>
 #include <span>
 
@@ -12,6 +15,8 @@
 
 namespace langrun {
 namespace {
+
+constexpr std::chrono::seconds kBetweenMeetings{1};
 
 struct Verdict {
   int code = 0;
@@ -73,6 +78,23 @@ std::string on_root(Communicator& world, const char* name, const std::function<s
   text.resize(static_cast<std::size_t>(length));
   world.broadcast(name, std::as_writable_bytes(std::span(text.data(), text.size())), 0);
   return text;
+}
+
+std::string on_root_slowly(Communicator& world, const char* name, const std::function<std::string()>& part) {
+  if (world.size() == 1) return on_root(world, name, part);
+  std::future<std::string> work;
+  if (world.rank() == 0) work = std::async(std::launch::async, part);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(Communicator::kUnstatedLimit);
+  std::array going_on{std::byte{1}};
+  while (going_on[0] != std::byte{0}) {
+    if (world.rank() == 0) {
+      const bool through = work.wait_for(kBetweenMeetings) == std::future_status::ready;
+      if (!through && std::chrono::steady_clock::now() > deadline) work.wait();
+      going_on[0] = std::byte{!through};
+    }
+    world.broadcast(name, going_on, 0);
+  }
+  return on_root(world, name, [&] { return work.get(); });
 }
 
 std::vector<std::string> by_rank(Communicator& world, const char* name, const std::string& own) {

@@ -114,7 +114,8 @@ class MpiSession {
   /// with exit code 5. There is no way back: MPI may still write into the call's buffers.
   explicit MpiSession(Say say);
   Communicator& world() { return *world_; }
-  /// All ranks: an orderly end. Without it the destructor does nothing, and the launcher ends the other ranks.
+  /// All ranks: an orderly end, within the world's limit, after which the program says so and ends with exit code 5.
+  /// Without it the destructor does nothing, and the launcher ends the other ranks.
   void finish();
   /// Whether sums of this rank are on their way: then there is no orderly end.
   bool in_flight() const;
@@ -126,6 +127,7 @@ class MpiSession {
 
  private:
   std::unique_ptr<Communicator> world_;
+  Say say_;
   void* failing_ = nullptr;  // an MPI_Comm of its own, so that no pending collective can get in the way
 };
 

@@ -117,6 +117,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   bool in_flight() const { return !flying_.empty(); }
+  double limit() const { return limit_; }
   /// Another rank has given a collective up, and asks who is there.
   bool called() const { return roll_.called(); }
 
@@ -347,9 +348,20 @@ MpiSession::MpiSession(Say say) {
   MPI_Comm_set_errhandler(*failing, MPI_ERRORS_RETURN);
   failing_ = failing;
   world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, say);
+  say_ = std::move(say);
 }
 
 void MpiSession::finish() {
+  const auto seconds = static_cast<const MpiCommunicator&>(*world_).limit();
+  std::optional<TimeLimit> limit;
+  if (seconds > 0)
+    limit.emplace(seconds, [this, seconds] {
+      say_(Error(ExitCode::rank,
+                 fmt::format("MPI has not ended within {:.0f} s on rank {} of {}, {}: it waits for other ranks",
+                             seconds, world_->rank(), world_->size(), host_name()),
+                 "the job's work is done; look at the hosts of the job and at the network between them"));
+      std::_Exit(static_cast<int>(ExitCode::rank));
+    });
   auto* failing = static_cast<MPI_Comm*>(failing_);
   MPI_Comm_free(failing);
   delete failing;

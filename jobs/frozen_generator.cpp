@@ -48,7 +48,13 @@ class BuiltInGenerator final : public FrozenGenerator {
     factor_ = generator_config(facts_, file.path().string()).factor;
     description_ = fmt::format("{} of {}, part {}", facts_["network"], file.path().string(), part);
   }
+  explicit BuiltInGenerator(const GeneratorConfig& config)
+      : device_(at::kCPU), facts_(facts_of(config)), network_(make_generator(config, 1)), factor_(config.factor),
+        description_(fmt::format("{}, untrained", config.network)) {
+    hold_constant(*network_);
+  }
 
+  ImageShape image() const { return network_->output(); }
   std::int64_t latent_length() const override { return network_->latent_length(); }
   at::Tensor make(const at::Tensor& latents) override { return network_->generate(latents.to(device_), use_); }
   double factor() const override { return factor_; }
@@ -182,6 +188,16 @@ std::int64_t FrozenGenerator::bytes() const {
   std::int64_t bytes = 0;
   for (const auto& tensor : state()) bytes += static_cast<std::int64_t>(tensor.nbytes());
   return bytes;
+}
+
+std::unique_ptr<FrozenGenerator> untrained_generator(const GeneratorConfig& config, const ImageShape& image) {
+  auto generator = std::make_unique<BuiltInGenerator>(config);
+  if (const auto made = generator->image(); !(made == image))
+    throw Error(ExitCode::usage,
+                fmt::format("generator {} makes {}x{} images, the energy takes {}x{}", config.network, made.height,
+                            made.width, image.height, image.width),
+                "name a generator with --source.generator, or describe one with --generator.network");
+  return generator;
 }
 
 FrozenSource::FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world)

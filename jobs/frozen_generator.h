@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/images.h"
+#include "core/settings.h"
 #include "data/weights_file.h"
 #include "distributed/communicator.h"
 #include "jobs/chain_source.h"
@@ -38,13 +39,17 @@ class FrozenGenerator {
   virtual std::string description() const = 0;
 };
 
+/// A built-in network with random weights, on the processor: it holds and computes what one that has learned would.
+/// Throws Error(usage) for settings that no generator has, or one whose images are not of shape `image`.
+std::unique_ptr<FrozenGenerator> untrained_generator(const GeneratorConfig& config, const ImageShape& image);
+
 /// Chains that begin with its images; their latents are not kept.
 class FrozenSource final : public ChainSource {
  public:
   /// Collective, all ranks; nothing that another rank could fail at comes before it. Rank 0 looks for the file: of a
-  /// run folder it is the weights of the newest good checkpoint. With `from_checkpoint`, `restore` will follow: the file
-  /// may be missing and is not read, except where it is TorchScript, since a checkpoint has the weights of a built-in
-  /// network. Throws Error(input) where there is nothing.
+  /// run folder it is the weights of the newest good checkpoint. With `from_checkpoint`, `restore` will follow: the
+  /// file may be missing and is not read, except where it is TorchScript, since a checkpoint has the weights of a
+  /// built-in network. Throws Error(input) where there is nothing.
   FrozenSource(const SourceConfig& config, bool from_checkpoint, Communicator& world);
   ~FrozenSource() override;
 
@@ -72,7 +77,6 @@ class FrozenSource final : public ChainSource {
 
 /// The source of a job's chains as configured: nothing where they begin from data. Collective, all ranks, as
 /// FrozenSource's constructor is. Throws Error(usage) for settings of a generator that is not named.
-std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool from_checkpoint,
-                                            Communicator& world);
+std::unique_ptr<FrozenSource> frozen_source(const SourceConfig& config, bool from_checkpoint, Communicator& world);
 
 }  // namespace langrun

@@ -18,7 +18,9 @@ constexpr std::array kModes{std::pair{"synthesis", HatMode::synthesis}, std::pai
 // The modes' own values [HAT].
 constexpr double kRetrofitTau = 0.1, kResidualStart = 0.01;
 
-bool moves_residual(const HatConfig& config) { return config.residual == "on" && hat_mode(config.mode) != HatMode::ddls; }
+bool moves_residual(const HatConfig& config) {
+  return config.residual == "on" && hat_mode(config.mode) != HatMode::ddls;
+}
 
 bool moves_latent(const HatConfig& config) {
   const auto mode = hat_mode(config.mode);
@@ -64,8 +66,8 @@ HatChainConfig training_chains(const HatConfig& config) {
   pair.max_norm = config.langevin.max_norm;
   pair.latent_prior = hat_mode(config.mode) == HatMode::ddls;
   pair.residual_tau = pair.moves_residual ? residual_tau(config) : 0;
-  chains.sphere = config.latent_law == "sphere" ||
-                  (config.latent_law == "auto" && hat_mode(config.mode) == HatMode::retrofit);
+  chains.sphere =
+      config.latent_law == "sphere" || (config.latent_law == "auto" && hat_mode(config.mode) == HatMode::retrofit);
   pair.on_sphere = chains.sphere;
   return chains;
 }
@@ -84,9 +86,9 @@ WeightFacts facts_of(const HatChainConfig& config) {
   const auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
   const auto real = [](double value) { return fmt::format("{}", value); };
   const auto& pair = config.pair;
-  return {{"moves_latent", flag(pair.moves_latent)},   {"moves_residual", flag(pair.moves_residual)},
-          {"latent_eta", real(pair.latent_eta)},       {"latent_prior", flag(pair.latent_prior)},
-          {"residual_tau", real(pair.residual_tau)},   {"residual_start", real(config.residual_start)},
+  return {{"moves_latent", flag(pair.moves_latent)}, {"moves_residual", flag(pair.moves_residual)},
+          {"latent_eta", real(pair.latent_eta)},     {"latent_prior", flag(pair.latent_prior)},
+          {"residual_tau", real(pair.residual_tau)}, {"residual_start", real(config.residual_start)},
           {"latent_sphere", flag(config.sphere)}};
 }
 
@@ -109,20 +111,23 @@ HatImages hat_images(const HatConfig& config) {
   return {past ? 4 : 3, training_chains(config).plain() ? 0 : 3};
 }
 
-void check_hat(const HatConfig& config) {
-  const bool synthesis = hat_mode(config.mode) == HatMode::synthesis;
-  if (synthesis && !config.source.generator.empty())
+void check_hat_mode(const HatConfig& config) {
+  if (hat_mode(config.mode) == HatMode::synthesis && !config.source.generator.empty())
     throw Error(ExitCode::usage, "--mode synthesis learns a generator, --source.generator names a frozen one",
                 "leave it out, or use --mode refine");
-  if (!synthesis && config.source.generator.empty())
-    throw Error(ExitCode::usage, fmt::format("--mode {} needs a frozen generator: --source.generator is missing",
-                                             config.mode),
-                config.mode == "retrofit" ? "name a run of `langrun autoencoder`, a file of weights, or TorchScript"
-                                          : "name a run that learned one, a file of weights, or TorchScript");
   if (config.mode == "ddls" && config.residual == "off")
     throw Error(ExitCode::usage, "--residual off with --mode ddls, which has no residual", "leave it out");
   if (config.mode == "conditional" && config.residual == "off")
     throw Error(ExitCode::usage, "--residual off with --mode conditional leaves nothing that moves", "leave it out");
+}
+
+void check_hat(const HatConfig& config) {
+  if (hat_mode(config.mode) != HatMode::synthesis && config.source.generator.empty())
+    throw Error(ExitCode::usage,
+                fmt::format("--mode {} needs a frozen generator: --source.generator is missing", config.mode),
+                config.mode == "retrofit" ? "name a run of `langrun autoencoder`, a file of weights, or TorchScript"
+                                          : "name a run that learned one, a file of weights, or TorchScript");
+  check_hat_mode(config);
 }
 
 }  // namespace langrun

@@ -1,6 +1,7 @@
 #include "jobs/host_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -9,7 +10,11 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
+#include <set>
+#include <sstream>
 
+#include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/device.h"
 
@@ -44,6 +49,26 @@ double free_in_group() {
   return kNone;
 }
 
+/// "AuthenticAMD family 25 model 1 (instructions 0f3a19c2), ": the libraries choose their code by more than the sets of
+/// instructions that we use ourselves. What the kernel adds to the flags, against faults of processors, is left out.
+std::string model_of_processor() {
+  std::ifstream info("/proc/cpuinfo");
+  std::map<std::string, std::string> first;
+  for (std::string line; std::getline(info, line) && !line.empty();) {
+    const auto colon = line.find(':');
+    if (colon == std::string::npos || colon + 2 > line.size()) continue;
+    first[line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1)] = line.substr(colon + 2);
+  }
+  if (!first.contains("vendor_id")) return {};
+  std::set<std::string> sets;
+  std::istringstream flags(first["flags"]);
+  for (std::string flag; flags >> flag;)
+    for (const auto* kind : {"sse", "ssse", "avx", "fma", "f16c", "bmi", "amx", "xop"})
+      if (flag.starts_with(kind)) sets.insert(flag);
+  return fmt::format("{} family {} model {} (instructions {}), ", first["vendor_id"], first["cpu family"],
+                     first["model"], checksum_of_text(fmt::format("{}", fmt::join(sets, " "))).substr(0, 8));
+}
+
 }  // namespace
 
 std::string processor_features() {
@@ -58,7 +83,7 @@ std::string processor_features() {
   add("avx512f", __builtin_cpu_supports("avx512f") != 0);
   add("avx512bw", __builtin_cpu_supports("avx512bw") != 0);
   add("avx512vl", __builtin_cpu_supports("avx512vl") != 0);
-  return fmt::format("{}, {}", features.empty() ? "x86-64" : features, products);
+  return fmt::format("{}{}, {}", model_of_processor(), features.empty() ? "x86-64" : features, products);
 #else
   return "not x86-64, " + products;
 #endif

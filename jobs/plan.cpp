@@ -134,6 +134,20 @@ std::unique_ptr<FrozenPrior> named_prior(const EnergyTrainingConfig& config, Com
   return config.terms.prior.empty() ? nullptr : std::make_unique<FrozenPrior>(config, world);
 }
 
+/// A hat's generator: one that learns, a frozen one, or in the place of one that is not named what the settings of the
+/// generator describe.
+void add_hat_generator(Parts& parts, const HatConfig& config, std::unique_ptr<FrozenSource> source, bool moves_latent) {
+  const auto image = parts.plan.image;
+  if (source) return add_frozen(parts, frozen_cost(*source, config.training, image, moves_latent));
+  if (hat_mode(config.mode) != HatMode::synthesis)
+    return add_frozen(parts, frozen_cost(config.generator, config.training, image, moves_latent));
+  const auto cost = generator_cost(config.generator, config.generator_learning, BatchNormUse::off, config.training,
+                                   image, moves_latent);
+  add_learner(parts, cost);
+  parts.needs.sampling = largest(cost.images, cost.in_latents);
+  if (config.pairs == "historical") add_bank(parts, {config.bank_size, cost.latent});
+}
+
 /// Jobs in which nothing learns but an energy, on banks; each owned lane holds, for each bank, starts and chains.
 JobPlan plan_persistent(const EnergyTrainingConfig& config, const PlanPlace& place, const std::vector<BankNeeds>& banks,
                         std::unique_ptr<FrozenSource> source, std::unique_ptr<FrozenPrior> prior) {
@@ -141,6 +155,7 @@ JobPlan plan_persistent(const EnergyTrainingConfig& config, const PlanPlace& pla
   const auto chains = static_cast<double>(banks.size());
   add_energy(parts, config, energy_cost(config, std::move(prior), place.measure_seconds), chains);
   if (source) add_frozen(parts, frozen_cost(*source, config.training, parts.plan.image, false));
+  source.reset();  // what is resident in the end counts as libraries
   for (const auto& bank : banks) add_bank(parts, bank);
   parts.needs.sampling_images = 1 + 2 * chains;
   parts.needs.update_images = 1 + chains;
@@ -207,7 +222,7 @@ JobPlan plan_job(const ConvergentConfig& config, const PlanPlace& place, Communi
 }
 
 JobPlan plan_job(const HatConfig& config, const PlanPlace& place, Communicator& world) {
-  check_hat(config);
+  check_hat_mode(config);
   auto source = named_source(config.source, world);
   const auto mode = hat_mode(config.mode);
   EnergyTrainingConfig training = config;
@@ -215,16 +230,7 @@ JobPlan plan_job(const HatConfig& config, const PlanPlace& place, Communicator& 
   const bool moves_latent = training_chains(config).pair.moves_latent;
   auto parts = begin(config.training, place);
   add_energy(parts, training, energy_cost(training, nullptr, place.measure_seconds), 1);
-  const bool bank = !source && config.pairs == "historical";
-  if (source) {
-    add_frozen(parts, frozen_cost(*source, config.training, parts.plan.image, moves_latent));
-  } else {
-    const auto cost = generator_cost(config.generator, config.generator_learning, BatchNormUse::off, config.training,
-                                     parts.plan.image, moves_latent);
-    add_learner(parts, cost);
-    parts.needs.sampling = largest(cost.images, cost.in_latents);
-    if (bank) add_bank(parts, {config.bank_size, cost.latent});
-  }
+  add_hat_generator(parts, config, std::move(source), moves_latent);
   const auto images = hat_images(config);
   parts.needs.sampling_images = parts.needs.update_images = static_cast<double>(images.each_lane);
   const double lane = 4.0 * static_cast<double>(parts.plan.lane_batch * parts.plan.image.elements());

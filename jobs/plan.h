@@ -56,6 +56,9 @@ struct JobPlan {
   double chain_images = 0;      ///< images of a step that make these Langevin steps
   double gradient_seconds = 0;  ///< of one image's Langevin step, measured on this machine
   double update_seconds = 0;    ///< of one image's updates, all networks, likewise
+  /// Sentences, one for each thing that neither options nor files say: what was taken in its place. Whoever fills in
+  /// the settings writes them.
+  std::vector<std::string> assumed;
 
   /// Bytes of host memory, or of a GPU's, that rank 0 has.
   double host_bytes() const;
@@ -67,7 +70,8 @@ struct JobPlan {
 /// Each builds the job's networks with random weights and computes a few images, to see what they hold. `world` is
 /// this process alone. Throw what the job itself would for settings that do not fit each other or the ranks,
 /// Error(usage) for a bank of one slot an image where `place.images` is not known, and Error(input) for a generator or
-/// a prior that is named and not there.
+/// a prior that is named and not there. Of a hat whose frozen generator is not named its settings of a generator are
+/// taken, untrained.
 JobPlan plan_job(const ShortrunConfig& config, const PlanPlace& place, Communicator& world);
 JobPlan plan_job(const MidrunConfig& config, const PlanPlace& place, Communicator& world);
 JobPlan plan_job(const LongrunConfig& config, const PlanPlace& place, Communicator& world);

@@ -156,6 +156,21 @@ void add_images(MemoryUse& plain, MemoryUse& in_latents, std::int64_t lane_image
                }).peak();
 }
 
+/// `open()` makes the generator, and keeps it.
+template <typename Open>
+FrozenGeneratorCost cost_of_frozen(const Rehearsal& rehearsal, bool moves_latent, const Open& open) {
+  FrozenGeneratorCost cost;
+  FrozenGenerator* generator = nullptr;
+  cost.state = trace_memory([&] { generator = &open(); }).left();
+  cost.latent = generator->latent_length();
+  std::vector<WeightsPart> parts;
+  parts.push_back(generator->copied());
+  cost.copies = memory_of(parts);
+  add_images(cost.images, cost.in_latents, rehearsal.lane_images, cost.latent, moves_latent,
+             [&](const at::Tensor& from) { return generator->make(from); });
+  return cost;
+}
+
 }  // namespace
 
 EnergyCost energy_cost(const EnergyTrainingConfig& config, std::unique_ptr<FrozenPrior> prior, double measure_seconds) {
@@ -237,17 +252,22 @@ GeneratorCost generator_cost(const GeneratorConfig& generator, const LearningCon
 FrozenGeneratorCost frozen_cost(FrozenSource& source, const TrainingConfig& training, const ImageShape& image,
                                 bool moves_latent) {
   const Rehearsal rehearsal(training);
-  FrozenGeneratorCost cost;
-  cost.state =
-      trace_memory([&] { source.open(image, std::min(rehearsal.lane_images, kTracedImages), at::kCPU); }).left();
-  auto& generator = source.generator();
-  cost.latent = generator.latent_length();
-  std::vector<WeightsPart> parts;
-  parts.push_back(generator.copied());
-  cost.copies = memory_of(parts);
-  add_images(cost.images, cost.in_latents, rehearsal.lane_images, cost.latent, moves_latent,
-             [&](const at::Tensor& from) { return generator.make(from); });
-  return cost;
+  return cost_of_frozen(rehearsal, moves_latent, [&]() -> FrozenGenerator& {
+    source.open(image, std::min(rehearsal.lane_images, kTracedImages), at::kCPU);
+    return source.generator();
+  });
+}
+
+FrozenGeneratorCost frozen_cost(const GeneratorConfig& generator, const TrainingConfig& training,
+                                const ImageShape& image, bool moves_latent) {
+  const Rehearsal rehearsal(training);
+  std::unique_ptr<FrozenGenerator> untrained;
+  return cost_of_frozen(rehearsal, moves_latent, [&]() -> FrozenGenerator& {
+    untrained = untrained_generator(generator, image);
+    // One of a file is called once as it is opened.
+    untrained->images(torch::zeros({1, untrained->latent_length()}));
+    return *untrained;
+  });
 }
 
 LearnerCost classifier_cost(const ClassifyConfig& config) {

@@ -57,6 +57,9 @@ GeneratorCost generator_cost(const GeneratorConfig& generator, const LearningCon
                              const TrainingConfig& training, const ImageShape& image, bool moves_latent);
 FrozenGeneratorCost frozen_cost(FrozenSource& source, const TrainingConfig& training, const ImageShape& image,
                                 bool moves_latent);
+/// Of one that is not there yet: what `generator` describes, untrained.
+FrozenGeneratorCost frozen_cost(const GeneratorConfig& generator, const TrainingConfig& training,
+                                const ImageShape& image, bool moves_latent);
 LearnerCost classifier_cost(const ClassifyConfig& config);
 LearnerCost autoencoder_cost(const AutoencoderConfig& config);
 

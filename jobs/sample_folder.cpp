@@ -322,12 +322,7 @@ FolderSampling::~FolderSampling() = default;
 std::int64_t FolderSampling::chains() const { return parts_->blocks().count(); }
 std::string FolderSampling::device() const { return parts_->blocks().device().str(); }
 
-void FolderSampling::keep_energy(const fs::path& run) const {
-  // Of a start that died before its chains were begun.
-  std::error_code ignored;
-  fs::remove(run / "weights.h5", ignored);
-  write_weights_file(run / "weights.h5", parts_->blocks().parts());
-}
+void FolderSampling::keep_energy(const fs::path& file) const { write_weights_file(file, parts_->blocks().parts()); }
 
 ExitCode FolderSampling::run(const SampleFolderConfig& folder, std::size_t finished, SampleObserver& observer) {
   return parts_->run(folder, finished, observer);

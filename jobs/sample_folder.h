@@ -59,8 +59,8 @@ class FolderSampling {
   std::int64_t chains() const;
   /// Where this rank computes.
   std::string device() const;
-  /// Writes RUN/weights.h5, the energy with all its terms: what a resume reads. Rank 0 alone. Throws Error(storage).
-  void keep_energy(const std::filesystem::path& run) const;
+  /// Writes the energy with all its terms into a new file: what a resume reads. Rank 0 alone. Throws Error(storage).
+  void keep_energy(const std::filesystem::path& file) const;
 
   /// Collective, all ranks: chains that were not begun are begun, all; then from listed step to listed step, all blocks
   /// of `call` chains, block b on rank b mod R, with `finished` listed steps left out. Returns done, or stopped with

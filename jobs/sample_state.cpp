@@ -52,8 +52,7 @@ void read_columns(const h5::File& file, BlockState& state, std::uint64_t call) {
   }
 }
 
-BlockState read_checked(const fs::path& path, std::int64_t number, std::uint64_t call, const ImageShape& image) {
-  const auto file = h5::File::open(path);
+BlockState read_checked(const h5::File& file, std::int64_t number, std::uint64_t call, const ImageShape& image) {
   BlockState state;
   state.number = number;
   state.step = file.read_int_attribute("/", "step");
@@ -114,7 +113,21 @@ void write_block(const fs::path& folder, const BlockState& state, const ImageSha
 BlockState read_block(const fs::path& folder, std::int64_t number, std::int64_t call, const ImageShape& image) {
   const auto path = block_file(folder, number);
   try {
-    return read_checked(path, number, static_cast<std::uint64_t>(call), image);
+    return read_checked(h5::File::open(path), number, static_cast<std::uint64_t>(call), image);
+  } catch (const Error& error) {
+    damaged(path, error.what());
+  }
+}
+
+void check_block(const fs::path& folder, std::int64_t number, std::int64_t call) {
+  const auto path = block_file(folder, number);
+  try {
+    const auto file = h5::File::open(path);
+    const auto shape = file.dataset("/chains").shape();
+    if (shape.size() != 4) throw Error(ExitCode::input, "is of another shape");
+    const auto extent = [&](std::size_t i) { return static_cast<std::int64_t>(shape[i]); };
+    (void)read_checked(file, number, static_cast<std::uint64_t>(call == 0 ? extent(0) : call),
+                       {extent(1), extent(2), extent(3)});
   } catch (const Error& error) {
     damaged(path, error.what());
   }

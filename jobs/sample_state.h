@@ -32,5 +32,8 @@ void write_block(const std::filesystem::path& folder, const BlockState& state, c
 /// missing, damaged or of another shape.
 BlockState read_block(const std::filesystem::path& folder, std::int64_t number, std::int64_t call,
                       const ImageShape& image);
+/// Reads it, whatever its shape, and where `call` is not 0, unless it has so many chains. Throws Error(storage) as
+/// read_block.
+void check_block(const std::filesystem::path& folder, std::int64_t number, std::int64_t call);
 
 }  // namespace langrun

@@ -17,6 +17,7 @@
 #include "jobs/import_images.h"
 #include "jobs/synthesize.h"
 #include "launch/commands.h"
+#include "launch/equal_ranks.h"
 #include "launch/options.h"
 #include "launch/questions.h"
 #include "launch/run_watch.h"
@@ -175,6 +176,7 @@ int run_data_import(Call& call) {
       "Images of a folder, tar, CIFAR binary or IDX files into an image store; under mpirun, shared among the ranks.";
   table.parse(call.arguments);
   if (answer_questions(call, table, summary)) return 0;
+  refuse_unequal_ranks(call.world, table);
   settings.source = source;
   settings.out = out;
   settings.fit.random_crop = crop == "random";

@@ -11,6 +11,7 @@
 #include "distributed/agreement.h"
 #include "jobs/doctor.h"
 #include "launch/commands.h"
+#include "launch/equal_ranks.h"
 #include "launch/options.h"
 #include "launch/questions.h"
 #include "launch/version.h"
@@ -129,6 +130,9 @@ int run_doctor(Call& call) {
   bind(table, options);
   table.parse(call.arguments);
   if (answer_questions(call, table, kSummary)) return 0;
+  // Waits add up: a rank may come from a round with one that did not answer.
+  call.world.set_limit(4 * options.config.limit + 60);
+  refuse_unequal_ranks(call.world, table, Versions::left);
   // The plan is where the job was thought of, which may be one host alone.
   const auto needs = on_root(call.world, "read the plan", [&] {
     settle(options, call.world.size());
@@ -145,8 +149,6 @@ int run_doctor(Call& call) {
     in >> config.memory_needed >> config.folder.free >> config.folder.write >> config.folder.notice >>
         config.network_needed >> config.read_needed;
   }
-  // Waits add up: a rank may come from a round with one that did not answer.
-  call.world.set_limit(4 * config.limit + 60);
   const bool speaks = call.world.rank() == 0;
   const auto findings = examine(config, call.world, [&](const Finding& finding) {
     if (speaks) print_finding(finding);

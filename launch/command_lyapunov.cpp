@@ -179,8 +179,9 @@ int run_lyapunov(Call& call) {
   const OutputWatch watch(call.world, options.run);
   const auto result = measure_lyapunov(settings, call.world, progress_lines());
   const auto hosts = by_rank(call.world, "hosts", host_name());
-  agree(call.world, "write the result", [&] {
-    if (call.world.rank() == 0) write_result(call, hosts, table, options, settings, result);
+  on_root_slowly(call.world, "write the result", [&] {
+    write_result(call, hosts, table, options, settings, result);
+    return std::string();
   });
   return 0;
 }

@@ -204,8 +204,9 @@ int run_ood(Call& call) {
   const OutputWatch watch(call.world, options.run);
   const auto result = measure_ood(config, call.world, progress_lines());
   const auto hosts = by_rank(call.world, "hosts", host_name());
-  agree(call.world, "write the result", [&] {
-    if (call.world.rank() == 0) write_result(call, hosts, table, options, config, result);
+  on_root_slowly(call.world, "write the result", [&] {
+    write_result(call, hosts, table, options, config, result);
+    return std::string();
   });
   return 0;
 }

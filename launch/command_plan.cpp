@@ -28,6 +28,7 @@
 #include "launch/longrun_options.h"
 #include "launch/midrun_options.h"
 #include "launch/options.h"
+#include "launch/plan_assumed.h"
 #include "launch/plan_report.h"
 #include "launch/presets.h"
 #include "launch/python.h"
@@ -56,8 +57,11 @@ struct PlanOptions {
 
 void bind_plan(OptionTable& table, PlanOptions& o) {
   table.integer("ranks", o.ranks, "ranks", "that the job is to run on", {1, 1 << 16}, Keep::transient);
-  table.integer("images", o.images, "images", "of the training set, where the bank has a slot for each; or --data", {0},
-                Keep::transient);
+  table.integer(
+      "images", o.images, "images",
+      "of the training set, where the bank has a slot for each; or --data; 0: those of the preset's set, where its "
+      "name says which",
+      {0}, Keep::transient);
   table.real(
       "throughput", o.throughput, "image-steps/s",
       "Langevin steps of one image that a rank makes in a second (of classify and autoencoder: images); 0: not known",
@@ -168,8 +172,11 @@ int plan_with(Call& call, const std::string& job, void (*bind)(OptionTable&, Con
     look_at_start(place);
     if (!training.data.empty())
       place.images = static_cast<std::int64_t>(ImageStore::open(training.data, Accept::any_type).count());
+    const auto assumed = assume(table, config, place);
     const auto alone = make_solo_communicator();
-    const auto timed = with_times(plan_job(config, place, *alone), options);
+    auto plan = plan_job(config, place, *alone);
+    plan.assumed = assumed;
+    const auto timed = with_times(std::move(plan), options);
     write_outputs(timed, options, training.steps, call.command_line);
   });
   return 0;

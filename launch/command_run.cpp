@@ -14,6 +14,7 @@
 #include "launch/run_relane.h"
 #include "launch/run_status.h"
 #include "launch/training_command.h"
+#include "launch/verify_folder.h"
 
 namespace langrun::launch {
 namespace {
@@ -28,13 +29,24 @@ void require_run(const fs::path& run) {
 
 /// The last line of metrics.jsonl that is whole, or null.
 nlohmann::json last_record(const fs::path& run) {
+  require_regular(run / "metrics.jsonl");
   std::ifstream in(run / "metrics.jsonl");
   nlohmann::json last;
   for (std::string line; std::getline(in, line);) {
     auto record = nlohmann::json::parse(line, nullptr, false);
-    if (record.is_object() && record.contains("step")) last = std::move(record);
+    if (record.is_object() && record.contains("step") && record["step"].is_number_integer()) last = std::move(record);
   }
   return last;
+}
+
+/// A figure of a record as text: what is not finite is null there.
+std::string figure(const nlohmann::json& record, const std::string& key) {
+  if (!record.contains(key) || !record[key].is_number()) return "not finite";
+  return fmt::format("{}", record[key].get<double>());
+}
+double rate(const nlohmann::json& record) {
+  const std::string key = "image_steps_per_second";
+  return record.contains(key) && record[key].is_number() ? record[key].get<double>() : 0;
 }
 
 std::string setting(const std::string& configuration, const std::string& key) {
@@ -74,18 +86,16 @@ int run_status(Call& call) {
     print_other(dir, status);
     return 0;
   }
-  const auto configuration = read_text(fs::path(dir) / "run.cfg");
+  const auto configuration = read_text(fs::path(dir) / "run.cfg", kMostConfiguration);
   const auto last = last_record(dir);
   const auto finished = last.is_null() ? 0 : last.at("step").get<std::int64_t>();
   fmt::print("run          {}\nsteps        {} of {}\n", dir, finished, setting(configuration, "steps"));
   if (last.contains("loss"))
-    fmt::print("last step    loss {}{}, {:.0f} images/s\n", last.value("loss", 0.0),
-               last.contains("accuracy") ? fmt::format(", accuracy {}", last.value("accuracy", 0.0)) : "",
-               last.value("image_steps_per_second", 0.0));
+    fmt::print("last step    loss {}{}, {:.0f} images/s\n", figure(last, "loss"),
+               last.contains("accuracy") ? ", accuracy " + figure(last, "accuracy") : "", rate(last));
   else if (!last.is_null())
     fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
-               last.value("energy_difference", 0.0), last.value("gradient_magnitude", 0.0),
-               last.value("image_steps_per_second", 0.0));
+               figure(last, "energy_difference"), figure(last, "gradient_magnitude"), rate(last));
   const auto home = checkpoint_home(dir);
   for (const auto step : checkpoint_steps(home)) {
     const auto problems = problems_of(home / checkpoint_name(step));
@@ -100,17 +110,24 @@ int run_verify(Call& call) {
   OptionTable table("run verify");
   table.positional("DIR", dir, "folder of a run");
   table.parse(call.arguments);
-  if (answer_questions(call, table, "Checks every file of every checkpoint against its manifest.")) return 0;
+  if (answer_questions(call, table,
+                       "Checks every file of every checkpoint against its manifest; of an evaluation or a sampling, "
+                       "all that a resume and a reader rely on."))
+    return 0;
   if (call.world.rank() != 0) return 0;
+  if (has_no_checkpoints(dir)) {
+    verify_folder(dir);
+    return 0;
+  }
   require_run(dir);
   const auto home = checkpoint_home(dir);
   const auto steps = checkpoint_steps(home);
   if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
   std::vector<std::string> damaged;
   std::error_code none;
-  const auto latest = fs::read_symlink(home / "latest", none);
-  if (none || !fs::exists(home / latest))
-    damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
+  (void)fs::read_symlink(home / "latest", none);
+  if (none) damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
+  for (auto& problem : problems_of_home(home)) damaged.push_back(std::move(problem));
   for (const auto step : steps) {
     const auto problems = problems_of(home / checkpoint_name(step));
     fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");

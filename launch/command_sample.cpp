@@ -8,6 +8,7 @@
 #include "distributed/agreement.h"
 #include "jobs/sample.h"
 #include "launch/commands.h"
+#include "launch/equal_ranks.h"
 #include "launch/options.h"
 #include "launch/questions.h"
 #include "launch/run_watch.h"
@@ -109,7 +110,10 @@ int run_sample(Call& call) {
   bind(table, options);
   table.parse(call.arguments);
   if (answer_questions(call, table, kSummary)) return 0;
-  if (options.run.empty()) return sample_into_files(call, options);
+  if (options.run.empty()) {
+    refuse_unequal_ranks(call.world, table);
+    return sample_into_files(call, options);
+  }
   if (!options.out.empty() || !options.picture.empty())
     throw Error(ExitCode::usage, "--out and --picture do not go with --run",
                 "a folder has stores and pictures of its own");

@@ -11,6 +11,7 @@
 #include "jobs/sample.h"
 #include "jobs/score.h"
 #include "launch/commands.h"
+#include "launch/equal_ranks.h"
 #include "launch/options.h"
 #include "launch/questions.h"
 #include "launch/run_watch.h"
@@ -167,6 +168,7 @@ int run_score(Call& call) {
   check_score(o.score);
   check_files(o);
   call.world.set_limit(o.watchdog_limit);
+  refuse_unequal_ranks(call.world, table);
   const OutputWatch watch(call.world, first_output(o));
   sample_runs(call.world, o.samples, o.score);
   const auto result = score(o.score, call.world, progress_lines());

@@ -23,7 +23,7 @@ const std::vector<Command>& commands() {
       {"weights import", "read PyTorch weights into a file of weights", run_weights_import},
       {"weights export", "write weights as a PyTorch state dict, with its modules", run_weights_export},
       {"run status", "how far a run is, and its checkpoints", run_status},
-      {"run verify", "checks every file of every checkpoint", run_verify},
+      {"run verify", "checks the files of every checkpoint, or of an evaluation or a sampling", run_verify},
       {"run relane", "a run with another number of lanes, from a checkpoint", run_relane},
       {"run diff", "compares two runs bit by bit", run_diff},
       {"run report", "a run on one page: DIR/report.html", run_report},

@@ -23,6 +23,7 @@
 #include "launch/defend_result.h"
 #include "launch/defend_sweep_call.h"
 #include "launch/evaluation_head.h"
+#include "launch/evaluation_journal.h"
 #include "launch/provenance.h"
 #include "launch/report.h"
 #include "launch/run_folder.h"
@@ -36,38 +37,39 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-constexpr const char* kState = "state";  // folder of the journal (data/generation_folder.h)
-
 /// Automatic, or fixed by others, as well.
 constexpr std::array<AutomaticOption, 4> kAutomatic{
     {{"images", "all"}, {"protocols", "auto"}, {"attack.average", "same"}, {"attack.alpha", "0"}}};
 
 std::string found_cfg(Communicator& world, const fs::path& run, bool resume) {
   return on_root(world, "look into the folder", [&]() -> std::string {
-    return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg") : "";
+    return resume && fs::exists(run / "run.cfg") ? read_text(run / "run.cfg", kMostConfiguration) : "";
   });
 }
 
 class FolderEvaluation {
  public:
-  FolderEvaluation(Call& call, OptionTable& table, DefendOptions& options, const Inherited& inherited, bool report)
+  FolderEvaluation(Call& call, OptionTable& table, DefendOptions& options, const Inherited& inherited,
+                   const StartLook& look, bool report)
       : call_(call), world_(call.world), table_(table), options_(options), inherited_(inherited), run_(options.run),
-        report_(report) {
+        look_(look), report_(report) {
     state_.naturals = inherited.naturals;
   }
 
   int carry_out(const std::string& run_cfg) {
     const bool resumed = !run_cfg.empty();
-    config_ = resolve_defend(world_, options_, table_, resumed ? kept_energy() : inherited_.energy);
+    const auto kept = resumed ? kept_energy() : fs::path();
+    energy_kept_ = !kept.empty();
+    config_ = resolve_defend(world_, options_, table_, resumed ? kept : inherited_.energy);
     evaluation_.emplace(config_, world_);
     refuse_other_inputs();
     say_start();
     claim(run_cfg);
-    read_finished();
+    read_finished(resumed);
     RunWatch watch(world_, run_, generation_);
     const auto code = evaluate();
-    watch.end();
     finish(code);
+    watch.end();
     return static_cast<int>(code);
   }
 
@@ -128,22 +130,27 @@ class FolderEvaluation {
     const auto devices = by_rank(world_, "devices", evaluation_->device());
     generation_ = std::stoll(on_root(world_, "claim the folder", [&] {
       text_ = table_.run_cfg();
-      const auto home = begin_generation(run_, kState, {call_.command_line, hosts, devices, 1});
-      if (run_cfg != text_) write_durably(run_ / "run.cfg", text_);
-      if (config_.defended && !fs::exists(run_ / "energy.h5")) evaluation_->keep_energy(run_ / "energy.h5");
+      const auto home = begin_generation(run_, kEvaluationState, {call_.command_line, hosts, devices, 1, look_});
+      publish_configuration(run_, home, text_);
+      // Whatever stands there, unless it is what this start has read.
+      if (config_.defended && !energy_kept_)
+        publish_from(home, run_ / "energy.h5", [&](const fs::path& partial) { evaluation_->keep_energy(partial); });
       return std::to_string(home.generation);
     }));
     text_ = table_.run_cfg();
   }
 
   // Rank 0 holds the records; all ranks know whose are there.
-  void read_finished() {
+  void read_finished(bool resumed) {
     const auto indices = on_root(world_, "read records", [&]() -> std::string {
-      const auto path = generation_folder(run_, kState, generation_).path / "images.journal";
+      const auto path = generation_folder(run_, kEvaluationState, generation_).path / kImageJournal;
+      const bool there = fs::exists(path);
       // Before it is read: an older start that is still alive goes on adding to the file it has open, and no more to
       // this.
       journal_.emplace(path);
+      if (journal_->damage()) warn(warning_of_damage(path, *journal_->damage()));
       const auto known = read_journal(path);
+      if (resumed && known.empty() && !journal_->damage()) warn(warning_of_lost(run_, path, there));
       const auto head = evaluation_head(text_, evaluation_->judge(), config_);
       std::string list;
       if (!known.empty()) {
@@ -160,6 +167,8 @@ class FolderEvaluation {
     for (std::uint64_t index = 0; in >> index;) state_.finished.insert(index);
     state_.stop_at = options_.stop_at;
   }
+
+  static void warn(const std::string& text) { fmt::print(stderr, "langrun: warning: {}\n", text); }
 
   ExitCode evaluate() {
     StopClock clock(options_.stop_after, options_.deadline);
@@ -190,7 +199,7 @@ class FolderEvaluation {
     return code;
   }
 
-  bool overtaken() const { return newest_generation_folder(run_, kState).generation > generation_; }
+  bool overtaken() const { return newest_generation_folder(run_, kEvaluationState).generation > generation_; }
 
   void progress(std::int64_t in_flight) {
     if (Clock::now() < next_line_) return;
@@ -221,7 +230,10 @@ class FolderEvaluation {
       }
       write_result();
     });
-    if (world_.rank() == 0 && code == ExitCode::done && report_) write_report(run_);
+    on_root_slowly(world_, "report", [&] {
+      if (code == ExitCode::done && report_) write_report(run_);
+      return std::string();
+    });
   }
 
   void write_result() {
@@ -259,7 +271,9 @@ class FolderEvaluation {
   DefendOptions& options_;
   const Inherited& inherited_;
   const fs::path run_;
+  const StartLook look_;
   bool report_;
+  bool energy_kept_ = false;  ///< the energy was read from the folder
   EvaluationConfig config_;
   EvaluationState state_;
   std::optional<Evaluation> evaluation_;
@@ -276,6 +290,7 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked, c
                    bool report) {
   if (asked.resume && !asked.run.empty() && kept_sweep(call.world, asked.run).begun())
     return run_sweep(call, asked_table, asked);
+  call.world.set_limit(asked.watchdog_limit);
   listen_for_stop();
   const auto run_cfg = found_cfg(call.world, asked.run, asked.resume);
   settle_defend(asked, asked_table);
@@ -283,10 +298,10 @@ int run_evaluation(Call& call, OptionTable& asked_table, DefendOptions& asked, c
   DefendOptions options;
   OptionTable table("defend");
   bind_defend(table, options);
-  inspect_run(call.world, asked.run, asked.resume, asked_table, table);
+  const auto state = inspect_run(call.world, asked.run, asked.resume, asked_table, table);
   call.world.set_limit(options.watchdog_limit);
   if (run_cfg.empty()) check_defend(options, asked_table);
-  return FolderEvaluation(call, table, options, inherited, report).carry_out(run_cfg);
+  return FolderEvaluation(call, table, options, inherited, state.look, report).carry_out(run_cfg);
 }
 
 }  // namespace langrun::launch

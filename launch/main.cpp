@@ -94,12 +94,10 @@ std::optional<Failure> run(Communicator& world, int argc, char** argv, int& code
   }
 }
 
-// MPI_Finalize waits for the other ranks without a limit. The first may still be at a report, which takes its time
-// whatever a step may take.
+// MPI_Finalize cannot say which rank is missing.
 void wait_for_all(MpiSession& session) {
   auto& world = session.world();
   try {
-    world.set_limit(Communicator::kUnstatedLimit);
     world.barrier("end of the program");
   } catch (const Error& error) {
     Failure{static_cast<int>(error.code()), error.what(), error.hint()}.print(

@@ -68,6 +68,7 @@ struct Part {
 };
 
 Part part_until(const std::filesystem::path& path, std::int64_t step) {
+  require_regular(path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(ExitCode::storage, fmt::format("cannot read {}", path.string()), "check its permissions");
   Part part;
@@ -91,6 +92,15 @@ Part part_until(const std::filesystem::path& path, std::int64_t step) {
     part.bytes += line.size() + 1;
   }
   return part;
+}
+
+/// The first `bytes` of a file as a file of their own, on the disk.
+void copy_part(const std::filesystem::path& path, std::uintmax_t bytes, const std::filesystem::path& copy) {
+  std::error_code failed;
+  std::filesystem::copy_file(path, copy, std::filesystem::copy_options::overwrite_existing, failed);
+  if (!failed) std::filesystem::resize_file(copy, bytes, failed);
+  if (failed) fail(path, failed.value());
+  sync_path(copy);
 }
 
 }  // namespace
@@ -130,7 +140,8 @@ std::string to_json_line(const StepRecord& record) {
 MetricsWriter::MetricsWriter(std::filesystem::path path, Ours ours) : path_(std::move(path)), ours_(std::move(ours)) {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file_ < 0) fail(path_, errno);
-  // Only now: a newer start takes the run first and makes a new file then, so one that was opened before is not its own.
+  // Only now: a newer start takes the run first and makes a new file then, so one that was opened before is not its
+  // own.
   try {
     refuse_if_overtaken(path_, ours_);
   } catch (const Error&) {
@@ -152,7 +163,8 @@ void MetricsWriter::append(const StepRecord& record) {
 }
 
 bool MetricsWriter::in_its_place() const {
-  struct stat own {}, there {};
+  struct stat own {
+  }, there{};
   if (::fstat(file_, &own) != 0) fail(path_, errno);
   return ::stat(path_.c_str(), &there) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
@@ -183,39 +195,33 @@ void MetricsWriter::sync() {
 }
 
 MetricsWriter::Truncation MetricsWriter::move_after(const std::filesystem::path& path, std::int64_t step,
-                                                    const std::filesystem::path& aside, const Ours& ours) {
+                                                    const std::filesystem::path& aside, const GenerationFolder& home) {
   const auto part = part_until(path, step);
   write_durably(aside, read_text(path).substr(part.bytes));
-  return truncate_after(path, step, ours);
+  return truncate_after(path, step, home);
 }
 
 MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step,
-                                                        const Ours& ours) {
+                                                        const std::optional<GenerationFolder>& home) {
   if (!std::filesystem::exists(path)) return {};
   const auto part = part_until(path, step);
   // A new file even where nothing is dropped: a start that was overtaken goes on writing into the old one until it
   // knows.
+  const auto write = [&](const std::filesystem::path& partial) { copy_part(path, part.bytes, partial); };
+  if (home) {
+    publish_from(*home, path, write);
+    return part.lines;
+  }
   auto partial = path;
   partial += ".partial";
-  std::error_code failed;
-  std::filesystem::copy_file(path, partial, std::filesystem::copy_options::overwrite_existing, failed);
-  if (!failed) std::filesystem::resize_file(partial, part.bytes, failed);
-  int reason = failed.value();
-  if (reason == 0) {
-    const int file = ::open(partial.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file < 0 || ::fsync(file) != 0) reason = errno;
-    if (file >= 0) ::close(file);
-  }
   try {
-    refuse_if_overtaken(path, ours);  // last, since copying took its time
+    write(partial);
   } catch (const Error&) {
     ::unlink(partial.c_str());
     throw;
   }
-  if (reason == 0 && ::rename(partial.c_str(), path.c_str()) != 0) reason = errno;
-  if (reason == 0) return part.lines;
-  ::unlink(partial.c_str());
-  fail(path, reason);
+  rename_durably(partial, path);
+  return part.lines;
 }
 
 }  // namespace langrun::launch

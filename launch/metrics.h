@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "data/generation_folder.h"
 #include "jobs/step_record.h"
 
 namespace langrun::launch {
@@ -49,11 +51,13 @@ class MetricsWriter {
   /// writes into one that nobody reads; a missing file is no error.
   /// Throws Error(storage) where a line among those to keep is damaged (naming it), on a full disk, or where the run is
   /// not ours any more; then nothing is replaced.
-  static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step, const Ours& ours = {});
+  /// With `home`, this start's own folder, the new file is made there (publish_from); without, beside `path`.
+  static Truncation truncate_after(const std::filesystem::path& path, std::int64_t step,
+                                   const std::optional<GenerationFolder>& home = {});
   /// The same, but the lines that go are kept in the file `aside`, durably, which replaces one of that name: a run that
   /// was cut off in a rollback comes to the same lines again.
-  static Truncation move_after(const std::filesystem::path& path, std::int64_t step,
-                               const std::filesystem::path& aside, const Ours& ours = {});
+  static Truncation move_after(const std::filesystem::path& path, std::int64_t step, const std::filesystem::path& aside,
+                               const GenerationFolder& home);
 
  private:
   bool in_its_place() const;

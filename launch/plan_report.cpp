@@ -151,6 +151,7 @@ std::string plan_text(const TimedPlan& timed, std::int64_t training_steps) {
   auto out = fmt::format("{} on {} ranks of {} threads: {} lanes of {} images of {} x {} x {}, {} a rank\n", plan.job,
                          plan.ranks, plan.threads, plan.lanes, plan.lane_batch, plan.image.channels, plan.image.height,
                          plan.image.width, plan.owned);
+  for (const auto& sentence : plan.assumed) out += fmt::format("assumed: {}\n", sentence);
   return out + memory_text(plan) + traffic_text(timed) + time_text(timed, training_steps);
 }
 
@@ -186,7 +187,8 @@ std::string plan_json(const TimedPlan& timed, std::int64_t training_steps, const
               {"keep", plan.checkpoint_keep}}}};
   json["assumed"] = {{"network_bytes_a_second_a_rank", timed.model.network},
                      {"latency_seconds", timed.model.latency},
-                     {"disk_bytes_a_second", timed.model.disk}};
+                     {"disk_bytes_a_second", timed.model.disk},
+                     {"job", plan.assumed}};
   if (timed.timed) add_times(json, timed, training_steps);
   return json.dump(2) + "\n";
 }

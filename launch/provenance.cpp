@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
 
 #include "core/error.h"
 #include "core/versions.h"
@@ -62,12 +65,11 @@ Json libraries() {
   return versions;
 }
 
-}  // namespace
-
-void record_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start) {
+std::string with_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start) {
   auto generations = generations_of(file_of(run_dir));
   generations.push_back({{"generation", number},
                          {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+                         {"looked", start.look.time},
                          {"first_step", start.first_step},
                          {"ranks", start.hosts.size()},
                          {"version", version()},
@@ -77,15 +79,50 @@ void record_start(const std::filesystem::path& run_dir, std::int64_t number, con
   const Json file{{"version", version()},      {"commit", commit()},       {"command", start.command},
                   {"hosts", start.hosts},      {"devices", start.devices}, {"libraries", libraries()},
                   {"generations", generations}};
-  write_durably(file_of(run_dir), text_of(file));
+  return text_of(file);
+}
+
+// When the start of that generation looked; nothing where it has not recorded itself.
+std::optional<double> look_of(const std::filesystem::path& run_dir, std::int64_t generation) {
+  for (const auto& entry : generations_of(file_of(run_dir)))
+    if (entry["generation"] == generation && entry.contains("looked") && entry["looked"].is_number())
+      return entry["looked"].get<double>();
+  return std::nullopt;
+}
+
+// A start that took the state since we looked was faster at its set-up; it is the newer one if it looked later.
+void refuse_if_older(const std::filesystem::path& run_dir, const GenerationFolder& there, const StartLook& own) {
+  if (own.time <= 0 || there.generation <= own.generation) return;
+  // It records itself next to taking it; one that was killed in between leaves nobody to give way to.
+  constexpr int kTries = 50;
+  constexpr auto kPause = std::chrono::milliseconds(100);
+  auto look = look_of(run_dir, there.generation);
+  for (int tries = 0; !look && tries < kTries; ++tries) {
+    std::this_thread::sleep_for(kPause);
+    look = look_of(run_dir, there.generation);
+  }
+  if (look && *look > own.time) throw overtaken_error(run_dir);
+}
+
+}  // namespace
+
+StartLook look_for_starts(const std::filesystem::path& run_dir, const std::string& state) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration<double>(now).count(), newest_generation_folder(run_dir, state).generation};
+}
+
+void record_start(const std::filesystem::path& run_dir, std::int64_t number, const Start& start) {
+  write_durably(file_of(run_dir), with_start(run_dir, number, start));
 }
 
 GenerationFolder begin_generation(const std::filesystem::path& run_dir, const std::string& state, const Start& start) {
   make_folder(run_dir);
   // Looked at first: a record that is damaged is to stop a start before it has taken anything.
-  const auto folder = take_generation(run_dir, state, newest_generation(run_dir) + 1);
+  const auto folder =
+      take_generation(run_dir, state, newest_generation(run_dir) + 1,
+                      [&](const GenerationFolder& there) { refuse_if_older(run_dir, there, start.look); });
+  publish_from(folder, file_of(run_dir), with_start(run_dir, folder.generation, start));
   link_generation(run_dir, state, folder);
-  record_start(run_dir, folder.generation, start);
   return folder;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "data/checkpoint.h"
+#include "data/durable.h"
 #include "data/hdf5.h"
 #include "data/json_depth.h"
 
@@ -54,6 +55,7 @@ std::string element_that_differs(const json& one, const json& other, const std::
 }
 
 std::optional<std::string> compare_metrics(const fs::path& a, const fs::path& b, std::int64_t& lines) {
+  for (const auto& run : {a, b}) require_regular(run / "metrics.jsonl");
   std::ifstream in_a(a / "metrics.jsonl"), in_b(b / "metrics.jsonl");
   std::string line_a, line_b;
   for (;; ++lines) {
@@ -165,6 +167,13 @@ void refuse_damaged(const fs::path& run) {
     throw Error(ExitCode::storage, problems.front(), "`langrun run verify DIR` lists all that is damaged");
 }
 
+// Two runs that have lost their metrics would agree in them.
+void refuse_lost_metrics(const fs::path& run, const fs::path& home) {
+  if (checkpoint_steps(home).empty() || fs::exists(run / "metrics.jsonl")) return;
+  throw Error(ExitCode::storage, fmt::format("{} has a checkpoint, and its metrics.jsonl is gone", run.string()),
+              "bring it back from a copy; without it there is less to compare");
+}
+
 }  // namespace
 
 Comparison compare_runs(const fs::path& a, const fs::path& b) {
@@ -175,6 +184,8 @@ Comparison compare_runs(const fs::path& a, const fs::path& b) {
   result.difference = compare_metrics(a, b, result.metrics_lines);
   if (result.difference) return result;
   const auto home_a = checkpoint_home(a), home_b = checkpoint_home(b);
+  refuse_lost_metrics(a, home_a);
+  refuse_lost_metrics(b, home_b);
   const auto steps_a = checkpoint_steps(home_a), steps_b = checkpoint_steps(home_b);
   if (steps_a.empty() != steps_b.empty() || (!steps_a.empty() && steps_a.back() != steps_b.back())) {
     const auto newest = [](const auto& steps) { return steps.empty() ? "none" : checkpoint_name(steps.back()); };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -9,6 +10,7 @@
 #include "data/durable.h"
 #include "distributed/agreement.h"
 #include "jobs/sample_folder.h"
+#include "launch/equal_ranks.h"
 #include "launch/metrics.h"
 
 namespace langrun::launch {
@@ -24,7 +26,10 @@ bool is_leftover(const fs::path& path) {
   const auto name = path.stem();
   if (name != kCheckpointHome && name != kSampleState) return false;
   if (fs::is_symlink(path, failed)) return true;
-  return fs::is_directory(path, failed) && fs::is_empty(path, failed) && !failed;
+  if (!fs::is_directory(path, failed)) return false;
+  for (const auto& entry : fs::directory_iterator(path, failed))
+    if (entry.path().extension() != ".partial") return false;
+  return !failed;
 }
 
 bool holds_nothing(const fs::path& run) {
@@ -59,6 +64,21 @@ void refuse_lost_checkpoints(const fs::path& home) {
               "bring it back from a copy, or begin in another folder; without `latest` the run begins anew here");
 }
 
+// A link that leads nowhere, and no folder to which it could lead: the state itself was lost.
+void refuse_lost_home(const fs::path& run) {
+  for (const auto* name : {kCheckpointHome, kSampleState}) {
+    std::error_code ignored;
+    const auto link = run / name;
+    if (!fs::is_symlink(link, ignored) || newest_generation_folder(run, name).generation > 0) continue;
+    throw Error(
+        ExitCode::storage,
+        fmt::format("no good checkpoint left in {}: `{}` is {}, which is gone", run.string(), name,
+                    fs::read_symlink(link, ignored).string()),
+        fmt::format("bring it back from a copy, or begin in another folder; without `{}` the run begins anew here",
+                    name));
+  }
+}
+
 // What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
 std::string look(const fs::path& run, bool resume) {
   refuse_strangers(run, resume);
@@ -67,7 +87,11 @@ std::string look(const fs::path& run, bool resume) {
                       {"configuration", ""},
                       {"checkpoint_configuration", ""},
                       {"damaged", nlohmann::json::array()}};
+  // Before anything is read, so that whatever changes it afterwards is seen to have come later.
+  const auto starts = std::max(look_for_starts(run, kCheckpointHome), look_for_starts(run, kSampleState),
+                               [](const auto& a, const auto& b) { return a.generation < b.generation; });
   if (fs::exists(run / "run.cfg")) {
+    refuse_lost_home(run);
     std::vector<std::string> damaged;
     const auto home = checkpoint_home(run);
     const auto step = newest_good_checkpoint(home, damaged);
@@ -75,10 +99,12 @@ std::string look(const fs::path& run, bool resume) {
     seen = {
         {"fresh", false},
         {"from_step", step.value_or(0)},
-        {"configuration", read_text(run / "run.cfg")},
+        {"configuration", read_text(run / "run.cfg", kMostConfiguration)},
         {"checkpoint_configuration", step ? read_manifest(home / checkpoint_name(*step)).configuration : std::string()},
         {"damaged", damaged}};
   }
+  seen["looked"] = starts.time;
+  seen["generation"] = starts.generation;
   // run.cfg is UTF-8 where we wrote it; elsewhere its lines will be refused one by one.
   return seen.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -135,12 +161,13 @@ RunState inspect_run(Communicator& world, const fs::path& run, bool resume, cons
   if (run.empty())
     throw Error(ExitCode::usage, "--run is missing", "name a folder for the run, for example --run runs/first");
   const auto seen =
-      nlohmann::json::parse(on_root(world, "look into the run folder", [&] { return look(run, resume); }));
-  RunState state{seen["fresh"], seen["from_step"], seen["damaged"]};
+      nlohmann::json::parse(on_root_slowly(world, "look into the run folder", [&] { return look(run, resume); }));
+  RunState state{seen["fresh"], seen["from_step"], seen["damaged"], {seen["looked"], seen["generation"]}};
   if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
   if (!state.fresh) refuse_changed_configuration(seen["checkpoint_configuration"], effective, run);
   if (!state.fresh) refuse_contradictions(given, effective, run);
   take_given(given, effective);
+  refuse_unequal_ranks(world, effective);
   return state;
 }
 
@@ -149,15 +176,19 @@ void take_given(const OptionTable& given, OptionTable& effective) {
     if (given.given(option.key)) effective.option(option.key).set(option.get());
 }
 
+void publish_configuration(const fs::path& run, const GenerationFolder& home, const std::string& text) {
+  // Compared with what is there now: an older start that was alive until the home was taken may have put its own there.
+  std::error_code none;
+  if (fs::exists(run / "run.cfg", none) && read_text(run / "run.cfg") == text) return;
+  publish_from(home, run / "run.cfg", text);
+}
+
 std::int64_t claim_run(const fs::path& run, const GenerationFolder& home, const RunState& state,
                        const OptionTable& effective) {
   const auto from_step = step_to_go_on_from(home.path, state);
   clear_checkpoints_after(home.path, from_step);
-  const auto text = effective.run_cfg();
-  const auto ours = [&] { return is_there(home); };
-  if (!ours()) throw overtaken_error(run);
-  if (state.fresh || read_text(run / "run.cfg") != text) write_durably(run / "run.cfg", text);
-  MetricsWriter::truncate_after(run / "metrics.jsonl", from_step, ours);
+  publish_configuration(run, home, effective.run_cfg());
+  MetricsWriter::truncate_after(run / "metrics.jsonl", from_step, home);
   return from_step;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <set>
 
 #include "core/error.h"
 #include "data/bank_deal.h"
@@ -62,6 +63,24 @@ std::vector<CheckpointFile> copy_others(const fs::path& from, const fs::path& to
   return kept;
 }
 
+// What a conversion that was killed left, and nothing else that has this name.
+void remove_interrupted(const fs::path& partial) {
+  std::error_code none;
+  if (!fs::exists(fs::symlink_status(partial, none))) return;
+  static const std::set<std::string> known{"provenance.json", "run.cfg", "metrics.jsonl"};
+  bool ours = fs::is_directory(fs::symlink_status(partial, none));
+  for (const auto& entry : fs::directory_iterator(partial, none)) {
+    const auto name = entry.path().filename().string();
+    ours = ours && (known.contains(name) || name == kCheckpointHome || generation_of(name, kCheckpointHome) > 0 ||
+                    name.ends_with(".partial"));
+  }
+  if (!ours)
+    throw Error(ExitCode::usage,
+                fmt::format("{} is in the way: what is made is called so until it is whole", partial.string()),
+                "move it away, or choose another name for the new run");
+  fs::remove_all(partial, none);
+}
+
 }  // namespace
 
 Relaned relane(const fs::path& from, const fs::path& named, std::int64_t lanes,
@@ -81,8 +100,7 @@ Relaned relane(const fs::path& from, const fs::path& named, std::int64_t lanes,
 
   // Under a name of its own until it is whole: a conversion that was killed leaves no run that only looks like one.
   const fs::path partial = to.string() + ".partial";
-  std::error_code ignored;
-  fs::remove_all(partial, ignored);
+  remove_interrupted(partial);
   const auto home = begin_generation(partial, kCheckpointHome, {command, {host_name()}, {"none"}, *step + 1});
   const auto folder = home.path / (checkpoint_name(*step) + ".partial");
   make_folder(folder);

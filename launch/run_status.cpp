@@ -50,12 +50,14 @@ void see_training(const fs::path& run, const std::string& configuration, RunStat
   status.steps = number(setting(configuration, "steps"));
   status.checkpoints = checkpoint_steps(checkpoint_home(run));
   status.step = 0;
+  require_regular(run / "metrics.jsonl");
   std::ifstream in(run / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const auto record = nlohmann::json::parse(line, nullptr, false);
-    if (!record.is_object() || !record.contains("step")) continue;
-    status.step = record.value("step", std::int64_t{0});
-    status.attempt = static_cast<std::int64_t>(record.value("attempt", 0.0));
+    if (!record.is_object() || !record.contains("step") || !record["step"].is_number_integer()) continue;
+    status.step = record["step"].get<std::int64_t>();
+    const bool counted = record.contains("attempt") && record["attempt"].is_number();
+    status.attempt = counted ? static_cast<std::int64_t>(record["attempt"].get<double>()) : 0;
   }
   status.done = status.steps && !status.checkpoints.empty() && status.checkpoints.back() >= *status.steps;
 }
@@ -113,7 +115,7 @@ void see_sampling(const fs::path& run, const std::string& configuration, RunStat
 }
 
 RunStatus status_of_run(const fs::path& run) {
-  const auto configuration = read_text(run / "run.cfg");
+  const auto configuration = read_text(run / "run.cfg", kMostConfiguration);
   RunStatus status;
   status.job = setting(configuration, "job");
   look([&] { status.generation = newest_generation(run); });

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "data/durable.h"
 #include "data/hdf5.h"
+#include "data/image_store.h"
 #include "launch/sample_picture.h"
 #include "launch/sample_store.h"
 
@@ -95,6 +96,19 @@ std::vector<std::int64_t> finished_steps(const fs::path& run) {
     return steps;
   } catch (const Error& error) {
     throw Error(ExitCode::storage, error.what(), "this sampling cannot go on; begin it anew in another folder");
+  }
+}
+
+void check_step_stores(const fs::path& run, const std::vector<std::int64_t>& steps) {
+  for (const auto step : steps) {
+    const auto path = step_store(run, step);
+    try {
+      ImageStore::open(path, Accept::any_type).check_images();
+    } catch (const Error& error) {
+      throw Error(ExitCode::storage, fmt::format("finished step {} cannot be relied on: {}", step, error.what()),
+                  fmt::format("bring {} back from a copy, or begin the sampling anew in another folder",
+                              path.filename().string()));
+    }
   }
 }
 

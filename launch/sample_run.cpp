@@ -55,13 +55,18 @@ Found find(Communicator& world, const fs::path& run, bool resume) {
   const auto seen = Json::parse(on_root(world, "look into the folder", [&] {
     Json json{{"run_cfg", ""}, {"begun", false}, {"finished", Json::array()}};
     if (resume && fs::exists(run / "run.cfg")) {
-      json["run_cfg"] = read_text(run / "run.cfg");
+      json["run_cfg"] = read_text(run / "run.cfg", kMostConfiguration);
       json["begun"] = chains_begun(run);
       json["finished"] = finished_steps(run);
     }
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
   }));
   return {seen["run_cfg"], seen["begun"], seen["finished"]};
+}
+
+// They are not made again, so nothing else would notice.
+void refuse_damaged_steps(Communicator& world, const fs::path& run, const std::vector<std::int64_t>& finished) {
+  on_root_slowly(world, "read finished steps", [&] { return check_step_stores(run, finished), std::string(); });
 }
 
 // Files that a killed start had half written; they bear its number, so that no later writer replaces them.
@@ -126,17 +131,20 @@ class FolderRun {
     std::istringstream claimed(on_root(call_.world, "claim the folder", [&] {
       const auto text = table_.run_cfg();
       const auto first = found_.finished.empty() ? 0 : found_.finished.back();
-      const auto home = begin_generation(run_, kSampleState, {call_.command_line, hosts, devices, first + 1});
+      const auto home =
+          begin_generation(run_, kSampleState, {call_.command_line, hosts, devices, first + 1, state_.look});
       // An older start that was still alive may have gone on since this one looked.
       if (chains_begun(run_) != found_.begun)
         throw Error(
             ExitCode::storage,
             fmt::format("{}: another start is at work on it, and has begun its chains meanwhile", run_.string()),
             "end the other start, and start again with --resume");
-      clear_partials(run_);
+      if (is_there(home)) clear_partials(run_);
       clear_partials(home.path);
-      if (found_.run_cfg != text) write_durably(run_ / "run.cfg", text);
-      if (!found_.begun) sampling_->keep_energy(run_);
+      publish_configuration(run_, home, text);
+      // Whatever stands there: the start that put it there has begun no chains.
+      if (!found_.begun)
+        publish_from(home, run_ / "weights.h5", [&](const fs::path& partial) { sampling_->keep_energy(partial); });
       return fmt::format("{} {}", home.generation, fmt::join(finished_steps(run_), " "));
     }));
     claimed >> generation_;
@@ -169,6 +177,7 @@ class FolderRun {
 
 int run_sample_folder(Call& call, OptionTable& asked_table, SampleOptions& asked,
                       void (*bind)(OptionTable& table, SampleOptions& options)) {
+  call.world.set_limit(asked.watchdog_limit);
   listen_for_stop();
   const auto found = find(call.world, asked.run, asked.resume);
   agree_with_automatic(asked_table, kAutomatic, found.run_cfg, asked.run + "/run.cfg");
@@ -176,6 +185,7 @@ int run_sample_folder(Call& call, OptionTable& asked_table, SampleOptions& asked
   OptionTable table("sample");
   bind(table, options);
   const auto state = inspect_run(call.world, asked.run, asked.resume, asked_table, table);
+  refuse_damaged_steps(call.world, asked.run, found.finished);
   if (!options.steps_list.empty() && asked_table.given("langevin.steps") && asked.samples.steps >= 0)
     throw Error(ExitCode::usage, "both --langevin.steps and --steps-list say how far chains go", "give one of them");
   if (options.samples.run.empty())

@@ -36,7 +36,7 @@ Json look(const SampleRequest& o) {
   if (seen["run"]) {
     if (!fs::exists(fs::path(o.run) / "run.cfg"))
       throw Error(ExitCode::input, fmt::format("{} is not the folder of a run: it has no run.cfg", o.run));
-    seen["configuration"] = read_text(fs::path(o.run) / "run.cfg");
+    seen["configuration"] = read_text(fs::path(o.run) / "run.cfg", kMostConfiguration);
     if (o.weights == "initial") return seen;
     const auto step = checkpoint_step(o.run, o.at);
     seen["step"] = step;

@@ -57,7 +57,8 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const auto devices = by_rank(call.world, "devices", device_of(job));
   std::istringstream claimed(on_root(call.world, "claim the run folder", [&] {
     // The home is taken before anything of an older start is touched, which from then on publishes no more.
-    const auto home = begin_generation(run, kCheckpointHome, {call.command_line, hosts, devices, state.from_step + 1});
+    const auto home =
+        begin_generation(run, kCheckpointHome, {call.command_line, hosts, devices, state.from_step + 1, state.look});
     return fmt::format("{} {}", home.generation, claim_run(run, home, state, table));
   }));
   std::int64_t generation = 0, from_step = 0;
@@ -70,8 +71,9 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
         [&] { display = root ? make_training_display(run, start.home, config.steps) : make_silent_display(); });
   const auto code = train(job, config, start, call.world, *display);
   display.reset();
+  // Others wait for the report, which takes its time whatever a step may take.
+  on_root_slowly(call.world, "report", [&] { return say_end(run, code, config), std::string(); });
   watch.end();
-  if (root) say_end(run, code, config);
   return static_cast<int>(code);
 }
 

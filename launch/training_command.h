@@ -46,6 +46,7 @@ int run_training(Call& call, const TrainingCommand<Config>& command) {
   const TrainingConfig& wanted = asked.training;
   const bool dry_run = asked_table.dry_run();
 
+  call.world.set_limit(wanted.watchdog_limit);
   if (!dry_run) listen_for_stop();
 
   Config config;

@@ -59,7 +59,7 @@ class Display final : public TrainingObserver {
   void rolled_back(std::int64_t step, std::int64_t attempt, const std::string& why) override {
     const auto aside = fmt::format("diverged-{}.jsonl", attempt);
     metrics_.reset();
-    MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside, ours());
+    MetricsWriter::move_after(run_ / "metrics.jsonl", step, run_ / aside, home_);
     open_metrics();
     events_.emplace(run_, step);
     progress_->note(

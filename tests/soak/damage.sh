@@ -1,6 +1,6 @@
 #!/bin/bash
-# Damaged checkpoints: a bit flipped, a file cut, missing, emptied, taken from another checkpoint or swapped with another. Each
-# is named by `run verify` and by the resume, which goes on from the one before and ends with the bits of an undisturbed run.
+# Damaged checkpoints: a bit flipped, a file cut, missing, emptied, taken from another checkpoint, swapped with another or made a
+# named pipe, the whole checkpoint gone or made a file. Each is named by `run verify` and by the resume, which goes on from the one before and ends with the bits of an undisturbed run.
 . "$(dirname "$0")/common.sh"
 soak_options 6 "$@"
 data=$scratch/data.h5
@@ -18,7 +18,7 @@ damage() {
   file=${files[RANDOM % ${#files[@]}]}
   size=$(stat -c %s "$folder/$file")
   at=$(((RANDOM * 32768 + RANDOM) % size))
-  case $((RANDOM % 6)) in
+  case $((RANDOM % 9)) in
     0)
       python3 - "$folder/$file" $at $((RANDOM % 8)) <<'PYTHON' || fail "no Python to flip a bit with"
 import sys
@@ -42,6 +42,9 @@ PYTHON
       mv "$folder/$file" "$folder/swap" && mv "$folder/$other" "$folder/$file" && mv "$folder/swap" "$folder/$other"
       echo "$file swapped with $other"
       ;;
+    6) rm "$folder/$file" && mkfifo "$folder/$file" && echo "$file made a named pipe" ;;
+    7) rm -r "$folder" && echo "00000010 gone as a whole" ;;
+    8) rm -r "$folder" && : >"$folder" && echo "00000010 made a file" ;;
   esac
 }
 
@@ -50,8 +53,8 @@ for ((i = 1; i <= count; ++i)); do
   cp -a "$scratch/cut" "$scratch/run"
   what=$(damage "$scratch/run/checkpoint/00000010" "$RANDOM")
   file=${what%% *}
-  expect_code 6 "$program" run verify "$scratch/run"
-  grep -q "00000010.*${file}\|${file}.*missing" "$scratch/out" "$scratch/err" || fail "$what: verify names another: $(cat "$scratch/out" "$scratch/err")"
+  expect_code 6 timeout 60 "$program" run verify "$scratch/run"
+  grep -q "00000010.*${file#00000010}\|${file}.*missing" "$scratch/out" "$scratch/err" || fail "$what: verify names another: $(cat "$scratch/out" "$scratch/err")"
   ranks $((1 << (RANDOM % 3))) "$program" shortrun --run "$scratch/run" --resume >"$scratch/run.out" 2>"$scratch/run.err" ||
     fail "$what: the resume ended with $?: $(tail -n 2 "$scratch/run.err")"
   grep -q "damaged checkpoint passed over.*00000010" "$scratch/run.err" || fail "$what: passed over without a word"

@@ -88,3 +88,22 @@ code=2
 job 2 0 'Restarts=0 JobState=RUNNING'
 requeued && fail "wrong use is started again"
 echo "a silent controller is asked until the job's time is up"
+
+code=75
+# A limit that is no number, and a history that cannot be written: without it nothing would count the starts.
+export LANGRUN_RESTARTS=twenty
+job 2 0 'Restarts=0 JobState=RUNNING'
+says 'LANGRUN_RESTARTS twenty'
+export LANGRUN_RESTARTS=08
+job 75 0 'Restarts=0 JobState=RUNNING'
+requeued || fail "a limit of 08 is not one of 8: $(cat "$scratch/err")"
+rm "$scratch/run.restarts"
+mkdir "$scratch/run.restarts"
+PATH=$scratch/bin:$PATH SLURM_JOB_ID=7 LANGRUN_PROGRAM=$scratch/stand-in expect_code 6 bash -c '
+  . "$1/launch/restart-slurm"
+  run_in_slurm shortrun --run "$2"' - "$source_root" "$scratch/run"
+says 'cannot be written'
+# srun hands a task its processors only where it is told how many.
+# shellcheck disable=SC2016  # for the shell that is started
+words=$(SLURM_CPUS_PER_TASK=4 LANGRUN_LAUNCHER=srun SLURM_JOB_ID=7 bash -c '. "$1/launch/restart-slurm"; slurm_launcher; echo "${launcher[*]}"' - "$source_root")
+[[ $words = *' --cpus-per-task=4'* ]] || fail "srun is called so: $words"

@@ -72,8 +72,14 @@ for code in 2 3 4 6 126 127; do ends $code $code 1; done
 for code in 1 5 134 137 143 205; do ends $code $code 3; done
 ends 5 5 2 --restarts 1
 ends 137 137 1 --restarts 0
+ends 5 5 3 --restarts 08
 ends 75 1 3
 grep -q 'have finished no step and no image' "$scratch/code-75.err" || fail "not said why: $(cat "$scratch/code-75.err")"
+
+# A history that cannot be written: without it nothing would count the starts.
+mkdir "$scratch/lost.restarts"
+LANGRUN_PROGRAM=$scratch/stand-in expect_code 6 "$source_root/launch/run-until-done" shortrun --run "$scratch/lost"
+grep -q 'lost.restarts cannot be written' "$scratch/err" || fail "not said why: $(cat "$scratch/err")"
 
 # What could never go on is refused before the first start.
 refused() { # refused WHAT WORDS...

@@ -2,6 +2,7 @@
 #include "data/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -119,6 +120,44 @@ TEST_F(Checkpoints, MissingTruncatedAndSwappedFilesAreNamed) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::storage);
   }
+}
+
+TEST_F(Checkpoints, OneThatIsGoneAsAWholeOrIsNoFolderIsNamed) {
+  write(5);
+  write(10);
+  EXPECT_TRUE(problems_of_home(home_).empty());
+  fs::remove_all(folder(10));
+  std::vector<std::string> damaged;
+  EXPECT_EQ(newest_good_checkpoint(home_, damaged), 5);
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_NE(damaged[0].find("names 00000010, which is gone"), std::string::npos) << damaged[0];
+  std::ofstream(folder(10)) << "a file";
+  EXPECT_EQ(problems_of_home(home_).size(), 2u);
+  fs::remove(folder(10));
+  // A start that goes on from 5 has said so, and does not leave it to be said again.
+  clear_checkpoints_after(home_, 5);
+  EXPECT_TRUE(problems_of_home(home_).empty());
+  EXPECT_EQ(fs::read_symlink(home_ / "latest"), "00000005");
+}
+
+TEST_F(Checkpoints, WhatIsNoRegularFileIsDamageAndHoldsNobodyUp) {
+  write(5);
+  for (const char* name : {"weights.h5", "manifest.json"}) {
+    const auto path = folder(5) / name;
+    const auto good = read_text(path);
+    fs::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    EXPECT_FALSE(problems_of(folder(5)).empty()) << name;
+    fs::remove(path);
+    fs::create_symlink("/dev/zero", path);
+    EXPECT_FALSE(problems_of(folder(5)).empty()) << name;
+    fs::remove(path);
+    std::ofstream(path, std::ios::binary) << good;
+    EXPECT_TRUE(problems_of(folder(5)).empty()) << name;
+  }
+  std::ofstream(folder(5) / "manifest.json").close();
+  fs::resize_file(folder(5) / "manifest.json", std::uintmax_t{1} << 40);
+  EXPECT_FALSE(problems_of(folder(5)).empty());
 }
 
 TEST_F(Checkpoints, AnUnfinishedOneIsNoCheckpoint) {

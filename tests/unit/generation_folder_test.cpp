@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <thread>
 #include <vector>
@@ -49,6 +50,52 @@ TEST_F(Generations, TakeOverAFolderWithoutANumber) {
   link_generation(run_, "state", taken);
   EXPECT_EQ(fs::read_symlink(run_ / "state"), "state.4");
   EXPECT_TRUE(fs::exists(run_ / "state" / "kept"));
+}
+
+TEST_F(Generations, WhatAnOvertakenStartPutsIntoTheRunComesToNothing) {
+  const auto older = take_generation(run_, "state");
+  publish_from(older, run_ / "run.cfg", "older");
+  const auto text = [&] {
+    std::ifstream in(run_ / "run.cfg");
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  EXPECT_EQ(text(), "older");
+  const auto newer = take_generation(run_, "state");
+  publish_from(newer, run_ / "run.cfg", "newer");
+  // Before it has begun to write, and between its writing and its rename.
+  const auto refused = [&](const auto& act) {
+    try {
+      act();
+      FAIL() << "it was published";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::storage);
+      EXPECT_NE(std::string(error.what()).find("overtaken by a newer start"), std::string::npos) << error.what();
+    }
+  };
+  refused([&] { publish_from(older, run_ / "run.cfg", "late"); });
+  GenerationFolder newest;
+  refused([&] {
+    publish_from(newer, run_ / "run.cfg", [&](const fs::path& partial) {
+      std::ofstream(partial) << "later";
+      newest = take_generation(run_, "state");
+    });
+  });
+  refused([&] { link_generation(run_, "state", older); });
+  EXPECT_EQ(text(), "newer");
+  EXPECT_FALSE(fs::exists(older.path));
+  // What that left in the folder is in nobody's way.
+  publish_from(newest, run_ / "run.cfg", "newest");
+  EXPECT_EQ(text(), "newest");
+  EXPECT_TRUE(fs::is_empty(newest.path));
+}
+
+TEST_F(Generations, AreNotTakenWhereTheyAreNotToBe) {
+  const auto first = take_generation(run_, "state");
+  EXPECT_THROW(take_generation(run_, "state", 1, [](const GenerationFolder& there) {
+                 if (there.generation > 0) throw overtaken_error("run");
+               }),
+               Error);
+  EXPECT_TRUE(is_there(first));
 }
 
 TEST_F(Generations, OtherNamesAreNotTakenForThem) {

@@ -229,6 +229,23 @@ TEST(HostileHdf5, ValuesInOtherFilesAreRefused) {
   EXPECT_EQ(code_of([&] { h5::File::open(path).dataset("/values"); }), kInput);
 }
 
+// A virtual dataset over a file that is missing reads as zeros: black images, for one.
+TEST(HostileHdf5, ValuesOfVirtualDatasetsAreNotRead) {
+  const ScratchFolder scratch;
+  const auto path = scratch / "a.h5";
+  const auto raw = H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
+  const hsize_t rows = hsize_t{1} << 40;
+  const auto space = H5Screate_simple(1, &rows, nullptr), creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_virtual(creation, space, "gone.h5", "values", space);
+  H5Dclose(H5Dcreate2(raw, "values", H5T_NATIVE_UINT8, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+  H5Pclose(creation);
+  H5Sclose(space);
+  H5Fclose(raw);
+  const auto values = h5::File::open(path).dataset("/values");
+  std::uint8_t first = 0;
+  EXPECT_EQ(code_of([&] { values.read_rows(0, 1, &first); }), kInput);
+}
+
 TEST(HostileHdf5, RecordsOfOtherExtentsAreRefused) {
   const ScratchFolder scratch;
   ImageRecord record;

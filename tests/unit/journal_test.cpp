@@ -89,6 +89,51 @@ TEST_F(JournalTest, AFlippedBitEndsItThere) {
   EXPECT_EQ(texts(path), (std::vector<std::string>{three[0], three[1], "again"}));
 }
 
+TEST_F(JournalTest, ACutIsNoDamage) {
+  add(three);
+  const auto whole = read_file(path);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    write_file(path, whole.substr(0, size));
+    const auto content = journal_content(path);
+    ASSERT_FALSE(content.damaged) << size;
+    ASSERT_EQ(content.end + content.rest, size);
+    if (size % 16 != 0) continue;  // each writes to the disk
+    ASSERT_FALSE(Journal(path).damage()) << size;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path.string() + ".damaged-1"));
+}
+
+// In the length, too: a record that seems to reach beyond the end is told from one that was cut off.
+TEST_F(JournalTest, AnyFlippedBitIsDamageAndIsKept) {
+  add(three);
+  const auto whole = read_file(path);
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    auto damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    write_file(path, damaged);
+    ASSERT_TRUE(journal_content(path).damaged) << bit;
+    if (bit % 128 != 0) continue;  // each writes to the disk
+    const Journal journal(path);
+    ASSERT_TRUE(journal.damage()) << bit;
+    ASSERT_EQ(journal.damage()->offset + journal.damage()->bytes, whole.size());
+    ASSERT_EQ(read_file(journal.damage()->kept), damaged);
+    ASSERT_EQ(read_file(path), whole.substr(0, journal.damage()->offset));
+    ASSERT_FALSE(journal_content(path).damaged) << "what is left is whole";
+  }
+}
+
+TEST_F(JournalTest, DamageIsKeptUnderTheFirstFreeName) {
+  const auto with_noise_behind = [&] {
+    add({"a record"});
+    write_file(path, read_file(path) + "noise");
+    return Journal(path).damage()->kept;
+  };
+  EXPECT_EQ(with_noise_behind(), path.string() + ".damaged-1");
+  EXPECT_EQ(with_noise_behind(), path.string() + ".damaged-2");
+  std::filesystem::remove(path.string() + ".damaged-1");
+  EXPECT_EQ(with_noise_behind(), path.string() + ".damaged-1");
+}
+
 TEST_F(JournalTest, FoldersThatAreMissingAreNamed) {
   const auto nowhere = scratch / "missing/records.journal";
   const auto text = testing::error_of(ExitCode::storage, [&] { Journal journal(nowhere); });

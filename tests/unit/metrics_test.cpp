@@ -179,8 +179,9 @@ TEST_F(MetricsTest, AStartThatWasOvertakenNeitherOpensNorReplacesTheFile) {
   write_steps(1, 3);
   const auto before = text();
   const auto overtaken = [] { return false; };
+  const GenerationFolder gone{path_.parent_path() / "checkpoint.1", 1};
   for (const auto& refused : {std::function<void()>([&] { MetricsWriter(path_, overtaken); }),
-                              std::function<void()>([&] { MetricsWriter::truncate_after(path_, 1, overtaken); })}) {
+                              std::function<void()>([&] { MetricsWriter::truncate_after(path_, 1, gone); })}) {
     try {
       refused();
       FAIL();

@@ -218,5 +218,46 @@ TEST(Plan, RefusesWhatTheJobWouldRefuse) {
   EXPECT_NO_THROW(plan_job(convergent, {1, 5000}, *world));
 }
 
+HatConfig small_hat() {
+  const auto like = small_shortrun();
+  HatConfig config;
+  config.training = like.training;
+  config.training.job = "hat";
+  config.energy = like.energy;
+  config.generator = like.generator;
+  config.langevin = like.langevin;
+  config.mode = "refine";
+  return config;
+}
+
+TEST(Plan, AFrozenGeneratorThatIsNotThereYet) {
+  const auto world = make_solo_communicator();
+  const auto config = small_hat();
+  const auto plan = plan_job(config, {4, 0}, *world);
+  double energy = 0, generator = 0, optimiser = 0;
+  for (const auto& weight : make_energy(config.energy, 1)->parameters()) energy += static_cast<double>(weight.numel());
+  for (const auto& weight : make_generator(config.generator, 1)->parameters())
+    generator += static_cast<double>(weight.numel());
+  for (const auto& one : plan.memory) optimiser += one.name == "optimiser" ? one.bytes : 0;
+  // It has no optimiser, no average, and nothing to exchange, but goes into checkpoints.
+  EXPECT_EQ(plan.weights, energy);
+  EXPECT_NEAR(optimiser, 8 * energy, 0.03 * 8 * energy);
+  EXPECT_NEAR(plan.checkpoint_bytes, 16 * energy + 4 * generator, 0.03 * 4 * (energy + generator));
+  auto wider = config;
+  wider.generator.width = 16;
+  EXPECT_GT(plan_job(wider, {4, 0}, *world).checkpoint_bytes, plan.checkpoint_bytes);
+}
+
+TEST(Plan, RefusesAGeneratorThatIsMissingOrOfAnotherSize) {
+  const auto world = make_solo_communicator();
+  auto larger = small_hat();
+  larger.generator.network = "sngan64";
+  larger.generator.width = 16;
+  EXPECT_THROW(plan_job(larger, {4, 0}, *world), Error);
+  auto missing = small_hat();
+  missing.source.generator = "/nowhere/at/all";
+  EXPECT_THROW(plan_job(missing, {4, 0}, *world), Error);
+}
+
 }  // namespace
 }  // namespace langrun

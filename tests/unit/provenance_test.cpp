@@ -51,6 +51,34 @@ TEST_F(ProvenanceTest, EachStartIsAGeneration) {
   EXPECT_FALSE(file["libraries"]["mpi"].get<std::string>().empty());
 }
 
+TEST_F(ProvenanceTest, OfTwoStartsThatSetThemselvesUpAtOnceTheLaterOneHasTheRun) {
+  const auto start = [](const StartLook& look) {
+    return Start{{"langrun"}, {"a"}, {"cpu"}, 1, look};
+  };
+  fs::create_directories(folder_);
+  auto older = look_for_starts(folder_, "state"), newer = older;
+  EXPECT_EQ(older.generation, 0);
+  EXPECT_GT(older.time, 1.7e9);
+  newer.time += 30;
+  // The older one is through first: the newer one takes the run over all the same.
+  EXPECT_EQ(begin_generation(folder_, "state", start(older)).generation, 1);
+  EXPECT_EQ(begin_generation(folder_, "state", start(newer)).generation, 2);
+  // The newer one was through first: the older one gives way, and touches nothing.
+  const auto before = read();
+  try {
+    begin_generation(folder_, "state", start(older));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::storage);
+    EXPECT_NE(std::string(error.what()).find("overtaken by a newer start"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(read(), before);
+  EXPECT_TRUE(fs::exists(folder_ / "state.2"));
+  // A start that has seen it goes on from it, whatever the clock of its host says.
+  older.generation = 2;
+  EXPECT_EQ(begin_generation(folder_, "state", start(older)).generation, 3);
+}
+
 TEST_F(ProvenanceTest, WordsThatAreNoTextDoNotStopARun) {
   record_start(folder_, 1, {{"langrun", "\xff\xfe.h5"}, {"a"}, {"cpu"}, 1});
   EXPECT_EQ(newest_generation(folder_), 1);

@@ -3,10 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "distributed/agreement.h"
 
 namespace langrun {
@@ -42,6 +47,26 @@ TEST(ThreadRanks, CollectivesAreThoseOfACommunicator) {
          EXPECT_EQ(on_root(world, "word", [] { return std::string("word"); }), "word");
        }))
     EXPECT_EQ(text_of(thrown), "");
+}
+
+TEST(ThreadRanks, WorkOfRankZeroThatTakesItsTimeIsWaitedForInMeetings) {
+  constexpr int kRanks = 3;
+  std::array<int, kRanks> works{};
+  const auto slowly = [&](Communicator& world, const std::function<std::string()>& part) {
+    return on_root_slowly(world, "slow work", [&] {
+      ++works[static_cast<std::size_t>(world.rank())];
+      std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // over one meeting
+      return part();
+    });
+  };
+  for (const auto& thrown : run_ranks(kRanks, [&](Communicator& world) {
+         EXPECT_EQ(slowly(world, [] { return std::string("word"); }), "word");
+         slowly(world, []() -> std::string { throw Error(ExitCode::storage, "the disk is ill"); });
+       }))
+    EXPECT_NE(text_of(thrown).find("the disk is ill"), std::string::npos);
+  EXPECT_EQ(works, (std::array<int, kRanks>{2, 0, 0}));
+  const auto solo = make_solo_communicator();
+  EXPECT_EQ(on_root_slowly(*solo, "alone", [] { return std::string("word"); }), "word");
 }
 
 }  // namespace
