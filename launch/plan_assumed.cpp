@@ -83,10 +83,6 @@ std::string width_text(std::int64_t width) {
 
 }  // namespace
 
-std::vector<std::string> assume(const OptionTable& table, MidrunConfig& config, PlanPlace& place) {
-  return assume_images(table, config.bank_size, place);
-}
-
 std::vector<std::string> assume(const OptionTable& table, ConvergentConfig& config, PlanPlace& place) {
   return assume_images(table, config.bank_size, place);
 }

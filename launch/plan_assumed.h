@@ -13,7 +13,6 @@ namespace langrun::launch {
 /// Fills in what neither the options that `table` has read nor `place` say: of a bank with one slot for each training
 /// image their number, where the preset's name says of which set it is, and the generator of a hat that names none.
 /// Returns a sentence on each, for whoever reads the plan. Leaves open what nothing is known of.
-std::vector<std::string> assume(const OptionTable& table, MidrunConfig& config, PlanPlace& place);
 std::vector<std::string> assume(const OptionTable& table, ConvergentConfig& config, PlanPlace& place);
 std::vector<std::string> assume(const OptionTable& table, HatConfig& config, PlanPlace& place);
 

@@ -30,9 +30,13 @@ for pair in 1:0.190 2:0.088 8:0.058; do
   must "fgsm-${pair%:*}" "${bare[@]}" --attack.kind fgsm --attack.eps "${pair%:*}"
   near "fgsm-${pair%:*}" robust_accuracy "${pair#*:}" 0.002
 done
-for pair in 1:0.044 2:0.000 8:0.000; do
-  must "pgd-${pair%:*}" "${bare[@]}" --attack.kind pgd --attack.eps "${pair%:*}" --attack.steps 20 --protocols final_step
-  near "pgd-${pair%:*}" robust_accuracy "${pair#*:}" 0.01
+must pgd-1 "${bare[@]}" --attack.kind pgd --attack.eps 1 --attack.steps 20 --protocols final_step
+near pgd-1 robust_accuracy 0.044 0.01
+# None of all of them is left; a tenth of them says as much in less time.
+awk '$1 % 500 < 5' "$scratch/first50" >"$scratch/first5"
+for eps in 2 8; do
+  must pgd-$eps --images-file "$scratch/first5" --attack.kind pgd --attack.eps $eps --attack.steps 20 --protocols final_step
+  near pgd-$eps robust_accuracy 0 0.01
 done
 near pgd-1 natural_accuracy 0.798 0
 grep -q '^alpha = 0.25$' "$scratch/pgd-1/run.cfg" || fail "the step is not a quarter of eps: $(grep alpha "$scratch/pgd-1/run.cfg")"

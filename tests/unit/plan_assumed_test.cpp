@@ -7,7 +7,6 @@
 
 #include "launch/convergent_options.h"
 #include "launch/hat_options.h"
-#include "launch/midrun_options.h"
 #include "launch/presets.h"
 
 namespace langrun::launch {
@@ -47,8 +46,6 @@ TEST(PlanAssumed, EveryPresetWithAChainForEachImageHasACount) {
   EXPECT_EQ(convergent({"--preset", "cifar10-adam"}).place.images, 50000);
   EXPECT_EQ(convergent({"--preset", "svhn"}).place.images, 73257);
   EXPECT_EQ(convergent({"--preset", "spirals"}).place.images, 10000);
-  const Assumed<MidrunConfig> midrun("midrun", bind_midrun, {"--preset", "cifar10", "--bank.size", "0"});
-  EXPECT_EQ(midrun.place.images, 50000);
 }
 
 TEST(PlanAssumed, ACountThatIsSaidOrNotNeededStays) {
