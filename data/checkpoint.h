@@ -54,8 +54,8 @@ std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& home);
 /// bears a checkpoint's name.
 std::vector<std::string> problems_of_home(const std::filesystem::path& home);
 
-/// The newest checkpoint without a problem; those newer ones that have some, and what is wrong with the home, are named in `damaged`. Nothing where there
-/// is no checkpoint at all. Throws Error(storage) where there are some and all are damaged.
+/// The newest checkpoint without a problem; `damaged` names the newer ones that have some, and what is wrong with the
+/// home. Nothing where there is no checkpoint. Throws Error(storage) where there are some and all are damaged.
 std::optional<std::int64_t> newest_good_checkpoint(const std::filesystem::path& home,
                                                    std::vector<std::string>& damaged);
 

@@ -8,9 +8,8 @@
 
 namespace langrun {
 
-/// Calls `late` from a thread of its own if it lives longer than `seconds`, of which those that the process was suspended
-/// do not count; it looks twice a second. `late` is to end the program: the call that
-/// hangs will not come back.
+/// Calls `late` from a thread of its own if it lives longer than `seconds`; time in which the process was suspended does
+/// not count. It looks twice a second. `late` is to end the program: the call that hangs will not come back.
 class TimeLimit {
  public:
   TimeLimit(double seconds, std::function<void()> late);

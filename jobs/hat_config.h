@@ -62,9 +62,8 @@ HatChainConfig evaluation_chains(const HatConfig& config);
 
 /// Images of a lane's shape that a rank holds through a step.
 struct HatImages {
-  std::int64_t each_lane =
-      3;                    ///< of every lane it owns: data, G(Z), what chains became, and past pairs where there are
-  std::int64_t moving = 0;  ///< of the one lane whose pairs move: a residual, a sum and a slope
+  std::int64_t each_lane = 3;  ///< of every lane it owns: data, G(Z), what chains became, past pairs where there are
+  std::int64_t moving = 0;     ///< of the one lane whose pairs move: a residual, a sum and a slope
 };
 HatImages hat_images(const HatConfig& config);
 

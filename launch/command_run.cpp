@@ -125,8 +125,8 @@ int run_verify(Call& call) {
   if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
   std::vector<std::string> damaged;
   std::error_code none;
-  (void)fs::read_symlink(home / "latest", none);
-  if (none) damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
+  if (!fs::is_symlink(home / "latest", none))
+    damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
   for (auto& problem : problems_of_home(home)) damaged.push_back(std::move(problem));
   for (const auto step : steps) {
     const auto problems = problems_of(home / checkpoint_name(step));

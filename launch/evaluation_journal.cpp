@@ -32,8 +32,7 @@ std::string warning_of_lost(const fs::path& run, const fs::path& journal, bool t
 std::string warning_of_damage(const fs::path& journal, const JournalDamage& damage) {
   return fmt::format(
       "{} is damaged at byte {}: {} bytes from there on are left out, and the images they held are evaluated again; "
-      "the "
-      "damaged file is kept as {}",
+      "the damaged file is kept as {}",
       journal.string(), damage.offset, damage.bytes, damage.kept.string());
 }
 

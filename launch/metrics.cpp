@@ -163,8 +163,8 @@ void MetricsWriter::append(const StepRecord& record) {
 }
 
 bool MetricsWriter::in_its_place() const {
-  struct stat own {
-  }, there{};
+  struct stat own {};
+  struct stat there {};
   if (::fstat(file_, &own) != 0) fail(path_, errno);
   return ::stat(path_.c_str(), &there) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }

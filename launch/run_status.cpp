@@ -13,6 +13,8 @@
 #include "data/generation_folder.h"
 #include "data/hdf5.h"
 #include "data/journal.h"
+#include "jobs/sample_folder.h"
+#include "launch/evaluation_journal.h"
 #include "launch/options.h"
 #include "launch/provenance.h"
 #include "launch/steps_list.h"
@@ -22,8 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kState = "state";  // of evaluations and samplings (data/generation_folder.h)
 
 /// What a file says is worth telling where it can be read; where it cannot, the rest still is.
 template <typename Look>
@@ -83,7 +83,7 @@ void see_evaluation(const fs::path& run, const std::string& configuration, RunSt
   status.images = 0;
   look([&] {
     // The first record says which configuration the others are of.
-    const auto records = read_journal(newest_generation_folder(run, kState).path / "images.journal").size();
+    const auto records = read_journal(newest_generation_folder(run, kEvaluationState).path / kImageJournal).size();
     status.images = records > 0 ? static_cast<std::int64_t>(records) - 1 : 0;
   });
   status.done = fs::exists(run / "result.json") && fs::exists(run / "records.h5");
@@ -104,7 +104,7 @@ void see_sampling(const fs::path& run, const std::string& configuration, RunStat
   });
   std::int64_t blocks = 0, sum = 0;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(newest_generation_folder(run, kState).path, none)) {
+  for (const auto& entry : fs::directory_iterator(newest_generation_folder(run, kSampleState).path, none)) {
     if (entry.path().extension() != ".h5") continue;
     ++blocks;
     look([&] { sum += h5::File::open(entry.path()).read_int_attribute("/", "step"); });

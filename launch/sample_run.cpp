@@ -139,6 +139,7 @@ class FolderRun {
             ExitCode::storage,
             fmt::format("{}: another start is at work on it, and has begun its chains meanwhile", run_.string()),
             "end the other start, and start again with --resume");
+      // Not by a start that was overtaken meanwhile: the newer one is writing under such names.
       if (is_there(home)) clear_partials(run_);
       clear_partials(home.path);
       publish_configuration(run_, home, text);

@@ -1,5 +1,5 @@
-// A test part, to be preloaded (LD_PRELOAD): stops the process, as SIGSTOP does a host that is cut off, at the moment that
-// the environment names, and says so on stderr. Who wants it to go on sends SIGCONT.
+// A test part, to be preloaded (LD_PRELOAD): stops the process, as a host that is cut off stands still for all others,
+// at the moment that the environment names, and says so on stderr. Who wants it to go on sends SIGCONT.
 //   STOP_AT_OPEN=<ending>   the first opening of a file whose path ends so
 //   STOP_AT_FINALIZE=1      the end of MPI
 //   STOP_RANK=<n>           on that rank alone
@@ -33,15 +33,6 @@ void look_at(const char* path) {
   if (ending != nullptr && path != nullptr && std::string_view(path).ends_with(ending)) stop(path);
 }
 
-int open_as(const char* name, const char* path, int flags, mode_t mode) {
-  look_at(path);
-  return reinterpret_cast<int (*)(const char*, int, mode_t)>(dlsym(RTLD_NEXT, name))(path, flags, mode);
-}
-
-mode_t mode_of(int flags, va_list rest) {
-  return (flags & (O_CREAT | O_TMPFILE)) != 0 ? static_cast<mode_t>(va_arg(rest, int)) : 0;
-}
-
 }  // namespace
 
 extern "C" {
@@ -49,18 +40,14 @@ extern "C" {
 int open(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);
-  const auto mode = mode_of(flags, rest);
+  const auto mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? static_cast<mode_t>(va_arg(rest, int)) : 0;
   va_end(rest);
-  return open_as("open", path, flags, mode);
+  look_at(path);
+  return reinterpret_cast<int (*)(const char*, int, mode_t)>(dlsym(RTLD_NEXT, "open"))(path, flags, mode);
 }
 
-int open64(const char* path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  const auto mode = mode_of(flags, rest);
-  va_end(rest);
-  return open_as("open64", path, flags, mode);
-}
+// The same call where files may be large, which on 64 bits they are anyhow.
+int open64(const char* path, int flags, ...) __attribute__((alias("open")));
 
 int MPI_Finalize() {
   if (std::getenv("STOP_AT_FINALIZE") != nullptr) stop("MPI_Finalize");
