@@ -9,7 +9,7 @@ data=$scratch/data.h5
 synth "$data" 256
 # stopped_at ENDING LOG: waits until somebody has stopped as he opened such a file.
 stopped_at() {
-  for _ in {1..600}; do grep -q "^stopped at .*$1" "$2" && return; sleep 0.05; done
+  for _ in {1..600}; do grep -qs "^stopped at .*$1" "$2" && return; sleep 0.05; done
   fail "nobody stopped at $1: $(cat "$2")"
 }
 # overtaken JOB LOG: the older start, awake again, says so and ends with 6.
