@@ -1,5 +1,6 @@
 #include "data/generation_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Never onto a folder that is there, not even an empty one, where the file system can tell.
+int rename_to_new(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  return std::rename(from.c_str(), to.c_str());
+}
+
 /// Makes `wanted` out of what is there; false where another start was faster.
 bool take(const GenerationFolder& there, const fs::path& wanted) {
   std::error_code none;
@@ -27,7 +35,7 @@ bool take(const GenerationFolder& there, const fs::path& wanted) {
     if (errno == EEXIST) return false;
     throw_storage("cannot make folder", wanted);
   }
-  if (std::rename(there.path.c_str(), wanted.c_str()) == 0) return true;
+  if (rename_to_new(there.path, wanted) == 0) return true;
   if (errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST) return false;
   throw_storage("cannot take over", there.path);
 }
@@ -74,6 +82,12 @@ GenerationFolder take_generation(const fs::path& run, const std::string& name, s
     if (may_take) may_take(there);
     const auto wanted = generation_folder(run, name, std::max(there.generation + 1, lowest));
     if (!take(there, wanted.path)) continue;
+    // Between the look that found none and the making of one, others may have made theirs and gone on to a higher
+    // number: then this one, which is empty, is in excess.
+    if (newest_generation_folder(run, name).generation > wanted.generation) {
+      ::rmdir(wanted.path.c_str());  // fails where a newer start has taken it, or it holds a state
+      if (!is_there(wanted)) continue;
+    }
     sync_path(run);
     return wanted;
   }
