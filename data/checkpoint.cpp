@@ -29,6 +29,7 @@ void write_manifest(const fs::path& folder, const Manifest& manifest) {
                 {"watch", manifest.watch},
                 {"configuration", manifest.configuration},
                 {"files", files}};
+  if (!manifest.images.empty()) document["images"] = manifest.images;
   document["xxh3_128"] = checksum_of_text(document.dump());
   // A home that a newer start has taken away is not to come back.
   sync_path(folder);
@@ -69,6 +70,7 @@ Manifest read_manifest(const fs::path& folder) {
     manifest.attempt = whole(document, "attempt");
     if (document.contains("watch")) manifest.watch = document.at("watch").get<std::vector<double>>();
     manifest.configuration = document.at("configuration").get<std::string>();
+    if (document.contains("images")) manifest.images = document.at("images").get<std::string>();
     for (const auto& file : document.at("files"))
       manifest.files.push_back({file.at("name").get<std::string>(), static_cast<std::uint64_t>(whole(file, "bytes")),
                                 file.at("xxh3_128").get<std::string>()});
@@ -122,6 +124,8 @@ std::vector<std::string> problems_of_home(const fs::path& home) {
   if (fs::is_symlink(latest, none) && !fs::is_directory(latest, none))
     problems.push_back(
         fmt::format("{}: names {}, which is gone", latest.string(), fs::read_symlink(latest, none).string()));
+  if (!fs::is_symlink(latest, none) && fs::is_directory(latest, none))
+    problems.push_back(fmt::format("{}: is a folder, where langrun has a link", latest.string()));
   for (const auto& entry : fs::directory_iterator(home, none))
     if (is_checkpoint_name(entry.path().filename().string()) && !entry.is_directory(none))
       problems.push_back(fmt::format("{}: is no folder, as a checkpoint is", entry.path().string()));

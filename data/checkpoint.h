@@ -35,6 +35,7 @@ struct Manifest {
   std::vector<double> watch;  ///< what the watch for divergence had seen
   std::string configuration;  ///< run.cfg as it was
   std::vector<CheckpointFile> files;
+  std::string images{};  ///< ImageStore::identity of what the run learns from; empty: of an older langrun, or of none
 };
 
 /// "00000042"

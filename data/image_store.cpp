@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "data/codecs.h"
+#include "data/durable.h"
 #include "data/store_guard.h"
 
 namespace langrun {
@@ -229,6 +230,31 @@ void ImageStore::check_images() const {
     std::iota(indices.begin(), indices.end(), first);
     read(indices, images);
   }
+}
+
+std::string ImageStore::identity() const {
+  constexpr std::uint64_t kMostImages = 256;
+  const auto words = fmt::format("{} {}x{}x{} {}", count_, shape_.height, shape_.width, shape_.channels, value_bytes());
+  const auto all = labels();
+  Checksum some;
+  some.add(std::as_bytes(std::span(words.data(), words.size())));
+  some.add(std::as_bytes(std::span(all)));
+  std::vector<std::uint8_t> image(image_bytes());
+  const auto looked_at = std::min(count_, kMostImages);
+  for (std::uint64_t i = 0; i < looked_at; ++i) {
+    const auto index = i * count_ / looked_at;
+    read({&index, 1}, image);
+    some.add(std::as_bytes(std::span(image)));
+  }
+  if (checksums_.empty()) return some.text();
+  Checksum every;
+  every.add(std::as_bytes(std::span(checksums_)));
+  return some.text() + " " + every.text();
+}
+
+bool may_be_same_images(std::string_view one, std::string_view other) {
+  const auto common = std::min(one.size(), other.size());  // words of one length, the second only of a guarded store
+  return one.substr(0, common) == other.substr(0, common);
 }
 
 void ImageStore::read_stored(std::span<const std::uint64_t> indices, std::span<std::uint8_t> out) const {

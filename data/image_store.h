@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/images.h"
@@ -68,6 +69,9 @@ class ImageStore {
   /// One checksum of all images, labels and attributes as they were written; none where the store is not guarded.
   const std::optional<std::string>& content() const { return content_; }
   std::size_t shards() const { return parts_.size(); }
+  /// Tells this set of images from others, wherever it lies and in however many shards: a checksum of labels, extents and
+  /// up to 256 images, and behind it, of a guarded store, one of the checksums of all images. Throws Error(input) as `read`.
+  std::string identity() const;
 
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws
   /// Error(input) where one cannot be read, or of a guarded store is not what was written.
@@ -104,6 +108,9 @@ class ImageStore {
   std::optional<std::string> content_;    ///< of a guarded store
   std::vector<std::uint64_t> checksums_;  ///< of each image, where guarded
 };
+
+/// Whether two texts of `identity` can be of the same images; an empty one may be of any.
+bool may_be_same_images(std::string_view one, std::string_view other);
 
 /// Names of what a store's files carry; reader and writer share them.
 namespace store_names {

@@ -218,7 +218,7 @@ class MpiCommunicator final : public Communicator {
     recorder_.wait_for(number);
     Waiting waiting;
     for (std::uint64_t polls = 0; !done(); ++polls) {
-      if (polls > 100) sched_yield();
+      if (polls > 100) waiting.give_way();
       if (polls % 256 != 255) continue;
       const auto waited = waiting.seconds();
       if (too_long(waited)) give_up(name, number, waited);

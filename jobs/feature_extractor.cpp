@@ -122,23 +122,31 @@ class ScriptedFeatures final : public FeatureExtractor {
   torch::jit::Module module_;
 };
 
+/// Whether the settings name TorchScript; throws where they do not go with the kind of file.
+bool is_scripted(const FeatureNetConfig& config) {
+  const bool scripted = split_network_spec(config.file).network.empty() && looks_like_torchscript(config.file);
+  if (scripted && config.range == "none")
+    throw Error(ExitCode::usage, fmt::format("the values that {} takes are not known", config.file),
+                "TorchScript does not say it: give --features.range, -1:1, 0:1, 0:255 or imagenet");
+  // A file that is not there at all is for loading to say.
+  if (!scripted && (config.size > 0 || config.range != "none") &&
+      std::filesystem::exists(split_network_spec(config.file).file))
+    throw Error(ExitCode::usage,
+                fmt::format("--features.size and --features.range go with TorchScript, {} is none", config.file),
+                "leave them out: a built-in network knows what it takes");
+  return scripted;
+}
+
 }  // namespace
+
+void check_feature_net(const FeatureNetConfig& config) {
+  if (!is_scripted(config)) (void)load_feature_net(config.file);
+}
 
 std::unique_ptr<FeatureExtractor> open_feature_extractor(const FeatureNetConfig& config, const ImageShape& images,
                                                          std::int64_t batch) {
-  const bool scripted = split_network_spec(config.file).network.empty() && looks_like_torchscript(config.file);
-  if (!scripted) {
-    // A file that is not there at all is for loading to say.
-    if ((config.size > 0 || config.range != "none") && std::filesystem::exists(split_network_spec(config.file).file))
-      throw Error(ExitCode::usage,
-                  fmt::format("--features.size and --features.range go with TorchScript, {} is none", config.file),
-                  "leave them out: a built-in network knows what it takes");
-    return std::make_unique<BuiltInFeatures>(config.file);
-  }
-  if (config.range == "none")
-    throw Error(ExitCode::usage, fmt::format("the values that {} takes are not known", config.file),
-                "TorchScript does not say it: give --features.range, -1:1, 0:1, 0:255 or imagenet");
-  return std::make_unique<ScriptedFeatures>(config, images, batch);
+  if (is_scripted(config)) return std::make_unique<ScriptedFeatures>(config, images, batch);
+  return std::make_unique<BuiltInFeatures>(config.file);
 }
 
 }  // namespace langrun

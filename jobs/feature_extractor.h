@@ -29,6 +29,9 @@ class FeatureExtractor {
   virtual const NetUsed& facts() const = 0;
 };
 
+/// What of a net can be checked without images of the size it will get. Throws as open_feature_extractor.
+void check_feature_net(const FeatureNetConfig& config);
+
 /// Opens the net and calls it once, on `batch` grey images of size `images`. Throws Error(usage) where settings are
 /// missing or do not go with the kind of file, Error(input) where the net cannot be read, does not take the images,
 /// or returns no vector for each.

@@ -303,7 +303,7 @@ class Loop {
       refuse_if_overtaken(newest_generation());
       observer_.settle(step);
       write_manifest(folder, {step, start_.home.generation, config_.lanes, attempt_, watch_then_.state(),
-                              start_.run_cfg, std::move(files)});
+                              start_.run_cfg, std::move(files), start_.images});
       sync_path(folder);
       remove_meanwhile(publish_checkpoint(start_.home.path, folder, step, config_.checkpoint_keep, spared(step)));
     });

@@ -123,6 +123,7 @@ struct TrainingStart {
   std::int64_t from_step = 0;        ///< 0: anew; else the checkpoint to load
   std::function<bool()> stop_asked;  ///< true once a signal asked this rank to stop
   std::vector<std::string> hosts;    ///< by rank
+  std::string images;                ///< ImageStore::identity of what is learnt from, recorded in checkpoints
 };
 
 /// Runs `job` to `config.steps`, with checkpoints, pictures and records; on every rank. Returns done, or stopped after

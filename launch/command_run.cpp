@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/error.h"
 #include "data/checkpoint.h"
@@ -15,6 +16,7 @@
 #include "launch/run_status.h"
 #include "launch/training_command.h"
 #include "launch/verify_folder.h"
+#include "launch/verify_records.h"
 
 namespace langrun::launch {
 namespace {
@@ -97,11 +99,16 @@ int run_status(Call& call) {
     fmt::print("last step    energy difference {}, gradient magnitude {}, {:.0f} image-steps/s\n",
                figure(last, "energy_difference"), figure(last, "gradient_magnitude"), rate(last));
   const auto home = checkpoint_home(dir);
+  std::optional<std::int64_t> good;
   for (const auto step : checkpoint_steps(home)) {
     const auto problems = problems_of(home / checkpoint_name(step));
     fmt::print("checkpoint   {}  {}\n", checkpoint_name(step),
                problems.empty() ? "good" : "damaged: " + problems.front());
+    if (problems.empty()) good = step;
   }
+  fmt::print("state        {}, {}\n", status.done ? "done" : "unfinished",
+             good ? fmt::format("a resume goes on from step {}", *good)
+                  : "without a good checkpoint to go on from");
   return 0;
 }
 
@@ -111,7 +118,8 @@ int run_verify(Call& call) {
   table.positional("DIR", dir, "folder of a run");
   table.parse(call.arguments);
   if (answer_questions(call, table,
-                       "Checks every file of every checkpoint against its manifest; of an evaluation or a sampling, "
+                       "Checks every file of every checkpoint against its manifest, and the run's records; of an "
+                       "evaluation or a sampling, "
                        "all that a resume and a reader rely on."))
     return 0;
   if (call.world.rank() != 0) return 0;
@@ -124,8 +132,9 @@ int run_verify(Call& call) {
   const auto steps = checkpoint_steps(home);
   if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
   std::vector<std::string> damaged;
+  std::optional<std::int64_t> good;
   std::error_code none;
-  if (!fs::is_symlink(home / "latest", none))
+  if (!fs::exists(fs::symlink_status(home / "latest", none)))
     damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
   for (auto& problem : problems_of_home(home)) damaged.push_back(std::move(problem));
   for (const auto step : steps) {
@@ -133,14 +142,21 @@ int run_verify(Call& call) {
     fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");
     for (const auto& problem : problems) fmt::print("  {}\n", problem);
     damaged.insert(damaged.end(), problems.begin(), problems.end());
+    if (problems.empty()) good = step;
+  }
+  if (good) {
+    const auto problems = problems_of_records(dir, *good);
+    fmt::print("run.cfg, provenance.json, metrics.jsonl  {}\n", problems.empty() ? "good" : "damaged");
+    for (const auto& problem : problems) fmt::print("  {}\n", problem);
+    damaged.insert(damaged.end(), problems.begin(), problems.end());
   }
   if (damaged.empty()) return 0;
   std::fflush(stdout);
   throw Error(ExitCode::storage,
-              fmt::format("{} damaged: {}",
-                          damaged.size() == 1 ? std::string("1 file is") : fmt::format("{} files are", damaged.size()),
+              fmt::format("{} found: {}",
+                          damaged.size() == 1 ? std::string("1 problem") : fmt::format("{} problems", damaged.size()),
                           damaged.front()),
-              "a resume uses the newest good checkpoint; remove the damaged ones");
+              "a resume uses the newest good checkpoint and passes damaged ones over; bring other files back from a copy");
 }
 
 int run_relane(Call& call) {

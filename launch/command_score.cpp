@@ -10,9 +10,11 @@
 #include "distributed/agreement.h"
 #include "jobs/sample.h"
 #include "jobs/score.h"
+#include "jobs/weights_source.h"
 #include "launch/commands.h"
 #include "launch/equal_ranks.h"
 #include "launch/options.h"
+#include "launch/passed_over.h"
 #include "launch/questions.h"
 #include "launch/run_watch.h"
 #include "launch/sample_store.h"
@@ -108,8 +110,8 @@ void bind_images(OptionTable& table, ScoreOptions& o) {
 void bind_features(OptionTable& table, ScoreOptions& o) {
   auto& net = o.score.features;
   table.text("features", net.file,
-             "feature net: FILE[:network] of weights (HDF5, or PyTorch with :network), a TorchScript file, or a "
-             "network's name with --classifier");
+             "feature net: a run folder of classify, FILE[:network] of weights (HDF5, or PyTorch with :network), a "
+             "TorchScript file, or a network's name with --classifier");
   table.text("classifier", o.classifier, "file of weights for a network that --features names");
   table.integer("features.size", net.size, "pixels",
                 "of TorchScript: side of the square images it takes; 0: as they are", {0, 4096});
@@ -144,6 +146,14 @@ void check_files(const ScoreOptions& o) {
                   "nothing is written over; remove it or choose another name");
 }
 
+/// Of a run of classify its weights. Looked at before samples are drawn, which takes its time.
+void find_features(Communicator& world, FeatureNetConfig& net) {
+  if (net.file.empty()) return;
+  const auto folder = on_root(world, "look at the feature net", [&] { return is_run(net.file) ? "folder" : ""; });
+  if (!folder.empty()) net.file = find_weights(world, net.file, "feature net", false, warn_of_passed_over);
+  agree(world, "open the feature net", [&] { check_feature_net(net); });
+}
+
 // Beside which signs of life are left; empty where the result goes to the terminal alone.
 std::string first_output(const ScoreOptions& o) {
   for (const auto& file : {o.json, o.picture, o.score.statistics})
@@ -170,6 +180,7 @@ int run_score(Call& call) {
   call.world.set_limit(o.watchdog_limit);
   refuse_unequal_ranks(call.world, table);
   const OutputWatch watch(call.world, first_output(o));
+  find_features(call.world, o.score.features);
   sample_runs(call.world, o.samples, o.score);
   const auto result = score(o.score, call.world, progress_lines());
   agree(call.world, "score written", [&] {

@@ -204,6 +204,12 @@ class FolderEvaluation {
   void progress(std::int64_t in_flight) {
     if (Clock::now() < next_line_) return;
     next_line_ = Clock::now() + std::chrono::seconds(10);
+    fmt::print(stderr, "defend: {} of {} images, {} in flight{}\n", records_.size(), config_.images.size(), in_flight,
+               records_.empty() ? "" : shares());
+  }
+
+  /// Of the finished images.
+  std::string shares() const {
     std::int64_t natural = 0, standing = 0;
     const auto scoring = scoring_of(config_, evaluation_->classes());
     const auto rules = rules_of(config_.rules);
@@ -213,10 +219,9 @@ class FolderEvaluation {
       standing += right && scoring.restarts > 0 &&
                   survived(broken_at(record, rules.front(), scoring, recorded_opinion(record.label))) == 1;
     }
-    const auto done = static_cast<double>(std::max<std::size_t>(records_.size(), 1));
-    fmt::print(stderr, "defend: {} of {} images, {} in flight, natural {:.3f}, {} {:.3f}\n", records_.size(),
-               config_.images.size(), in_flight, static_cast<double>(natural) / done, name_of(rules.front()),
-               static_cast<double>(standing) / done);
+    const auto done = static_cast<double>(records_.size());
+    return fmt::format(", natural {:.3f}, {} {:.3f}", static_cast<double>(natural) / done, name_of(rules.front()),
+                       static_cast<double>(standing) / done);
   }
 
   void finish(ExitCode code) {

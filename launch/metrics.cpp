@@ -67,12 +67,20 @@ struct Part {
   std::uintmax_t bytes = 0;  // length of the lines that stay
 };
 
+/// Of what lies between a line and the next one; the first gap is the one to be told.
+void note_gap(MetricsWriter::Truncation& lines, std::int64_t before, std::int64_t next) {
+  if (!lines.missing.empty() || next <= before + 1) return;
+  lines.missing = next == before + 2 ? fmt::format("step {} is missing", before + 1)
+                                     : fmt::format("steps {} to {} are missing", before + 1, next - 1);
+}
+
 Part part_until(const std::filesystem::path& path, std::int64_t step) {
   require_regular(path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(ExitCode::storage, fmt::format("cannot read {}", path.string()), "check its permissions");
   Part part;
   std::string line;
+  std::int64_t before = 0;
   bool past = false;  // steps only grow, so all that follows the first later line goes with it
   while (std::getline(in, line)) {
     // getline stops at the end of the file too: a line without its end was being written when the program died.
@@ -90,7 +98,11 @@ Part part_until(const std::filesystem::path& path, std::int64_t step) {
           "move the file away to go on without the earlier metrics, or mend the line");
     ++part.lines.kept;
     part.bytes += line.size() + 1;
+    if (part.lines.first == 0) before = (part.lines.first = *found) - 1;
+    note_gap(part.lines, before, *found);
+    before = *found;
   }
+  note_gap(part.lines, before, step + 1);
   return part;
 }
 
@@ -194,6 +206,10 @@ void MetricsWriter::sync() {
   if (::fsync(file_) != 0) fail(path_, errno);
 }
 
+MetricsWriter::Truncation MetricsWriter::look(const std::filesystem::path& path, std::int64_t step) {
+  return part_until(path, step).lines;
+}
+
 MetricsWriter::Truncation MetricsWriter::move_after(const std::filesystem::path& path, std::int64_t step,
                                                     const std::filesystem::path& aside, const GenerationFolder& home) {
   const auto part = part_until(path, step);
@@ -203,7 +219,11 @@ MetricsWriter::Truncation MetricsWriter::move_after(const std::filesystem::path&
 
 MetricsWriter::Truncation MetricsWriter::truncate_after(const std::filesystem::path& path, std::int64_t step,
                                                         const std::optional<GenerationFolder>& home) {
-  if (!std::filesystem::exists(path)) return {};
+  if (!std::filesystem::exists(path)) {
+    Truncation none;
+    note_gap(none, 0, step + 1);
+    return none;
+  }
   const auto part = part_until(path, step);
   // A new file even where nothing is dropped: a start that was overtaken goes on writing into the old one until it
   // knows.

@@ -45,7 +45,11 @@ class MetricsWriter {
   struct Truncation {
     std::int64_t kept = 0;     ///< lines that stay
     std::int64_t dropped = 0;  ///< lines of later steps, and a half-written last one
+    std::int64_t first = 0;    ///< step of the first line that stays, 0 where none does
+    std::string missing;       ///< "steps 20 to 35 are missing": up to the step, behind the first line; empty: none is
   };
+  /// What truncate_after would find, which it throws too; touches nothing.
+  static Truncation look(const std::filesystem::path& path, std::int64_t step);
   /// Drops all lines after `step` and a half-written last line: what a resume from the checkpoint of `step` does
   /// first. The file is replaced by rename even where nothing is dropped, so that an older start that is still alive
   /// writes into one that nobody reads; a missing file is no error.

@@ -64,6 +64,9 @@ std::optional<std::string> compare_metrics(const fs::path& a, const fs::path& b,
     if (!has_a && !has_b) return std::nullopt;
     if (has_a != has_b) return fmt::format("metrics: only {} goes on after step {}", (has_a ? a : b).string(), lines);
     const auto one = parse_line(line_a, a), other = parse_line(line_b, b);
+    if (show(one, "step") != show(other, "step"))
+      return fmt::format("metrics: line {} is step {} in {}, step {} in {}", lines + 1, show(one, "step"), a.string(),
+                         show(other, "step"), b.string());
     std::set<std::string> keys;
     for (const auto& item : one.items()) keys.insert(item.key());
     for (const auto& item : other.items()) keys.insert(item.key());

@@ -1,9 +1,12 @@
 #include "launch/run_folder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "data/checkpoint.h"
@@ -79,6 +82,21 @@ void refuse_lost_home(const fs::path& run) {
   }
 }
 
+// Copied with its links followed, a run has its state twice, and the links of its next checkpoints could not be made.
+void refuse_followed_links(const fs::path& run) {
+  std::vector<fs::path> links{checkpoint_home(run) / "latest"};
+  for (const auto* name : {kCheckpointHome, kSampleState})
+    if (newest_generation_folder(run, name).generation > 0) links.push_back(run / name);
+  for (const auto& link : links) {
+    std::error_code none;
+    if (fs::is_symlink(link, none) || !fs::is_directory(link, none)) continue;
+    throw Error(ExitCode::storage,
+                fmt::format("{} is a folder, where langrun has a link: the run was copied with its links followed",
+                            link.string()),
+                "what is in it stands in the folder beside it too: remove it, or copy the run again, with its links (cp -a)");
+  }
+}
+
 // What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
 std::string look(const fs::path& run, bool resume) {
   refuse_strangers(run, resume);
@@ -92,6 +110,7 @@ std::string look(const fs::path& run, bool resume) {
                                [](const auto& a, const auto& b) { return a.generation < b.generation; });
   if (fs::exists(run / "run.cfg")) {
     refuse_lost_home(run);
+    refuse_followed_links(run);
     std::vector<std::string> damaged;
     const auto home = checkpoint_home(run);
     const auto step = newest_good_checkpoint(home, damaged);
@@ -124,6 +143,29 @@ std::int64_t step_to_go_on_from(const fs::path& home, const RunState& seen) {
               "end the other start, and start again with --resume");
 }
 
+// "steps, checkpoint.*": a section whose keys are all changeable is named as a whole.
+std::string changeable_keys(const OptionTable& table) {
+  const auto section = [](const std::string& key) { return key.substr(0, key.find('.') + 1); };
+  std::set<std::string> mixed{""}, named;
+  for (const auto& option : table.options())
+    if (option.keep == Keep::recorded) mixed.insert(section(option.key));
+  std::vector<std::string> keys;
+  for (const auto& option : table.options()) {
+    if (option.keep != Keep::changeable) continue;
+    const auto name = mixed.contains(section(option.key)) ? option.key : section(option.key) + "*";
+    if (named.insert(name).second) keys.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(keys, ", "));
+}
+
+void refuse_other_job(const std::string& configuration, const OptionTable& table, const fs::path& run) {
+  const auto job = configured(configuration, "job", (run / "run.cfg").string()).value_or("");
+  for (const auto& option : table.options())
+    if (option.key == "job" && !job.empty() && option.get() != job)
+      throw Error(ExitCode::usage, fmt::format("{} is a run of {}, not of {}", run.string(), job, option.get()),
+                  fmt::format("langrun {} --run {} --resume goes on with it", job, run.string()));
+}
+
 void refuse_contradictions(const OptionTable& given, const OptionTable& effective, const fs::path& run) {
   for (const auto& option : given.options()) {
     if (!given.given(option.key)) continue;
@@ -133,7 +175,8 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
                   fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(),
                               (run / "run.cfg").string(), kept.get()),
                   option.key == "lanes" ? "`langrun run relane` makes a run with other lanes from a checkpoint"
-                                        : "a resumed run keeps its configuration; start a new run for another one");
+                                        : fmt::format("a resumed run keeps its configuration, but for {}; start a new run for another one",
+                                                      changeable_keys(effective)));
   }
 }
 
@@ -163,6 +206,7 @@ RunState inspect_run(Communicator& world, const fs::path& run, bool resume, cons
   const auto seen =
       nlohmann::json::parse(on_root_slowly(world, "look into the run folder", [&] { return look(run, resume); }));
   RunState state{seen["fresh"], seen["from_step"], seen["damaged"], {seen["looked"], seen["generation"]}};
+  if (!state.fresh) refuse_other_job(seen["configuration"], effective, run);
   if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
   if (!state.fresh) refuse_changed_configuration(seen["checkpoint_configuration"], effective, run);
   if (!state.fresh) refuse_contradictions(given, effective, run);
@@ -188,7 +232,10 @@ std::int64_t claim_run(const fs::path& run, const GenerationFolder& home, const 
   const auto from_step = step_to_go_on_from(home.path, state);
   clear_checkpoints_after(home.path, from_step);
   publish_configuration(run, home, effective.run_cfg());
-  MetricsWriter::truncate_after(run / "metrics.jsonl", from_step, home);
+  const auto lines = MetricsWriter::truncate_after(run / "metrics.jsonl", from_step, home);
+  if (!lines.missing.empty())
+    fmt::print(stderr, "langrun: warning: {}: {}; the run goes on without\n", (run / "metrics.jsonl").string(),
+               lines.missing);
   return from_step;
 }
 

@@ -7,6 +7,7 @@
 
 #include "data/checkpoint.h"
 #include "data/durable.h"
+#include "data/image_store.h"
 #include "distributed/agreement.h"
 #include "launch/passed_over.h"
 #include "launch/provenance.h"
@@ -20,6 +21,21 @@ namespace langrun::launch {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Once more than the job reads it: what it holds of the store is each lane's.
+std::string identity_of(const std::string& data) {
+  return data.empty() ? "" : ImageStore::open(data, Accept::any_type).identity();
+}
+
+// A run goes on with the images that it began with, and nothing else of a store that was replaced would be noticed.
+void refuse_other_images(const fs::path& run, std::int64_t from_step, const std::string& data, const std::string& images) {
+  if (from_step == 0) return;
+  const auto recorded = read_manifest(checkpoint_home(run) / checkpoint_name(from_step)).images;
+  if (may_be_same_images(recorded, images)) return;
+  throw Error(ExitCode::usage,
+              fmt::format("--data {} holds other images than when {} was at step {}", data, run.string(), from_step),
+              "put those back (at another place, behind a link), or start a new run with these");
+}
 
 std::string device_of(const TrainingJob& job) {
   for (const auto& fact : job.facts())
@@ -41,6 +57,13 @@ void say_end(const fs::path& run, ExitCode code, const TrainingConfig& config) {
 
 }  // namespace
 
+void refuse_fewer_steps(const TrainingConfig& config, const RunState& state) {
+  if (state.from_step <= config.steps) return;
+  throw Error(ExitCode::usage,
+              fmt::format("--steps {}: {} is at step {} already", config.steps, config.run, state.from_step),
+              "steps are counted over all starts; `--steps` of a resume may be what the run has done, or more");
+}
+
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state) {
   if (call.world.rank() != 0) return;
   warn_of_passed_over(state.damaged);
@@ -55,6 +78,11 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const bool root = call.world.rank() == 0;
   const auto hosts = by_rank(call.world, "hosts", host_name());
   const auto devices = by_rank(call.world, "devices", device_of(job));
+  const auto images = on_root_slowly(call.world, "tell the images", [&] {
+    auto identity = identity_of(config.data);
+    refuse_other_images(run, state.from_step, config.data, identity);
+    return identity;
+  });
   std::istringstream claimed(on_root(call.world, "claim the run folder", [&] {
     // The home is taken before anything of an older start is touched, which from then on publishes no more.
     const auto home =
@@ -64,7 +92,7 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   std::int64_t generation = 0, from_step = 0;
   claimed >> generation >> from_step;
   const TrainingStart start{table.run_cfg(), generation_folder(run, kCheckpointHome, generation), from_step, stop_asked,
-                            hosts};
+                            hosts, images};
   RunWatch watch(call.world, run, generation);
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",

@@ -26,6 +26,8 @@ struct TrainingCommand {
   std::unique_ptr<TrainingJob> (*make)(const Config& config, Communicator& world);
 };
 
+/// Throws Error(usage) where the run has gone beyond the steps it is asked for: such an end would be none that it had.
+void refuse_fewer_steps(const TrainingConfig& config, const RunState& state);
 /// Prints the start table on rank 0.
 void show_start(const Call& call, const OptionTable& table, const TrainingJob& job, const RunState& state);
 /// Claims the run folder and runs the loop to its end; returns the exit code. Collective.
@@ -58,6 +60,7 @@ int run_training(Call& call, const TrainingCommand<Config>& command) {
     take_given(asked_table, table);
   else
     state = inspect_run(call.world, wanted.run, wanted.resume, asked_table, table);
+  refuse_fewer_steps(training, state);
   config.training.from_checkpoint = state.from_step > 0;
   (void)table.run_cfg();  // refuses what run.cfg could not hold before anything is built
   call.world.set_limit(training.watchdog_limit);

@@ -18,3 +18,18 @@ expect_code 3 "$program" score "$scratch/a.h5" "$scratch/none.h5" --features "$s
 expect_code 2 "$program" weights import "$weights" "$scratch/w.h5" --network resnet20
 expect_code 3 "$program" weights import "$weights" "$scratch/v.h5" --network resnet56
 [[ ! -e $scratch/v.h5 ]] || fail "a refused import left a file behind"
+
+# The net is looked at before samples of a run are drawn; a folder stands for the weights of its newest checkpoint.
+data=$scratch/a.h5
+train run 1 --steps 1 || fail "a run: $(tail -n 1 "$scratch/run.err")"
+expect_code 3 "$program" score "$scratch/run" "$scratch/a.h5" --features "$scratch/none.pt" --features.range -1:1 --count 80
+[[ -z $(find "$scratch/run/samples" -name '*.h5') ]] || fail "samples were drawn for a net that is not there"
+expect_code 3 "$program" score "$scratch/a.h5" "$scratch/b.h5" --features "$scratch/run"
+grep -q classifier "$scratch/err" || fail "a run without a classifier: $(cat "$scratch/err")"
+ranks 2 "$program" classify --data "$scratch/a.h5" --run "$scratch/classes" --classifier.network resnet20 --batch 8 --steps 1 \
+  >"$scratch/out" 2>"$scratch/err" || fail "a classifier: $(cat "$scratch/err")"
+for net in "$scratch/classes" "$scratch/classes/checkpoint/latest/weights.h5"; do
+  ranks 2 "$program" score "$scratch/a.h5" "$scratch/b.h5" --features "$net" --json "$scratch/$(basename "$net").json" \
+    >"$scratch/out" 2>"$scratch/err" || fail "score by $net: $(cat "$scratch/err")"
+done
+[[ $(grep '"distance"' "$scratch/classes.json") = $(grep '"distance"' "$scratch/weights.h5.json") ]] || fail "a run's net is not its weights"

@@ -76,12 +76,13 @@ TEST_F(Checkpoints, RetentionSparesWhatARollbackWouldNeed) {
   EXPECT_EQ(checkpoint_steps(home_), (std::vector<std::int64_t>{4, 6, 8}));
 }
 
-TEST_F(Checkpoints, AManifestKeepsAttemptAndWatch) {
+TEST_F(Checkpoints, AManifestKeepsAttemptWatchAndImages) {
   fs::create_directories(folder(3));
-  write_manifest(folder(3), {3, 1, 1, 2, {0.1, -1e300, 3}, "", {}});
+  write_manifest(folder(3), {3, 1, 1, 2, {0.1, -1e300, 3}, "", {}, "a b"});
   const auto manifest = read_manifest(folder(3));
   EXPECT_EQ(manifest.attempt, 2);
   EXPECT_EQ(manifest.watch, (std::vector<double>{0.1, -1e300, 3}));
+  EXPECT_EQ(manifest.images, "a b");
 }
 
 TEST_F(Checkpoints, EveryFlippedBitIsNamedAndTheOlderOneUsed) {

@@ -90,6 +90,21 @@ TEST(ImageStore, ShardsReadAsOne) {
   EXPECT_EQ(Octets(whole.begin() + 8 * 60, whole.begin() + 9 * 60), image_of(8));
 }
 
+TEST(ImageStore, IdentityIsThatOfTheImages) {
+  const ScratchFolder scratch;
+  write_store(scratch / "one.h5", {12});
+  write_store(scratch / "shards.h5", {7, 0, 4, 1});
+  write_store(scratch / "fewer.h5", {11});
+  const auto identity = [&](const char* name) { return ImageStore::open(scratch / name).identity(); };
+  EXPECT_EQ(identity("one.h5"), identity("shards.h5"));
+  EXPECT_FALSE(may_be_same_images(identity("one.h5"), identity("fewer.h5")));
+  EXPECT_TRUE(may_be_same_images(identity("one.h5"), ""));
+  // Of a store that does not guard its images the first word is all there is.
+  const auto words = identity("one.h5");
+  EXPECT_TRUE(may_be_same_images(words, words.substr(0, words.find(' '))));
+  EXPECT_FALSE(may_be_same_images(words, identity("fewer.h5").substr(0, words.find(' '))));
+}
+
 TEST(ImageStore, AMissingOrDamagedShardIsNamed) {
   const ScratchFolder scratch;
   write_store(scratch / "s.h5", {3, 3});

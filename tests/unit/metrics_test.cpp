@@ -128,6 +128,19 @@ TEST_F(MetricsTest, TruncationDropsAHalfWrittenLineOfAStepToKeep) {
   EXPECT_EQ(text(), whole.substr(0, whole.find('\n') + 1));
 }
 
+TEST_F(MetricsTest, StepsWithoutALineAreNamed) {
+  EXPECT_EQ(MetricsWriter::truncate_after(path_, 0).missing, "");
+  EXPECT_EQ(MetricsWriter::truncate_after(path_, 3).missing, "steps 1 to 3 are missing");
+  write_steps(4, 6);  // the earlier ones were moved away
+  EXPECT_EQ(MetricsWriter::look(path_, 6).first, 4);
+  EXPECT_EQ(MetricsWriter::look(path_, 6).missing, "");
+  EXPECT_EQ(MetricsWriter::look(path_, 7).missing, "step 7 is missing");
+  write_steps(8, 9);
+  write_steps(12, 12);
+  EXPECT_EQ(MetricsWriter::look(path_, 12).missing, "step 7 is missing");
+  EXPECT_EQ(MetricsWriter::look(path_, 6).missing, "");
+}
+
 TEST_F(MetricsTest, TruncationTakesAPerfectFileFromAnOlderWriter) {
   EXPECT_EQ(MetricsWriter::truncate_after(path_, 3).kept, 0);
   EXPECT_FALSE(fs::exists(path_));

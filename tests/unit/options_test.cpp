@@ -4,9 +4,16 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "launch/autoencoder_options.h"
+#include "launch/classify_options.h"
 #include "launch/command.h"
+#include "launch/convergent_options.h"
+#include "launch/hat_options.h"
+#include "launch/longrun_options.h"
+#include "launch/midrun_options.h"
 #include "launch/presets.h"
 #include "launch/shortrun_options.h"
+#include "launch/verify_records.h"
 
 namespace langrun::launch {
 namespace {
@@ -97,6 +104,26 @@ TEST(Options, EveryPresetIsUnderstoodAndSaysWhatItIs) {
     EXPECT_NO_THROW(table.read_config(preset.text, preset.name)) << preset.name;
     EXPECT_TRUE(preset.text.starts_with("# ")) << preset.name;
   }
+}
+
+template <typename Config>
+void expect_known_changes(const char* command, void (*bind)(OptionTable&, Config&)) {
+  Config config;
+  OptionTable table(command);
+  bind(table, config);
+  for (const auto& option : table.options())
+    if (option.keep != Keep::transient)
+      EXPECT_EQ(option.keep == Keep::changeable, may_change(option.key)) << command << " " << option.key;
+}
+
+TEST(Options, WhatAResumeMayChangeIsWhatVerifyAllows) {
+  expect_known_changes("shortrun", bind_shortrun);
+  expect_known_changes("midrun", bind_midrun);
+  expect_known_changes("longrun", bind_longrun);
+  expect_known_changes("convergent", bind_convergent);
+  expect_known_changes("hat", bind_hat);
+  expect_known_changes("autoencoder", bind_autoencoder);
+  expect_known_changes("classify", bind_classify);
 }
 
 TEST(Options, HelpNamesEveryKey) {
