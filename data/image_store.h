@@ -69,8 +69,9 @@ class ImageStore {
   /// One checksum of all images, labels and attributes as they were written; none where the store is not guarded.
   const std::optional<std::string>& content() const { return content_; }
   std::size_t shards() const { return parts_.size(); }
-  /// Tells this set of images from others, wherever it lies and in however many shards: a checksum of labels, extents and
-  /// up to 256 images, and behind it, of a guarded store, one of the checksums of all images. Throws Error(input) as `read`.
+  /// Tells this set of images from others, wherever it lies and in however many shards: a checksum of labels, extents
+  /// and up to 256 images, and behind it, of a guarded store, one of the checksums of all images. Throws Error(input)
+  /// as `read`.
   std::string identity() const;
 
   /// Images `indices` into `out`, [indices.size(), H, W, C] of uint8 or, as bytes in memory, of float32. Throws

@@ -25,8 +25,9 @@ class Waiting {
     return std::chrono::duration<double>(now - start_).count();
   }
 
-  /// Between two polls: lets others run, and leaves them the core where the wait is a long one. Where ranks or jobs share cores, one
-  /// that polls takes its share from those it waits for; a tenth of a millisecond more is not seen after kLongSeconds.
+  /// Between two polls: lets others run, and leaves them the core where the wait is a long one. Where ranks or jobs
+  /// share cores, one that polls takes its share from those it waits for; a tenth of a millisecond more is not seen
+  /// after kLongSeconds.
   void give_way() {
     if (seconds() < kLongSeconds)
       sched_yield();

@@ -16,7 +16,7 @@
 #include "launch/run_status.h"
 #include "launch/training_command.h"
 #include "launch/verify_folder.h"
-#include "launch/verify_records.h"
+#include "launch/verify_training.h"
 
 namespace langrun::launch {
 namespace {
@@ -107,8 +107,7 @@ int run_status(Call& call) {
     if (problems.empty()) good = step;
   }
   fmt::print("state        {}, {}\n", status.done ? "done" : "unfinished",
-             good ? fmt::format("a resume goes on from step {}", *good)
-                  : "without a good checkpoint to go on from");
+             good ? fmt::format("a resume goes on from step {}", *good) : "without a good checkpoint to go on from");
   return 0;
 }
 
@@ -119,8 +118,7 @@ int run_verify(Call& call) {
   table.parse(call.arguments);
   if (answer_questions(call, table,
                        "Checks every file of every checkpoint against its manifest, and the run's records; of an "
-                       "evaluation or a sampling, "
-                       "all that a resume and a reader rely on."))
+                       "evaluation or a sampling, all that a resume and a reader rely on."))
     return 0;
   if (call.world.rank() != 0) return 0;
   if (has_no_checkpoints(dir)) {
@@ -128,35 +126,8 @@ int run_verify(Call& call) {
     return 0;
   }
   require_run(dir);
-  const auto home = checkpoint_home(dir);
-  const auto steps = checkpoint_steps(home);
-  if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir));
-  std::vector<std::string> damaged;
-  std::optional<std::int64_t> good;
-  std::error_code none;
-  if (!fs::exists(fs::symlink_status(home / "latest", none)))
-    damaged.push_back(fmt::format("{}: names no checkpoint", (home / "latest").string()));
-  for (auto& problem : problems_of_home(home)) damaged.push_back(std::move(problem));
-  for (const auto step : steps) {
-    const auto problems = problems_of(home / checkpoint_name(step));
-    fmt::print("{}  {}\n", checkpoint_name(step), problems.empty() ? "good" : "damaged");
-    for (const auto& problem : problems) fmt::print("  {}\n", problem);
-    damaged.insert(damaged.end(), problems.begin(), problems.end());
-    if (problems.empty()) good = step;
-  }
-  if (good) {
-    const auto problems = problems_of_records(dir, *good);
-    fmt::print("run.cfg, provenance.json, metrics.jsonl  {}\n", problems.empty() ? "good" : "damaged");
-    for (const auto& problem : problems) fmt::print("  {}\n", problem);
-    damaged.insert(damaged.end(), problems.begin(), problems.end());
-  }
-  if (damaged.empty()) return 0;
-  std::fflush(stdout);
-  throw Error(ExitCode::storage,
-              fmt::format("{} found: {}",
-                          damaged.size() == 1 ? std::string("1 problem") : fmt::format("{} problems", damaged.size()),
-                          damaged.front()),
-              "a resume uses the newest good checkpoint and passes damaged ones over; bring other files back from a copy");
+  verify_training(dir);
+  return 0;
 }
 
 int run_relane(Call& call) {

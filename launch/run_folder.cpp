@@ -90,21 +90,20 @@ void refuse_followed_links(const fs::path& run) {
   for (const auto& link : links) {
     std::error_code none;
     if (fs::is_symlink(link, none) || !fs::is_directory(link, none)) continue;
-    throw Error(ExitCode::storage,
-                fmt::format("{} is a folder, where langrun has a link: the run was copied with its links followed",
-                            link.string()),
-                "what is in it stands in the folder beside it too: remove it, or copy the run again, with its links (cp -a)");
+    throw Error(
+        ExitCode::storage,
+        fmt::format("{} is a folder, where langrun has a link: the run was copied with its links followed",
+                    link.string()),
+        "what is in it stands in the folder beside it too: remove it, or copy the run again, with its links (cp -a)");
   }
 }
 
 // What rank 0 saw, as one text for all ranks: the shared folder may look older from another host.
 std::string look(const fs::path& run, bool resume) {
   refuse_strangers(run, resume);
-  nlohmann::json seen{{"fresh", true},
-                      {"from_step", 0},
-                      {"configuration", ""},
-                      {"checkpoint_configuration", ""},
-                      {"damaged", nlohmann::json::array()}};
+  nlohmann::json seen{{"fresh", true},       {"from_step", 0},
+                      {"configuration", ""}, {"checkpoint_configuration", ""},
+                      {"images", ""},        {"damaged", nlohmann::json::array()}};
   // Before anything is read, so that whatever changes it afterwards is seen to have come later.
   const auto starts = std::max(look_for_starts(run, kCheckpointHome), look_for_starts(run, kSampleState),
                                [](const auto& a, const auto& b) { return a.generation < b.generation; });
@@ -115,12 +114,13 @@ std::string look(const fs::path& run, bool resume) {
     const auto home = checkpoint_home(run);
     const auto step = newest_good_checkpoint(home, damaged);
     if (!step) refuse_lost_checkpoints(home);
-    seen = {
-        {"fresh", false},
-        {"from_step", step.value_or(0)},
-        {"configuration", read_text(run / "run.cfg", kMostConfiguration)},
-        {"checkpoint_configuration", step ? read_manifest(home / checkpoint_name(*step)).configuration : std::string()},
-        {"damaged", damaged}};
+    const auto manifest = step ? read_manifest(home / checkpoint_name(*step)) : Manifest();
+    seen = {{"fresh", false},
+            {"from_step", step.value_or(0)},
+            {"configuration", read_text(run / "run.cfg", kMostConfiguration)},
+            {"checkpoint_configuration", manifest.configuration},
+            {"images", manifest.images},
+            {"damaged", damaged}};
   }
   seen["looked"] = starts.time;
   seen["generation"] = starts.generation;
@@ -171,12 +171,14 @@ void refuse_contradictions(const OptionTable& given, const OptionTable& effectiv
     if (!given.given(option.key)) continue;
     const auto& kept = effective.option(option.key);
     if (option.keep == Keep::recorded && kept.get() != option.get())
-      throw Error(ExitCode::usage,
-                  fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(),
-                              (run / "run.cfg").string(), kept.get()),
-                  option.key == "lanes" ? "`langrun run relane` makes a run with other lanes from a checkpoint"
-                                        : fmt::format("a resumed run keeps its configuration, but for {}; start a new run for another one",
-                                                      changeable_keys(effective)));
+      throw Error(
+          ExitCode::usage,
+          fmt::format("--{} {} contradicts {}, which has {}", option.key, option.get(), (run / "run.cfg").string(),
+                      kept.get()),
+          option.key == "lanes"
+              ? "`langrun run relane` makes a run with other lanes from a checkpoint"
+              : fmt::format("a resumed run keeps its configuration, but for {}; start a new run for another one",
+                            changeable_keys(effective)));
   }
 }
 
@@ -205,7 +207,8 @@ RunState inspect_run(Communicator& world, const fs::path& run, bool resume, cons
     throw Error(ExitCode::usage, "--run is missing", "name a folder for the run, for example --run runs/first");
   const auto seen =
       nlohmann::json::parse(on_root_slowly(world, "look into the run folder", [&] { return look(run, resume); }));
-  RunState state{seen["fresh"], seen["from_step"], seen["damaged"], {seen["looked"], seen["generation"]}};
+  RunState state{
+      seen["fresh"], seen["from_step"], seen["damaged"], {seen["looked"], seen["generation"]}, seen["images"]};
   if (!state.fresh) refuse_other_job(seen["configuration"], effective, run);
   if (!state.fresh) effective.read_config(seen["configuration"], (run / "run.cfg").string());
   if (!state.fresh) refuse_changed_configuration(seen["checkpoint_configuration"], effective, run);

@@ -20,6 +20,7 @@ struct RunState {
   std::int64_t from_step = 0;        ///< checkpoint to go on from; 0: from the beginning
   std::vector<std::string> damaged;  ///< newer checkpoints that were passed over, and why
   StartLook look;                    ///< when that was, by rank 0's clock
+  std::string images;                ///< Manifest::images of the checkpoint to go on from; empty: none, or unknown
 };
 
 /// Looks at the folder without touching it. With `resume`, options in `effective` become those of run.cfg, except for

@@ -28,13 +28,12 @@ std::string identity_of(const std::string& data) {
 }
 
 // A run goes on with the images that it began with, and nothing else of a store that was replaced would be noticed.
-void refuse_other_images(const fs::path& run, std::int64_t from_step, const std::string& data, const std::string& images) {
-  if (from_step == 0) return;
-  const auto recorded = read_manifest(checkpoint_home(run) / checkpoint_name(from_step)).images;
-  if (may_be_same_images(recorded, images)) return;
-  throw Error(ExitCode::usage,
-              fmt::format("--data {} holds other images than when {} was at step {}", data, run.string(), from_step),
-              "put those back (at another place, behind a link), or start a new run with these");
+void refuse_other_images(const RunState& state, const TrainingConfig& config, const std::string& images) {
+  if (may_be_same_images(state.images, images)) return;
+  throw Error(
+      ExitCode::usage,
+      fmt::format("--data {} holds other images than when {} was at step {}", config.data, config.run, state.from_step),
+      "put those back (at another place, behind a link), or start a new run with these");
 }
 
 std::string device_of(const TrainingJob& job) {
@@ -80,7 +79,7 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   const auto devices = by_rank(call.world, "devices", device_of(job));
   const auto images = on_root_slowly(call.world, "tell the images", [&] {
     auto identity = identity_of(config.data);
-    refuse_other_images(run, state.from_step, config.data, identity);
+    refuse_other_images(state, config, identity);
     return identity;
   });
   std::istringstream claimed(on_root(call.world, "claim the run folder", [&] {
@@ -91,8 +90,8 @@ int carry_out(Call& call, const OptionTable& table, const TrainingConfig& config
   }));
   std::int64_t generation = 0, from_step = 0;
   claimed >> generation >> from_step;
-  const TrainingStart start{table.run_cfg(), generation_folder(run, kCheckpointHome, generation), from_step, stop_asked,
-                            hosts, images};
+  const TrainingStart start{
+      table.run_cfg(), generation_folder(run, kCheckpointHome, generation), from_step, stop_asked, hosts, images};
   RunWatch watch(call.world, run, generation);
   std::unique_ptr<TrainingObserver> display;
   agree(call.world, "open the records",

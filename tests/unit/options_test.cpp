@@ -13,7 +13,7 @@
 #include "launch/midrun_options.h"
 #include "launch/presets.h"
 #include "launch/shortrun_options.h"
-#include "launch/verify_records.h"
+#include "launch/verify_training.h"
 
 namespace langrun::launch {
 namespace {

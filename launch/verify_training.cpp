@@ -1,12 +1,17 @@
-#include "launch/verify_records.h"
+#include "launch/verify_training.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstdio>
 #include <map>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "data/checkpoint.h"
@@ -63,6 +68,28 @@ void check_metrics(const fs::path& run, std::int64_t step, std::vector<std::stri
   if (!lines.missing.empty()) problems.push_back(fmt::format("{}: {}", path.string(), lines.missing));
 }
 
+/// Of a run whose newest good checkpoint is that of `step`.
+std::vector<std::string> problems_of_records(const fs::path& run, std::int64_t step) {
+  std::vector<std::string> problems;
+  note_problems(problems, [&] { check_configuration(run, step, problems); });
+  note_problems(problems, [&] { (void)newest_generation(run); });
+  note_problems(problems, [&] { check_metrics(run, step, problems); });
+  return problems;
+}
+
+std::vector<std::string> problems_of_links(const fs::path& home) {
+  auto problems = problems_of_home(home);
+  std::error_code none;
+  if (!fs::exists(fs::symlink_status(home / "latest", none)))
+    problems.insert(problems.begin(), fmt::format("{}: names no checkpoint", (home / "latest").string()));
+  return problems;
+}
+
+void tell(const std::string& what, const std::vector<std::string>& problems) {
+  fmt::print("{}  {}\n", what, problems.empty() ? "good" : "damaged");
+  for (const auto& problem : problems) fmt::print("  {}\n", problem);
+}
+
 }  // namespace
 
 bool may_change(std::string_view key) {
@@ -71,12 +98,27 @@ bool may_change(std::string_view key) {
                                        [&](std::string_view section) { return key.starts_with(section); });
 }
 
-std::vector<std::string> problems_of_records(const fs::path& run, std::int64_t step) {
-  std::vector<std::string> problems;
-  note_problems(problems, [&] { check_configuration(run, step, problems); });
-  note_problems(problems, [&] { (void)newest_generation(run); });
-  note_problems(problems, [&] { check_metrics(run, step, problems); });
-  return problems;
+void verify_training(const fs::path& dir) {
+  const auto home = checkpoint_home(dir);
+  const auto steps = checkpoint_steps(home);
+  if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir.string()));
+  auto all = problems_of_links(home);
+  const auto note = [&](const std::string& what, const std::vector<std::string>& problems) {
+    tell(what, problems);
+    all.insert(all.end(), problems.begin(), problems.end());
+    return problems.empty();
+  };
+  std::optional<std::int64_t> good;
+  for (const auto step : steps)
+    if (note(checkpoint_name(step), problems_of(home / checkpoint_name(step)))) good = step;
+  if (good) note("run.cfg, provenance.json, metrics.jsonl", problems_of_records(dir, *good));
+  if (all.empty()) return;
+  std::fflush(stdout);
+  throw Error(
+      ExitCode::storage,
+      fmt::format("{} found: {}", all.size() == 1 ? std::string("1 problem") : fmt::format("{} problems", all.size()),
+                  all.front()),
+      "a resume uses the newest good checkpoint and passes damaged ones over; bring other files back from a copy");
 }
 
 }  // namespace langrun::launch
