@@ -1,5 +1,6 @@
-# langrun_discover_suites(program label timeout [environment...]): one CTest test for each suite of a GoogleTest program, so
-# that its cases share one start of the program: loading LibTorch takes longer than most of them. launch/test counts cases.
+# langrun_discover_suites(program label timeout [environment...]): one CTest test for each suite of a GoogleTest program,
+# so that its cases share one start of the program: loading LibTorch takes longer than most of them. launch/test counts
+# cases.
 function(langrun_discover_suites program label timeout)
   set(list ${CMAKE_CURRENT_BINARY_DIR}/${program}_suites.cmake)
   list(JOIN ARGN "|" environment)

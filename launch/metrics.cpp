@@ -98,7 +98,7 @@ Part part_until(const std::filesystem::path& path, std::int64_t step) {
           "move the file away to go on without the earlier metrics, or mend the line");
     ++part.lines.kept;
     part.bytes += line.size() + 1;
-    if (part.lines.first == 0) before = (part.lines.first = *found) - 1;
+    if (part.lines.kept == 1) before = *found - 1;  // earlier ones may have been moved away
     note_gap(part.lines, before, *found);
     before = *found;
   }

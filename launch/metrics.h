@@ -45,7 +45,6 @@ class MetricsWriter {
   struct Truncation {
     std::int64_t kept = 0;     ///< lines that stay
     std::int64_t dropped = 0;  ///< lines of later steps, and a half-written last one
-    std::int64_t first = 0;    ///< step of the first line that stays, 0 where none does
     std::string missing;       ///< "steps 20 to 35 are missing": up to the step, behind the first line; empty: none is
   };
   /// What truncate_after would find, which it throws too; touches nothing.

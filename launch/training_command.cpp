@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Once more than the job reads it: what it holds of the store is each lane's.
 std::string identity_of(const std::string& data) {
   return data.empty() ? "" : ImageStore::open(data, Accept::any_type).identity();
 }

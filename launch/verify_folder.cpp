@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -30,26 +28,10 @@ namespace langrun::launch {
 namespace {
 
 namespace fs = std::filesystem;
-using Seen = std::function<void(const CheckedPart&)>;
-
-/// Whatever `look` throws is a problem of the file.
-template <typename Look>
-void note_problems(CheckedPart& part, const fs::path& path, const Look& look) {
-  try {
-    look();
-  } catch (...) {
-    const std::string what = as_error(std::current_exception()).what();
-    part.problems.push_back(what.find(path.string()) == what.npos ? fmt::format("{}: {}", path.string(), what) : what);
-  }
-}
 
 bool is_there(const fs::path& path) {
   std::error_code none;
   return fs::exists(fs::symlink_status(path, none));
-}
-
-std::string counted(std::uint64_t count, const std::string& one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
 /// The number between the two in a file's name, or -1.
@@ -253,17 +235,8 @@ void check_folder(const fs::path& dir, const Seen& seen) {
 }
 
 void verify_folder(const fs::path& dir) {
-  std::vector<std::string> problems;
-  check_folder(dir, [&](const CheckedPart& part) {
-    fmt::print("{}  {}{}{}\n", part.name, part.problems.empty() ? "good" : "damaged", part.remark.empty() ? "" : ", ",
-               part.remark);
-    for (const auto& problem : part.problems) fmt::print("  {}\n", problem);
-    problems.insert(problems.end(), part.problems.begin(), part.problems.end());
-  });
-  if (problems.empty()) return;
-  std::fflush(stdout);
-  throw Error(
-      ExitCode::storage, fmt::format("{} found: {}", counted(problems.size(), "problem"), problems.front()),
+  tell_parts(
+      [&](const Seen& seen) { check_folder(dir, seen); },
       "bring the file back from a copy; without it an evaluation does what was lost again, a sampling cannot go on");
 }
 

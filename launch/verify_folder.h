@@ -2,18 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <string>
-#include <vector>
+
+#include "launch/checked_part.h"
 
 namespace langrun::launch {
-
-/// A file, or a folder of them, that was looked at.
-struct CheckedPart {
-  std::string name;                   ///< within the folder of the run
-  std::string remark;                 ///< what it holds; may be empty
-  std::vector<std::string> problems;  ///< one line each, naming the file; empty: good
-};
 
 /// Whether `dir` is an evaluation, a sweep of evaluations or a sampling.
 bool has_no_checkpoints(const std::filesystem::path& dir);
@@ -21,7 +13,7 @@ bool has_no_checkpoints(const std::filesystem::path& dir);
 /// Reads all that such a folder keeps: an evaluation's journal, records and energy, of a sweep those of every point; a
 /// sampling's weights, table of chains, finished steps to the last pixel, and saved blocks. Calls `seen` for each, and
 /// changes nothing. Throws Error(input) where run.cfg cannot be read.
-void check_folder(const std::filesystem::path& dir, const std::function<void(const CheckedPart&)>& seen);
+void check_folder(const std::filesystem::path& dir, const Seen& seen);
 
 /// The same, with a line on stdout for each part and each problem. Throws Error(storage), naming the first, where there
 /// are problems.

@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "core/error.h"
 #include "data/checkpoint.h"
 #include "data/durable.h"
+#include "launch/checked_part.h"
 #include "launch/metrics.h"
 #include "launch/options.h"
 #include "launch/provenance.h"
@@ -33,16 +33,6 @@ bool alike(std::string_view one, std::string_view other) {
     return failure == std::errc() && end == text.data() + text.size();
   };
   return one == other || (is_number(one, a) && is_number(other, b) && a == b);
-}
-
-/// What `look` throws is a problem too.
-template <typename Look>
-void note_problems(std::vector<std::string>& problems, const Look& look) {
-  try {
-    look();
-  } catch (const Error& failure) {
-    problems.emplace_back(failure.what());
-  }
 }
 
 void check_configuration(const fs::path& run, std::int64_t step, std::vector<std::string>& problems) {
@@ -69,25 +59,34 @@ void check_metrics(const fs::path& run, std::int64_t step, std::vector<std::stri
 }
 
 /// Of a run whose newest good checkpoint is that of `step`.
-std::vector<std::string> problems_of_records(const fs::path& run, std::int64_t step) {
-  std::vector<std::string> problems;
-  note_problems(problems, [&] { check_configuration(run, step, problems); });
-  note_problems(problems, [&] { (void)newest_generation(run); });
-  note_problems(problems, [&] { check_metrics(run, step, problems); });
-  return problems;
+CheckedPart checked_records(const fs::path& run, std::int64_t step) {
+  CheckedPart part{"run.cfg, provenance.json, metrics.jsonl", "", {}};
+  note_problems(part, run / "run.cfg", [&] { check_configuration(run, step, part.problems); });
+  note_problems(part, run / "provenance.json", [&] { (void)newest_generation(run); });
+  note_problems(part, run / "metrics.jsonl", [&] { check_metrics(run, step, part.problems); });
+  return part;
 }
 
-std::vector<std::string> problems_of_links(const fs::path& home) {
-  auto problems = problems_of_home(home);
+CheckedPart checked_home(const fs::path& home) {
+  CheckedPart part{home.filename().string(), "", problems_of_home(home)};
   std::error_code none;
   if (!fs::exists(fs::symlink_status(home / "latest", none)))
-    problems.insert(problems.begin(), fmt::format("{}: names no checkpoint", (home / "latest").string()));
-  return problems;
+    part.problems.insert(part.problems.begin(), fmt::format("{}: names no checkpoint", (home / "latest").string()));
+  return part;
 }
 
-void tell(const std::string& what, const std::vector<std::string>& problems) {
-  fmt::print("{}  {}\n", what, problems.empty() ? "good" : "damaged");
-  for (const auto& problem : problems) fmt::print("  {}\n", problem);
+void check_training(const fs::path& dir, const Seen& seen) {
+  const auto home = checkpoint_home(dir);
+  const auto steps = checkpoint_steps(home);
+  if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir.string()));
+  seen(checked_home(home));
+  std::optional<std::int64_t> good;
+  for (const auto step : steps) {
+    const CheckedPart part{checkpoint_name(step), "", problems_of(home / checkpoint_name(step))};
+    seen(part);
+    if (part.problems.empty()) good = step;
+  }
+  if (good) seen(checked_records(dir, *good));
 }
 
 }  // namespace
@@ -99,25 +98,8 @@ bool may_change(std::string_view key) {
 }
 
 void verify_training(const fs::path& dir) {
-  const auto home = checkpoint_home(dir);
-  const auto steps = checkpoint_steps(home);
-  if (steps.empty()) throw Error(ExitCode::storage, fmt::format("{} has no checkpoint", dir.string()));
-  auto all = problems_of_links(home);
-  const auto note = [&](const std::string& what, const std::vector<std::string>& problems) {
-    tell(what, problems);
-    all.insert(all.end(), problems.begin(), problems.end());
-    return problems.empty();
-  };
-  std::optional<std::int64_t> good;
-  for (const auto step : steps)
-    if (note(checkpoint_name(step), problems_of(home / checkpoint_name(step)))) good = step;
-  if (good) note("run.cfg, provenance.json, metrics.jsonl", problems_of_records(dir, *good));
-  if (all.empty()) return;
-  std::fflush(stdout);
-  throw Error(
-      ExitCode::storage,
-      fmt::format("{} found: {}", all.size() == 1 ? std::string("1 problem") : fmt::format("{} problems", all.size()),
-                  all.front()),
+  tell_parts(
+      [&](const Seen& seen) { check_training(dir, seen); },
       "a resume uses the newest good checkpoint and passes damaged ones over; bring other files back from a copy");
 }
 

@@ -7,16 +7,17 @@ synth "$data" 128
 train whole 2 --steps 6 --checkpoint.every 3 || fail "a run: $(tail -n 1 "$scratch/whole.err")"
 
 copy() { rm -rf "${scratch:?}/$1"; cp -a "$scratch/whole" "$scratch/$1"; }
-refuse() { # refuse CODE WORD RUN OPTIONS...: on two ranks; nothing in the run changes but what MPI or nobody reads
+all_of() { (cd "$1" && find . -printf '%p %T@ %l\n' && find . -type f -exec md5sum {} +) | sort; }
+refuse() { # refuse CODE WORD RUN OPTIONS...: on two ranks; nothing in the run changes
   local code=$1 word=$2 run=$scratch/$3 before got
   shift 3
-  before=$(cd "$run" && find . | sort)
+  before=$(all_of "$run")
   ranks 2 timeout 60 "$program" "${job:-shortrun}" --run "$run" --resume "$@" >"$scratch/out" 2>"$scratch/err"
   got=$?
   [[ $got = "$code" ]] || fail "exit $got, not $code: $* ($(cat "$scratch/err"))"
   [[ $(error_lines "$scratch/err") = 1 ]] || fail "not one error line: $* ($(cat "$scratch/err"))"
   grep -A1 '^langrun: error: ' "$scratch/err" | grep -qF -- "$word" || fail "no word of '$word': $(cat "$scratch/err")"
-  [[ $before = "$(cd "$run" && find . | sort)" ]] || fail "a refused resume left something: $*"
+  [[ $before = "$(all_of "$run")" ]] || fail "a refused resume changed the run: $*"
 }
 bad() { # bad RUN WORD: run verify names it
   expect_code 6 "$program" run verify "$scratch/$1"
@@ -24,7 +25,7 @@ bad() { # bad RUN WORD: run verify names it
 }
 expect_code 0 "$program" run verify "$scratch/whole"
 
-# Another set of images under the same name is refused; the same, moved and behind a link, in shards or not, is taken.
+# Another set of images under the same name is refused; the same, moved and behind a link, is taken.
 mv "$data" "$scratch/first.h5"
 "$program" data synth "$data" --count 128 --size 32 --seed 8 >"$scratch/out" 2>&1 || fail "another set: $(cat "$scratch/out")"
 refuse 2 'other images' whole --steps 8
