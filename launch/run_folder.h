@@ -25,10 +25,11 @@ struct RunState {
 
 /// Looks at the folder without touching it. With `resume`, options in `effective` become those of run.cfg, except for
 /// the changeable ones given in this call. Collective, all ranks. Throws Error(usage) where the folder is in use and
-/// `resume` is off, where it holds something that is no run, where a given option contradicts run.cfg, or run.cfg the
-/// configuration that the newest good checkpoint was made with (naming the key), and where ranks were given different
-/// options or configuration files; Error(storage) where it has checkpoints and none is good. Reading checkpoints takes
-/// its time: meanwhile ranks meet every second, so that the communicator's limit is one for that.
+/// `resume` is off, where it holds something that is no run, or a run of another job, where a given option contradicts
+/// run.cfg, or run.cfg the configuration that the newest good checkpoint was made with (naming the key), and where
+/// ranks were given different options or configuration files; Error(storage) where it has checkpoints and none is good,
+/// or was copied with its links followed. Reading checkpoints takes its time: meanwhile ranks meet every second, so
+/// that the communicator's limit is one for that.
 RunState inspect_run(Communicator& world, const std::filesystem::path& run, bool resume, const OptionTable& given,
                      OptionTable& effective);
 
@@ -41,9 +42,9 @@ void publish_configuration(const std::filesystem::path& run, const GenerationFol
 
 /// Makes a run whose checkpoints this start has taken over (`home`) ready for its first step: writes run.cfg (a new
 /// run, or a changed steps, checkpoint.* ...), removes unfinished checkpoints and those after the one to go on from,
-/// and drops metrics after it. Returns its step, which is that of `state` unless an older start that was still alive
-/// has gone on meanwhile. Rank 0 alone. Throws Error(storage), also where what was seen before and what is there now do
-/// not go together; then nothing but the home was touched.
+/// and drops metrics after it, with a warning on stderr where earlier ones are lost. Returns its step, which is that of
+/// `state` unless an older start that was still alive has gone on meanwhile. Rank 0 alone. Throws Error(storage), also
+/// where what was seen before and what is there now do not go together; then nothing but the home was touched.
 std::int64_t claim_run(const std::filesystem::path& run, const GenerationFolder& home, const RunState& state,
                        const OptionTable& effective);
 
